@@ -1,0 +1,3 @@
+//! Evidence: records as devices sign them, chains, outcomes.
+
+pub mod record;

@@ -1,0 +1,3 @@
+//! From a station and a horizon to day sheets, timetables and reasons.
+
+pub mod sheet;

@@ -1,0 +1,8 @@
+//! Loa schedules audio clips and board texts for grassroots loudspeakers and LED boards, pushes
+//! them over MQTT before they are due, and brings back signed proof of what each device did.
+//!
+//! # Map
+//! Everything that decides is pure ([`domain`], [`wire`]); everything that does is thin.
+
+pub mod clock;
+pub mod domain;
