@@ -1,0 +1,48 @@
+# make demo   a sample commune: server, two loudspeakers, one board, sound within a minute
+# make test   everything that must hold, on a fresh Debian machine with Rust
+# make bench  the figures of the README's table
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+CARGO := cargo
+RELEASE := target/release/loa
+
+.PHONY: demo test bench fmt lint unit e2e python setup release reduced
+
+demo:
+	.ci/setup demo
+	$(CARGO) build --release
+	$(RELEASE) demo
+
+test: setup lint unit release e2e python
+
+setup:
+	.ci/setup
+
+fmt:
+	$(CARGO) fmt
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+
+# The end-to-end tests (names beginning with `e2e`) need the release binary, see below.
+unit:
+	$(CARGO) test -- --skip e2e::
+
+# The sets of features that a small device or a server without a broker is built with.
+reduced:
+	$(CARGO) clippy --no-default-features --features speaker -- -D warnings
+	$(CARGO) clippy --no-default-features --features server,speaker,board -- -D warnings
+
+release:
+	$(CARGO) build --release
+
+e2e: release
+	LOA_BIN=$(CURDIR)/$(RELEASE) $(CARGO) test --test it -- e2e:: --test-threads 2
+
+python: setup
+	.venv/bin/python tests/python/test_vectors.py
+
+bench: setup release
+	$(RELEASE) bench

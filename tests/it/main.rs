@@ -1,0 +1,6 @@
+//! Integration tests: one binary, one file per behaviour.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
+mod architecture;
+mod dependencies;
