@@ -5,4 +5,7 @@
 //! Everything that decides is pure ([`domain`], [`wire`]); everything that does is thin.
 
 pub mod clock;
+pub mod cmds;
 pub mod domain;
+pub mod lifecycle;
+pub mod telemetry;

@@ -1,0 +1,173 @@
+//! One file per subcommand; builds the parts and wires them together.
+//!
+//! A subcommand is a `clap::Args` struct and `fn run(args) -> anyhow::Result<Answer>`; it enters
+//! here by its `mod` line, its variant and its arm. Data goes to stdout, everything else to
+//! stderr; with `--json` nothing else is on stdout. Exit codes: 0 done, 1 the answer is no,
+//! 2 wrong use, 3 failed.
+
+use clap::{Parser, Subcommand};
+use std::fmt::{self, Display};
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// Schedules audio clips and board texts for grassroots loudspeakers and LED boards over MQTT,
+/// and collects signed proof of what each device did.
+#[derive(Debug, Parser)]
+#[command(name = "loa", version, arg_required_else_help = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to log to stderr: `error`, `warn`, `info`, `debug`, or per part as in
+    /// `info,loa::mqtt=debug`
+    #[arg(long, global = true, env = "LOA_LOG", default_value = "warn", value_name = "FILTER")]
+    pub log: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The subcommands, in the order of the help.
+#[derive(Debug, Subcommand)]
+enum Command {}
+
+/// What a command found, when it could do its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Done, or the answer is yes: exit code 0.
+    Yes,
+    /// The answer is no (faults found, a file refused): exit code 1.
+    No,
+}
+
+/// Runs the subcommand.
+pub fn run(cli: Cli) -> anyhow::Result<Answer> {
+    match cli.command {}
+}
+
+/// Prints error and hint and returns the exit code.
+pub fn exit(result: anyhow::Result<Answer>) -> ExitCode {
+    match result {
+        Ok(Answer::Yes) => ExitCode::SUCCESS,
+        Ok(Answer::No) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            let told = error.downcast_ref::<Told>();
+            if let Some(hint) = told.and_then(|told| told.hint.as_ref()) {
+                eprintln!("hint: {hint}");
+            }
+            ExitCode::from(told.map_or(3, |told| told.code))
+        }
+    }
+}
+
+/// An error with what to do about it and the exit code it leads to.
+#[derive(Debug)]
+struct Told {
+    error: anyhow::Error,
+    hint: Option<String>,
+    code: u8,
+}
+
+impl Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Display::fmt(&self.error, f)
+    }
+}
+
+impl std::error::Error for Told {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.chain().nth(1)
+    }
+}
+
+/// Returns an error that means the command was used wrongly: exit code 2.
+pub fn wrong_use(message: impl Display, hint: impl Display) -> anyhow::Error {
+    let error = anyhow::Error::msg(message.to_string());
+    Told { error, hint: Some(hint.to_string()), code: 2 }.into()
+}
+
+/// Returns a failure with a hint: exit code 3.
+pub fn failed(error: impl Into<anyhow::Error>, hint: impl Display) -> anyhow::Error {
+    Told { error: error.into(), hint: Some(hint.to_string()), code: 3 }.into()
+}
+
+/// Adds what to do about it to a failure.
+pub trait Advise<T> {
+    /// Adds a hint that holds for every such failure.
+    fn advise(self, hint: impl Display) -> anyhow::Result<T>;
+}
+
+impl<T, E: Into<anyhow::Error>> Advise<T> for Result<T, E> {
+    fn advise(self, hint: impl Display) -> anyhow::Result<T> {
+        self.map_err(|error| failed(error, hint))
+    }
+}
+
+/// Writes one JSON document and a line end to stdout; a closed pipe is no fault.
+pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    print_text(&text)
+}
+
+/// Writes text to stdout as it is; a closed pipe (`| head`) is no fault.
+pub fn print_text(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Lays rows out in columns of equal width (counted in characters), two spaces apart.
+pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    let mut line = |cells: &mut dyn Iterator<Item = &str>| {
+        let mut line = String::new();
+        for (cell, width) in cells.zip(&widths) {
+            line.push_str(cell);
+            line.extend(std::iter::repeat_n(' ', width + 2 - cell.chars().count().min(*width)));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    };
+    line(&mut head.iter().copied());
+    for row in rows {
+        line(&mut row.iter().map(String::as_str));
+    }
+    text
+}
+
+/// Builds the runtime of a command that waits on sockets and timers.
+pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_hint_and_its_exit_code_survive_added_context() {
+        let error = wrong_use("`x` is not a number", "write digits").context("reading `--n`");
+        let told = error.downcast_ref::<Told>().unwrap();
+        assert_eq!((told.code, told.hint.as_deref()), (2, Some("write digits")));
+        assert_eq!(format!("{error:#}"), "reading `--n`: `x` is not a number");
+        let error = std::fs::read("/nowhere/at/all").advise("check the path").unwrap_err();
+        assert_eq!(error.downcast_ref::<Told>().unwrap().code, 3);
+    }
+
+    #[test]
+    fn a_table_counts_characters_not_bytes() {
+        let rows = vec![vec!["Đông Hoà".to_owned(), "1".to_owned()], vec!["b".into(), "2".into()]];
+        assert_eq!(table(&["unit", "n"], &rows), "unit      n\nĐông Hoà  1\nb         2\n");
+    }
+}
