@@ -4,8 +4,10 @@
 //! # Map
 //! Everything that decides is pure ([`domain`], [`wire`]); everything that does is thin.
 
+pub mod audio;
 pub mod clock;
 pub mod cmds;
+pub mod device;
 pub mod domain;
 pub mod lifecycle;
 pub mod telemetry;

@@ -17,6 +17,7 @@
 //! | policy | quy định phát | [`policy::Policy`] |
 //! | priority | mức ưu tiên | [`playlist::Priority`] |
 
+pub mod chunk;
 pub mod ids;
 pub mod playlist;
 pub mod policy;

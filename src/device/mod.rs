@@ -1,0 +1,4 @@
+//! What runs at the edge.
+
+#[cfg(feature = "speaker")]
+pub mod player;
