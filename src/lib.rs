@@ -4,6 +4,7 @@
 //! # Map
 //! Everything that decides is pure ([`domain`], [`wire`]); everything that does is thin.
 
+pub mod app;
 pub mod audio;
 pub mod clock;
 pub mod cmds;

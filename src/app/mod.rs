@@ -1,0 +1,8 @@
+//! Use cases over the traits in [`ports`]: what the server decides, free of SQL, HTTP and MQTT.
+
+#[cfg(feature = "server")]
+pub mod ingest;
+#[cfg(feature = "server")]
+pub mod ports;
+#[cfg(feature = "server")]
+pub mod publish;

@@ -1,0 +1,83 @@
+//! What the use cases need of a store; `store` keeps it in SQL and in memory.
+//!
+//! Speaks domain words and exact bytes only: rows and driver errors never leave `store`.
+//!
+//! # Invariants
+//! * What a method returns `Ok` for is durable (synced) when it returns; each call is one
+//!   transaction, done whole or not at all.
+//! * Writes are idempotent: the same call again changes nothing.
+//! * "Not found" is `Ok(None)`.
+//! * Nothing here changes or drops a record; the only deletion of evidence is
+//!   [`Evidence::forget_before`], which retention alone calls.
+
+mod evidence;
+mod facts;
+mod lease;
+mod plans;
+mod registry;
+
+pub use evidence::*;
+pub use facts::*;
+pub use lease::*;
+pub use plans::*;
+pub use registry::*;
+
+use std::error::Error;
+
+/// What a driver said.
+pub type Source = Box<dyn Error + Send + Sync + 'static>;
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No space: nothing was written, and the caller must not acknowledge anything.
+    #[error("the disk of the store is full")]
+    Full {
+        #[source]
+        source: Source,
+    },
+    /// The lease went to somebody else: stop, the other one works on.
+    #[error("lease `{lease}` with number {number} is no longer held")]
+    Fenced { lease: LeaseName, number: i64 },
+    /// What the caller decided upon has changed: read again and decide again.
+    #[error("{what} `{key}` has changed meanwhile")]
+    Stale { what: &'static str, key: String },
+    /// A stored value is not what was once written.
+    #[error("stored {what} `{key}` cannot be read back")]
+    Damaged { what: &'static str, key: String },
+    /// The same key with other content, where content is immutable.
+    #[error("{what} `{key}` is already stored with other content")]
+    Differs { what: &'static str, key: String },
+    /// A file of a newer version of the program, or not a store at all.
+    #[error("the store has version {found}, this program knows {known}")]
+    TooNew { found: i64, known: i64 },
+    /// Anything else the driver says.
+    #[error("the store failed to {what}")]
+    Failed {
+        what: &'static str,
+        #[source]
+        source: Source,
+    },
+}
+
+impl StoreError {
+    /// Says what a person can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Full { .. } => {
+                "free space on the disk of `--data`; devices keep their records until then"
+            }
+            Self::Fenced { .. } => "another `loa serve` on this store has taken over; stop one",
+            Self::Stale { .. } => "try again",
+            Self::Damaged { .. } | Self::Differs { .. } => {
+                "restore the last backup into a new folder and compare; devices resend records"
+            }
+            Self::TooNew { .. } => "start the newer `loa`, or restore a backup of this version",
+            Self::Failed { .. } => "look at the cause; check disk, permissions and free space",
+        }
+    }
+}
+
+/// All parts of a store together.
+pub trait Store: Registry + Plans + Evidence + Facts + Leases {}
+impl<T: Registry + Plans + Evidence + Facts + Leases> Store for T {}
