@@ -2,6 +2,7 @@
 
 #[cfg(feature = "server")]
 pub mod ingest;
+pub mod link;
 #[cfg(feature = "server")]
 pub mod ports;
 #[cfg(feature = "server")]
