@@ -5,6 +5,8 @@
 //! stderr; with `--json` nothing else is on stdout. Exit codes: 0 done, 1 the answer is no,
 //! 2 wrong use, 3 failed.
 
+mod bench;
+
 use clap::{Parser, Subcommand};
 use std::fmt::{self, Display};
 use std::io::Write as _;
@@ -25,7 +27,9 @@ pub struct Cli {
 
 /// The subcommands, in the order of the help.
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Bench(bench::Args),
+}
 
 /// What a command found, when it could do its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +42,9 @@ pub enum Answer {
 
 /// Runs the subcommand.
 pub fn run(cli: Cli) -> anyhow::Result<Answer> {
-    match cli.command {}
+    match cli.command {
+        Command::Bench(args) => bench::run(args),
+    }
 }
 
 /// Prints error and hint and returns the exit code.

@@ -1,0 +1,108 @@
+//! The figures of the README's table: each row prints our figure, the goal or the peer beside it,
+//! and the ratio, all measured in one run. Nothing here passes or fails; a person reads it.
+
+use super::{Answer, print_json, print_text, table};
+use serde::Serialize;
+
+/// Measures what the README's table states
+///
+/// Takes minutes; close other programs. A figure is the median of several runs unless its row
+/// says otherwise.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only these: `compile`, `inspect`, `start`, `memory`; all when none is named
+    #[arg(value_name = "WHAT")]
+    what: Vec<String>,
+    /// Print one JSON array `{work, figure, unit, limit, ratio, note?}`
+    #[arg(long)]
+    json: bool,
+}
+
+/// One line of the table.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// What was done, with its size.
+    pub work: String,
+    /// What we measured.
+    pub figure: f64,
+    /// The unit of `figure` and `limit`.
+    pub unit: &'static str,
+    /// The goal, or the peer measured in the same run.
+    pub limit: f64,
+    /// `figure / limit`; for goals of the kind "at least", `limit / figure`: at most 1 is good.
+    pub ratio: f64,
+    /// Whose figure the limit is, how it was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+impl Row {
+    /// Returns a row whose figure should be at most the limit.
+    pub fn at_most(work: impl Into<String>, figure: f64, limit: f64, unit: &'static str) -> Self {
+        Self { work: work.into(), figure, unit, limit, ratio: figure / limit, note: None }
+    }
+
+    /// Returns a row whose figure should be at least the limit.
+    pub fn at_least(work: impl Into<String>, figure: f64, limit: f64, unit: &'static str) -> Self {
+        Self { work: work.into(), figure, unit, limit, ratio: limit / figure, note: None }
+    }
+
+    /// Adds a note.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
+        self
+    }
+}
+
+/// A measurement by its name on the command line.
+type Bench = (&'static str, fn() -> anyhow::Result<Vec<Row>>);
+
+/// All measurements, in the order of the table.
+const ALL: &[Bench] = &[];
+
+/// Runs the measurements and prints the table.
+pub fn run(args: Args) -> anyhow::Result<Answer> {
+    if let Some(unknown) = args.what.iter().find(|w| !ALL.iter().any(|(name, _)| name == w)) {
+        let names: Vec<&str> = ALL.iter().map(|(name, _)| *name).collect();
+        return Err(super::wrong_use(
+            format!("`{unknown}` is nothing to measure"),
+            format!("name some of: {}", names.join(", ")),
+        ));
+    }
+    let mut rows = Vec::new();
+    for (name, bench) in ALL {
+        if args.what.is_empty() || args.what.iter().any(|w| w == name) {
+            eprintln!("measuring {name} …");
+            rows.extend(bench()?);
+        }
+    }
+    if args.json {
+        print_json(&rows)?;
+    } else {
+        let cells: Vec<Vec<String>> = rows
+            .iter()
+            .map(|row| {
+                vec![
+                    row.work.clone(),
+                    format!("{} {}", figure(row.figure), row.unit),
+                    format!("{} {}", figure(row.limit), row.unit),
+                    format!("{:.2}", row.ratio),
+                    row.note.clone().unwrap_or_default(),
+                ]
+            })
+            .collect();
+        print_text(&table(&["work", "figure", "limit or peer", "ratio", "note"], &cells))?;
+    }
+    Ok(Answer::Yes)
+}
+
+/// Three significant digits, without an exponent.
+fn figure(value: f64) -> String {
+    match value.abs() {
+        v if v >= 100.0 => format!("{value:.0}"),
+        v if v >= 10.0 => format!("{value:.1}"),
+        v if v >= 1.0 => format!("{value:.2}"),
+        _ => format!("{value:.3}"),
+    }
+}
