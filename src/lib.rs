@@ -11,4 +11,6 @@ pub mod cmds;
 pub mod device;
 pub mod domain;
 pub mod lifecycle;
+#[cfg(feature = "board")]
+pub mod raster;
 pub mod telemetry;
