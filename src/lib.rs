@@ -8,6 +8,7 @@ pub mod app;
 pub mod audio;
 pub mod clock;
 pub mod cmds;
+pub mod config;
 pub mod device;
 pub mod domain;
 pub mod lifecycle;

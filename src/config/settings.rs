@@ -1,0 +1,80 @@
+//! What the station file says about running: listeners, broker, retention, approval.
+//!
+//! Leaves what sounds to the rest of the folder. Invariants: a listener outside loopback has TLS
+//! or stands under `insecure_lan`; evidence is kept twelve months at least.
+
+use chrono_tz::Tz;
+use std::net::SocketAddr;
+
+/// `station.toml` as accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StationConfig {
+    /// Name for people.
+    pub name: String,
+    /// The zone of hours and dates.
+    pub zone: Tz,
+    /// Whether a second person approves what sounds.
+    pub approval: Approval,
+    /// How long evidence is kept.
+    pub retention: Retention,
+    /// The broker that devices and server meet at.
+    pub broker: BrokerConfig,
+    /// Where the server listens.
+    pub listen: ListenConfig,
+    /// Whether listeners without TLS may leave loopback: said on purpose.
+    pub insecure_lan: bool,
+}
+
+/// Whether a changed playlist waits for a second person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Approval {
+    /// Nothing sounds without one.
+    Required,
+    /// What is valid is in force.
+    Off,
+}
+
+/// How long things are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Months that records and outcomes are kept; 24 unless said, never below 12.
+    pub evidence_months: u32,
+}
+
+/// How to reach the broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerConfig {
+    /// `mqtt://HOST:PORT` or `mqtts://HOST:PORT`; `None` is the embedded broker.
+    pub url: Option<String>,
+    /// User name at an external broker.
+    pub user: Option<String>,
+    /// File that holds the password, relative to the folder.
+    pub password_file: Option<String>,
+    /// File with the certificate authority to trust, relative to the folder.
+    pub ca_file: Option<String>,
+    /// Prefix of all topics, `loa/1`.
+    pub prefix: String,
+}
+
+/// Where the server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenConfig {
+    /// HTTP: page, API, enrolment, assets.
+    pub http: SocketAddr,
+    /// The embedded broker.
+    pub mqtt: SocketAddr,
+    /// Certificate and key, relative to the folder; both listeners then speak TLS.
+    pub tls: Option<TlsFiles>,
+    /// How devices reach HTTP, for enrolment codes; from `http` when absent.
+    pub public_url: Option<String>,
+    /// Host name or address under which devices reach the embedded broker; from `mqtt` when
+    /// absent.
+    pub public_mqtt: Option<String>,
+}
+
+/// Paths of a certificate chain and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    pub cert: String,
+    pub key: String,
+}
