@@ -2,5 +2,6 @@
 
 #[cfg(feature = "board")]
 pub mod board;
+pub mod fetch;
 #[cfg(feature = "speaker")]
 pub mod player;
