@@ -15,3 +15,4 @@ pub mod lifecycle;
 #[cfg(feature = "board")]
 pub mod raster;
 pub mod telemetry;
+pub mod wire;

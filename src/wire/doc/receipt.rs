@@ -1,0 +1,57 @@
+//! The server's word that records are durable.
+
+use crate::domain::ids::{ChainId, DeviceId, Digest};
+use crate::wire::judge::Judged;
+use crate::wire::refusal::Refusal;
+use serde::{Deserialize, Serialize};
+
+/// A signed receipt: every record of the chain up to `upto` is durable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Version of the document, 1.
+    pub v: u8,
+    /// Whom it is for.
+    pub aud: DeviceId,
+    /// When it was made, seconds.
+    pub iat: i64,
+    /// Which chain.
+    pub chain: ChainId,
+    /// The last number of the unbroken beginning; 0 before the first.
+    pub upto: u64,
+    /// SHA-256 of record `upto` as received; null when `upto` is 0.
+    pub head: Option<Digest>,
+    /// Newest checkpoint of the evidence log; absent until the log exists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// A checkpoint of the evidence log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Name of the log.
+    pub origin: String,
+    /// Entries.
+    pub size: u64,
+    /// Root hash, base64 as in the checkpoint's own format.
+    pub root: String,
+}
+
+impl Receipt {
+    /// Checks what types cannot say.
+    pub fn check(&self) -> Result<(), Refusal> {
+        if (self.upto == 0) == self.head.is_none() {
+            Ok(())
+        } else {
+            Err(Refusal::content("`head` is null exactly when `upto` is 0"))
+        }
+    }
+}
+
+impl Judged for Receipt {
+    fn aud(&self) -> Option<&DeviceId> {
+        Some(&self.aud)
+    }
+    fn iat(&self) -> i64 {
+        self.iat
+    }
+}

@@ -1,0 +1,300 @@
+//! Key epochs: which keys may sign what, said by the offline root, in an unbroken chain.
+//!
+//! Each epoch is a complete statement and names its predecessor by hash. A device pins the
+//! thumbprint of one root key at enrolment, verifies the whole chain, trusts it from the first
+//! epoch that the pinned key signed, persists the body and only ever takes a longer one that
+//! begins with the same epochs.
+
+use super::jws::{self, Found, Keys, Kid, OneKey, PublicKey, Role, SecretKey, Typ};
+use super::refusal::Refusal;
+use super::{json, limits};
+use crate::domain::ids::Digest;
+use crate::domain::time::UtcMs;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Body of `keys`: all epochs, oldest first, each a compact JWS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeysBody {
+    /// Version of the document, 1.
+    pub v: u8,
+    /// The chain.
+    pub epochs: Vec<String>,
+}
+
+/// One epoch as signed by the root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// Version of the document, 1.
+    pub v: u8,
+    /// Number, from 1, consecutive.
+    pub epoch: u32,
+    /// SHA-256 of the previous epoch's compact JWS; null for the first.
+    pub prev: Option<Digest>,
+    /// When it was made, seconds.
+    pub iat: i64,
+    /// The root key that signs the *next* epoch. In the first epoch it is the signer itself.
+    pub root: PublicKey,
+    /// Keys by role: `schedule`, `urgent`, `policy`, `time`, `receipt`; other roles are ignored.
+    pub roles: BTreeMap<String, Vec<PublicKey>>,
+    /// Keys that sign nothing new; what they signed before holds until its `exp`.
+    #[serde(default)]
+    pub retired: Vec<RetiredKey>,
+    /// Keys whose documents are dropped at once.
+    #[serde(default)]
+    pub revoked: Vec<Kid>,
+}
+
+/// A key that signs nothing new.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetiredKey {
+    /// The role it had.
+    pub role: String,
+    /// The key.
+    pub key: PublicKey,
+    /// Documents with a later `iat` are refused.
+    pub retired_ms: UtcMs,
+}
+
+impl KeysBody {
+    /// Returns the body of a chain.
+    pub fn new(epochs: Vec<String>) -> Self {
+        Self { v: 1, epochs }
+    }
+
+    /// Writes the body.
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a structure with text keys")
+    }
+}
+
+/// A verified chain: the register a device judges by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySet {
+    epochs: Vec<String>,
+    epoch: u32,
+    root: PublicKey,
+    known: BTreeMap<(Kid, Role), Found>,
+    kids: BTreeSet<Kid>,
+    revoked: BTreeSet<Kid>,
+}
+
+/// What a new body of `keys` means for a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Advance {
+    /// The chain in force, again.
+    Same,
+    /// A longer chain: persist the body, then use the set, drop what revoked keys signed, judge
+    /// parked documents again.
+    Newer(Box<KeySet>),
+}
+
+impl KeySet {
+    /// Verifies a body of `keys` from the pinned thumbprint of a root key.
+    pub fn verify(body: &[u8], pin: &Kid) -> Result<Self, Refusal> {
+        let body: KeysBody = json::read(body, "bytes", limits::KEYS_BYTES)?;
+        if body.v != 1 {
+            return Err(Refusal::Unsupported { v: i64::from(body.v) });
+        }
+        Self::of(body.epochs, pin)
+    }
+
+    fn of(epochs: Vec<String>, pin: &Kid) -> Result<Self, Refusal> {
+        Refusal::limit("epochs", epochs.len(), limits::EPOCHS)?;
+        let first = epochs.first().ok_or(Refusal::Epoch { epoch: 0, why: "the chain is empty" })?;
+        let mut root = first_root(first)?;
+        let mut trusted = false;
+        let mut prev = None;
+        let mut history: Vec<Epoch> = Vec::with_capacity(epochs.len());
+        for (number, text) in (1_u32..).zip(&epochs) {
+            let signer = OneKey { key: root.clone(), role: Role::Root };
+            let opened = jws::open::<Epoch>(text, Typ::Keys, Role::Root, &signer)?;
+            let epoch = opened.claims;
+            let wrong = |why| Err(Refusal::Epoch { epoch: number, why });
+            if epoch.epoch != number {
+                return wrong("numbers are not consecutive from 1");
+            }
+            if epoch.prev != prev {
+                return wrong("`prev` is not the hash of the epoch before");
+            }
+            if history.last().is_some_and(|last| last.iat > epoch.iat) {
+                return wrong("made before its predecessor");
+            }
+            check(&epoch)?;
+            trusted |= opened.kid == *pin;
+            root = epoch.root.clone();
+            prev = Some(opened.digest);
+            history.push(epoch);
+        }
+        if !trusted {
+            return Err(Refusal::Root);
+        }
+        Ok(Self::collect(epochs, root, &history))
+    }
+
+    /// The newest epoch decides who may sign; the history decides since when.
+    fn collect(epochs: Vec<String>, root: PublicKey, history: &[Epoch]) -> Self {
+        let mut since: BTreeMap<(Kid, Role), u32> = BTreeMap::new();
+        let mut kids = BTreeSet::new();
+        let mut revoked = BTreeSet::new();
+        for epoch in history {
+            revoked.extend(epoch.revoked.iter().copied());
+            for (role, key) in named(epoch) {
+                let kid = key.kid();
+                kids.insert(kid);
+                since.entry((kid, role)).or_insert(epoch.epoch);
+            }
+        }
+        let mut known = BTreeMap::new();
+        let last = history.last();
+        for retired in last.iter().flat_map(|e| &e.retired) {
+            if let Some(role) = role_named(&retired.role) {
+                let kid = retired.key.kid();
+                let epoch = since.get(&(kid, role)).copied().unwrap_or(0);
+                let (key, at) = (retired.key.clone(), Some(retired.retired_ms));
+                kids.insert(kid);
+                known.insert((kid, role), Found { key, epoch, retired: at });
+            }
+        }
+        for (role, key) in last.iter().flat_map(|e| named(e)) {
+            let kid = key.kid();
+            let epoch = since.get(&(kid, role)).copied().unwrap_or(0);
+            known.insert((kid, role), Found { key: key.clone(), epoch, retired: None });
+        }
+        let epoch = last.map_or(0, |e| e.epoch);
+        Self { epochs, epoch, root, known, kids, revoked }
+    }
+
+    /// Judges a newer body against this one.
+    pub fn advance(&self, body: &[u8], pin: &Kid) -> Result<Advance, Refusal> {
+        let new = Self::verify(body, pin)?;
+        let common = self.epochs.len().min(new.epochs.len());
+        if self.epochs[..common] != new.epochs[..common] {
+            return Err(Refusal::Conflict { ver: i64::from(new.epoch) });
+        }
+        if new.epoch < self.epoch {
+            let (ver, last) = (i64::from(new.epoch), i64::from(self.epoch));
+            return Err(Refusal::VersionLow { ver, last });
+        }
+        if new.epoch == self.epoch {
+            return Ok(Advance::Same);
+        }
+        Ok(Advance::Newer(Box::new(new)))
+    }
+
+    /// Returns the number of the newest epoch.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// Returns the thumbprint of the root that signs the next epoch.
+    pub fn root(&self) -> Kid {
+        self.root.kid()
+    }
+
+    /// Says whether a key was revoked: drop what it signed, sheets too.
+    pub fn is_revoked(&self, kid: &Kid) -> bool {
+        self.revoked.contains(kid)
+    }
+
+    /// Returns the body to persist or to publish.
+    pub fn body(&self) -> KeysBody {
+        KeysBody::new(self.epochs.clone())
+    }
+
+    /// Returns the text of the newest epoch's compact JWS.
+    pub fn newest(&self) -> &str {
+        self.epochs.last().map_or("", String::as_str)
+    }
+}
+
+impl Keys for KeySet {
+    fn find(&self, kid: &Kid, role: Role) -> Result<Found, Refusal> {
+        if self.revoked.contains(kid) {
+            return Err(Refusal::Revoked { kid: *kid });
+        }
+        if let Some(found) = self.known.get(&(*kid, role)) {
+            return Ok(found.clone());
+        }
+        let elsewhere = self.known.keys().any(|(known, _)| known == kid);
+        if elsewhere || self.root.kid() == *kid {
+            Err(Refusal::Role { kid: *kid, role: role.as_str() })
+        } else if self.kids.contains(kid) {
+            // Named once, by no role now and not as retired: as good as revoked.
+            Err(Refusal::Revoked { kid: *kid })
+        } else {
+            Err(Refusal::UnknownKey { kid: *kid })
+        }
+    }
+}
+
+/// The first epoch names its own signer; its signature is checked with that key afterwards.
+fn first_root(text: &str) -> Result<PublicKey, Refusal> {
+    #[derive(Deserialize)]
+    struct Rooted {
+        root: PublicKey,
+    }
+    let parts = jws::split(text, Typ::Keys)?;
+    let rooted: Rooted = json::read(&parts.payload, "bytes", limits::EPOCH_BYTES)?;
+    if rooted.root.kid() != parts.kid {
+        return Err(Refusal::Epoch {
+            epoch: 1,
+            why: "the first epoch is not signed by its own root",
+        });
+    }
+    Ok(rooted.root)
+}
+
+fn role_named(word: &str) -> Option<Role> {
+    Role::NAMED.into_iter().find(|role| role.as_str() == word)
+}
+
+fn named(epoch: &Epoch) -> impl Iterator<Item = (Role, &PublicKey)> {
+    epoch
+        .roles
+        .iter()
+        .filter_map(|(word, keys)| Some((role_named(word)?, keys)))
+        .flat_map(|(role, keys)| keys.iter().map(move |key| (role, key)))
+}
+
+fn check(epoch: &Epoch) -> Result<(), Refusal> {
+    Refusal::limit("retired keys", epoch.retired.len(), limits::RETIRED)?;
+    Refusal::limit("revoked keys", epoch.revoked.len(), limits::REVOKED)?;
+    for keys in epoch.roles.values() {
+        Refusal::limit("keys of a role", keys.len(), limits::ROLE_KEYS)?;
+    }
+    let wrong = |why| Err(Refusal::Epoch { epoch: epoch.epoch, why });
+    let root = epoch.root.kid();
+    let mut seen = BTreeSet::new();
+    for (_, key) in named(epoch) {
+        let kid = key.kid();
+        if kid == root {
+            return wrong("the root key has another role too");
+        }
+        if !seen.insert(kid) {
+            return wrong("a key has two roles");
+        }
+        if epoch.revoked.contains(&kid) {
+            return wrong("a revoked key still has a role");
+        }
+        if epoch.retired.iter().any(|r| r.key.kid() == kid) {
+            return wrong("a retired key still has a role");
+        }
+    }
+    Ok(())
+}
+
+/// Signs the first epoch of a server.
+pub fn first(root: &SecretKey, keys: &super::server_keys::ServerKeys, iat: i64) -> String {
+    let epoch = Epoch {
+        v: 1,
+        epoch: 1,
+        prev: None,
+        iat,
+        root: root.public(),
+        roles: keys.public(),
+        retired: Vec::new(),
+        revoked: Vec::new(),
+    };
+    jws::sign(root, Typ::Keys, &epoch)
+}

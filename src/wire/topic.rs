@@ -1,0 +1,205 @@
+//! Topics: built and read in one place, under a configurable prefix.
+
+use super::limits;
+use crate::domain::chunk::ChunkSize;
+use crate::domain::ids::{DeviceId, Digest, UnitId};
+use std::fmt;
+
+/// A topic of the contract, without its prefix.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Topic {
+    /// The chain of key epochs.
+    Keys,
+    /// Presence of the server.
+    Server,
+    /// The server's marker, published last.
+    Epoch,
+    Timetable(DeviceId),
+    Floor(DeviceId),
+    Command(DeviceId),
+    Time(DeviceId),
+    Receipt(DeviceId),
+    State(DeviceId),
+    /// A day sheet.
+    Sheet(Digest),
+    /// Chunk `n` of an asset.
+    Chunk {
+        sha256: Digest,
+        size: ChunkSize,
+        n: u32,
+    },
+    /// The chunk hashes of an asset.
+    Sums {
+        sha256: Digest,
+        size: ChunkSize,
+    },
+    /// Records of a device; the partition follows from the id.
+    Records(DeviceId),
+    /// Reserved: an urgent notice, drill or withdrawal.
+    Urgent {
+        unit: UnitId,
+        id: String,
+    },
+    /// Reserved: the hold of a unit.
+    Hold(UnitId),
+    /// Reserved: a value for boards.
+    Feed(String),
+}
+
+/// A prefix that cannot stand before topics.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{prefix}` is not a topic prefix")]
+pub struct PrefixError {
+    pub prefix: String,
+}
+
+impl PrefixError {
+    /// Says what a right one looks like.
+    pub fn hint(&self) -> &'static str {
+        "1 to 64 of a-z, 0-9 and -, levels parted by /, none empty: `loa/1`"
+    }
+}
+
+/// Topics under one prefix.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Topics {
+    prefix: String,
+}
+
+impl Default for Topics {
+    fn default() -> Self {
+        Self { prefix: "loa/1".to_owned() }
+    }
+}
+
+impl fmt::Display for Topics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.prefix)
+    }
+}
+
+impl Topics {
+    /// Checks the prefix; refuses wildcards, empty levels and `$`.
+    pub fn new(prefix: &str) -> Result<Self, PrefixError> {
+        let word = |level: &str| {
+            !level.is_empty()
+                && level.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        };
+        if prefix.len() <= limits::PREFIX_BYTES && prefix.split('/').all(word) {
+            Ok(Self { prefix: prefix.to_owned() })
+        } else {
+            Err(PrefixError { prefix: super::refusal::shorten(prefix) })
+        }
+    }
+
+    /// Returns the prefix, without a slash at its end.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Writes a topic.
+    pub fn of(&self, topic: &Topic) -> String {
+        let prefix = &self.prefix;
+        match topic {
+            Topic::Keys => format!("{prefix}/keys"),
+            Topic::Server => format!("{prefix}/server"),
+            Topic::Epoch => format!("{prefix}/epoch"),
+            Topic::Timetable(device) => format!("{prefix}/d/{device}/timetable"),
+            Topic::Floor(device) => format!("{prefix}/d/{device}/floor"),
+            Topic::Command(device) => format!("{prefix}/d/{device}/command"),
+            Topic::Time(device) => format!("{prefix}/d/{device}/time"),
+            Topic::Receipt(device) => format!("{prefix}/d/{device}/receipt"),
+            Topic::State(device) => format!("{prefix}/d/{device}/state"),
+            Topic::Sheet(sha256) => format!("{prefix}/s/{sha256}"),
+            Topic::Chunk { sha256, size, n } => format!("{prefix}/a/{sha256}/{}/{n}", size.kib()),
+            Topic::Sums { sha256, size } => format!("{prefix}/a/{sha256}/{}/sums", size.kib()),
+            Topic::Records(device) => format!("{prefix}/r/{}/{device}", partition(device)),
+            Topic::Urgent { unit, id } => format!("{prefix}/u/{unit}/urgent/{id}"),
+            Topic::Hold(unit) => format!("{prefix}/u/{unit}/hold"),
+            Topic::Feed(feed) => format!("{prefix}/f/{feed}"),
+        }
+    }
+
+    /// Reads a topic; `None` when it is none of the contract under this prefix, or not spelled
+    /// in the one right way.
+    pub fn parse(&self, text: &str) -> Option<Topic> {
+        if text.len() > limits::TOPIC_BYTES {
+            return None;
+        }
+        let rest = text.strip_prefix(&self.prefix)?.strip_prefix('/')?;
+        let levels: Vec<&str> = rest.split('/').collect();
+        match levels.as_slice() {
+            ["keys"] => Some(Topic::Keys),
+            ["server"] => Some(Topic::Server),
+            ["epoch"] => Some(Topic::Epoch),
+            ["d", device, kind] => {
+                let device = device.parse().ok()?;
+                Some(match *kind {
+                    "timetable" => Topic::Timetable(device),
+                    "floor" => Topic::Floor(device),
+                    "command" => Topic::Command(device),
+                    "time" => Topic::Time(device),
+                    "receipt" => Topic::Receipt(device),
+                    "state" => Topic::State(device),
+                    _ => return None,
+                })
+            }
+            ["s", sha256] => Some(Topic::Sheet(sha256.parse().ok()?)),
+            ["a", sha256, kib, last] => {
+                let sha256 = sha256.parse().ok()?;
+                let size = number(kib).and_then(ChunkSize::from_kib)?;
+                if *last == "sums" {
+                    return Some(Topic::Sums { sha256, size });
+                }
+                let n = number(last).filter(|n| u64::from(*n) < limits::CHUNKS)?;
+                Some(Topic::Chunk { sha256, size, n })
+            }
+            ["r", p, device] => {
+                let device: DeviceId = device.parse().ok()?;
+                let mut digit = [0; 4];
+                (*p == partition(&device).encode_utf8(&mut digit)).then_some(Topic::Records(device))
+            }
+            ["u", unit, "urgent", id] => {
+                Some(Topic::Urgent { unit: unit.parse().ok()?, id: word(id)? })
+            }
+            ["u", unit, "hold"] => Some(Topic::Hold(unit.parse().ok()?)),
+            ["f", feed] => Some(Topic::Feed(word(feed)?)),
+            _ => None,
+        }
+    }
+
+    /// Returns the filter for the records of one partition, or of all.
+    pub fn records_filter(&self, partition: Option<char>) -> String {
+        match partition {
+            Some(p) => format!("{}/r/{p}/+", self.prefix),
+            None => format!("{}/r/+/+", self.prefix),
+        }
+    }
+
+    /// Returns the filter for the states of all devices.
+    pub fn states_filter(&self) -> String {
+        format!("{}/d/+/state", self.prefix)
+    }
+
+    /// Returns the filter for the urgent notices of a unit.
+    pub fn urgent_filter(&self, unit: &UnitId) -> String {
+        format!("{}/u/{unit}/urgent/+", self.prefix)
+    }
+}
+
+/// Returns the first hexadecimal digit of SHA-256(device id): up to 16 servers share the work.
+pub fn partition(device: &DeviceId) -> char {
+    let first = Digest::of(device.as_str().as_bytes()).0[0] >> 4;
+    char::from_digit(u32::from(first), 16).unwrap_or('0')
+}
+
+fn number(text: &str) -> Option<u32> {
+    let n: u32 = text.parse().ok()?;
+    (n.to_string() == text).then_some(n) // no sign, no leading zero
+}
+
+fn word(text: &str) -> Option<String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    (!text.is_empty() && text.len() <= limits::WORD_BYTES && text.bytes().all(plain))
+        .then(|| text.to_owned())
+}
