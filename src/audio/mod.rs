@@ -4,6 +4,12 @@
 //! `app`. Invariants: nothing here panics on any bytes; a codec that is not decoded here is
 //! refused by its name and never read as another one; duration comes from decoded samples.
 
+pub mod convert;
+pub mod decode;
+mod identify;
 pub mod inspect;
+mod measure;
+mod refusal;
 
-pub use inspect::{Inspection, Limits};
+pub use inspect::{Inspection, Limits, inspect};
+pub use refusal::Refusal;

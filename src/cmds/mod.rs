@@ -6,6 +6,7 @@
 //! 2 wrong use, 3 failed.
 
 mod bench;
+mod inspect;
 
 use clap::{Parser, Subcommand};
 use std::fmt::{self, Display};
@@ -28,6 +29,7 @@ pub struct Cli {
 /// The subcommands, in the order of the help.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Inspect(inspect::Args),
     Bench(bench::Args),
 }
 
@@ -43,6 +45,7 @@ pub enum Answer {
 /// Runs the subcommand.
 pub fn run(cli: Cli) -> anyhow::Result<Answer> {
     match cli.command {
+        Command::Inspect(args) => inspect::run(args),
         Command::Bench(args) => bench::run(args),
     }
 }
