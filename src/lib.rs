@@ -12,6 +12,7 @@ pub mod config;
 pub mod device;
 pub mod domain;
 pub mod lifecycle;
+pub mod mqtt;
 #[cfg(feature = "board")]
 pub mod raster;
 pub mod telemetry;

@@ -3,6 +3,7 @@
 use super::{Action, AssetOrder, Left};
 use crate::domain::chunk::ChunkSize;
 use crate::domain::ids::Digest;
+use crate::wire::doc::{Wanted, WantedKind};
 use bytes::Bytes;
 
 /// A part of what is fetched.
@@ -13,7 +14,7 @@ pub(super) enum Part {
     /// The chunk hashes of an asset.
     Sums,
     /// A chunk of an asset.
-    Chunk(u64),
+    Chunk(u32),
 }
 
 /// A piece asked for.
@@ -120,6 +121,16 @@ impl Job {
         }
     }
 
+    /// How the device's state names it.
+    pub(super) fn wanted(&self, sha256: Digest) -> Wanted {
+        match &self.what {
+            What::Sheet { .. } => Wanted { kind: WantedKind::Sheet, sha256, kib: None },
+            What::Asset { order, .. } => {
+                Wanted { kind: WantedKind::Asset, sha256, kib: Some(order.size.kib()) }
+            }
+        }
+    }
+
     pub(super) fn is_complete(&self) -> bool {
         matches!(&self.what, What::Asset { state: AssetState::Chunks { missing: 0, .. }, .. })
     }
@@ -145,7 +156,7 @@ impl Job {
                 let found = have.iter().skip(*next).position(|h| *h == Have::No)? + *next;
                 *have.get_mut(found)? = Have::Asked;
                 *next = found + 1;
-                Some(Part::Chunk(found as u64))
+                u32::try_from(found).ok().map(Part::Chunk)
             }
         }
     }
@@ -177,7 +188,7 @@ impl Job {
                 Part::Chunk(chunk),
             ) => {
                 let n = usize::try_from(chunk).ok()?;
-                let offset = chunk.checked_mul(order.size.bytes() as u64)?;
+                let offset = u64::from(chunk).checked_mul(order.size.bytes() as u64)?;
                 let length = (order.size.bytes() as u64).min(order.bytes.checked_sub(offset)?);
                 if payload.len() as u64 != length || Digest::of(payload) != *hashes.get(n)? {
                     return None;

@@ -24,6 +24,9 @@ mod job;
 
 use crate::domain::chunk::ChunkSize;
 use crate::domain::ids::Digest;
+use crate::wire::doc::Wanted;
+use crate::wire::limits;
+use crate::wire::topic::{Topic, Topics};
 use bytes::Bytes;
 use job::{Job, Part, Piece};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,8 +34,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Limits of a fetcher.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchConfig {
-    /// Prefix of all topics: `loa/1`.
-    pub prefix: String,
+    /// Topics under the prefix in use.
+    pub topics: Topics,
     /// Topics asked for and not answered yet, at most; 8, or 2 where memory is short.
     pub window: usize,
     /// Largest day sheet taken.
@@ -46,9 +49,9 @@ pub struct FetchConfig {
 impl Default for FetchConfig {
     fn default() -> Self {
         Self {
-            prefix: "loa/1".to_owned(),
-            window: 8,
-            sheet_bytes: 65_536,
+            topics: Topics::default(),
+            window: limits::CHUNK_WINDOW,
+            sheet_bytes: limits::SHEET_BYTES,
             quiet_ms: 15_000,
             longest_ms: 15 * 60_000,
         }
@@ -83,7 +86,7 @@ pub struct Left {
     /// The chunk hashes, as kept by [`Action::KeepSums`].
     pub sums: Vec<u8>,
     /// The chunks that are there and right.
-    pub chunks: Vec<u64>,
+    pub chunks: Vec<u32>,
 }
 
 /// What the loop must do, in order.
@@ -98,7 +101,7 @@ pub enum Action {
     /// The chunk hashes of an asset, checked; kept so that a restart can resume.
     KeepSums { sha256: Digest, sums: Bytes },
     /// A chunk whose hash is right, to be written at `offset`.
-    Write { sha256: Digest, chunk: u64, offset: u64, bytes: Bytes },
+    Write { sha256: Digest, chunk: u32, offset: u64, bytes: Bytes },
     /// Every chunk was handed out: hash the whole, then call [`Fetcher::verified`].
     Complete { sha256: Digest },
 }
@@ -154,7 +157,7 @@ impl Fetcher {
 
     /// Says whether a topic is one of pieces, so that its messages belong here.
     pub fn concerns(&self, topic: &str) -> bool {
-        let below = topic.strip_prefix(&self.config.prefix);
+        let below = topic.strip_prefix(self.config.topics.prefix());
         below.is_some_and(|rest| rest.starts_with("/a/") || rest.starts_with("/s/"))
     }
 
@@ -303,11 +306,15 @@ impl Fetcher {
         [start, self.overdue_at()].into_iter().flatten().min()
     }
 
-    /// Returns what was asked for in vain, sorted: the `want` of the device's state.
-    pub fn want(&self) -> Vec<Digest> {
-        let late = self.jobs.iter().filter(|(_, job)| job.late).map(|(sha256, _)| *sha256);
+    /// Returns what was asked for in vain, in the order of its first use: the `want` of the
+    /// device's state.
+    pub fn want(&self) -> Vec<Wanted> {
         let pieces = self.asked.values().filter(|piece| piece.late).map(|piece| piece.sha256);
-        late.chain(pieces).collect::<BTreeSet<_>>().into_iter().collect()
+        let pieces: BTreeSet<Digest> = pieces.collect();
+        let late = |sha256: &Digest, job: &Job| job.late || pieces.contains(sha256);
+        let mut want: Vec<_> = self.jobs.iter().filter(|(sha256, job)| late(sha256, job)).collect();
+        want.sort_by_key(|(_, job)| job.rank());
+        want.into_iter().map(|(sha256, job)| job.wanted(*sha256)).collect()
     }
 
     /// Returns everything ordered and not held yet, sorted.
@@ -399,7 +406,7 @@ impl Fetcher {
             let Some(job) = self.jobs.get_mut(&sha256) else { continue };
             while self.asked.len() < self.config.window {
                 let Some(part) = job.next() else { break };
-                let topic = topic_of(&self.config.prefix, &sha256, job.size(), part);
+                let topic = self.config.topics.of(&topic_of(sha256, job.size(), part));
                 self.asked.insert(topic.clone(), Piece { sha256, part, late: false });
                 topics.push(topic);
             }
@@ -437,11 +444,11 @@ impl Fetcher {
     }
 }
 
-fn topic_of(prefix: &str, sha256: &Digest, size: ChunkSize, part: Part) -> String {
+fn topic_of(sha256: Digest, size: ChunkSize, part: Part) -> Topic {
     match part {
-        Part::Whole => format!("{prefix}/s/{sha256}"),
-        Part::Sums => format!("{prefix}/a/{sha256}/{}/sums", size.kib()),
-        Part::Chunk(n) => format!("{prefix}/a/{sha256}/{}/{n}", size.kib()),
+        Part::Whole => Topic::Sheet(sha256),
+        Part::Sums => Topic::Sums { sha256, size },
+        Part::Chunk(n) => Topic::Chunk { sha256, size, n },
     }
 }
 
