@@ -15,5 +15,7 @@ pub mod lifecycle;
 pub mod mqtt;
 #[cfg(feature = "board")]
 pub mod raster;
+#[cfg(feature = "server")]
+pub mod store;
 pub mod telemetry;
 pub mod wire;

@@ -118,6 +118,16 @@ pub struct StoredReceipt {
     pub jws: Arc<str>,
 }
 
+/// Everything that came together, to be stored in one durable step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IntakeRound {
+    /// At most one per chain.
+    pub intakes: Vec<Intake>,
+    pub rejects: Vec<Reject>,
+    /// Receipts over the chains as they stand after this round.
+    pub receipts: Vec<StoredReceipt>,
+}
+
 /// Which records are wanted; all conditions hold together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordFilter {
@@ -146,13 +156,13 @@ pub struct Listed {
     pub record: StoredRecord,
 }
 
-/// How much evidence there is.
+/// How much evidence ever came in, also what retention has deleted since.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EvidenceCounts {
     pub records: u64,
+    /// Records with a fault.
     pub faulty: u64,
     pub conflicts: u64,
-    /// Rejects ever, also those no longer kept.
     pub rejects: u64,
 }
 
@@ -182,16 +192,16 @@ pub trait Evidence: Send + Sync {
         seqs: &[u64],
     ) -> Result<BTreeMap<u64, Digest>, StoreError>;
 
-    /// Stores everything that came together, in one durable step. [`StoreError::Stale`] when a
-    /// chain's revision is not the one named: nothing was stored, decide again.
+    /// Stores the round, whole or not at all. [`StoreError::Stale`] when a chain's revision is not
+    /// the one named: nothing was stored, decide again. A receipt below the stored one of the
+    /// same chain is ignored.
     async fn commit_intake(
         &self,
-        intakes: &[Intake],
-        rejects: &[Reject],
+        round: &IntakeRound,
         fence: Option<Fence>,
     ) -> Result<(), StoreError>;
-    /// Keeps the newest receipt of each device; a lower one of the same chain is ignored.
-    async fn put_receipts(&self, receipts: &[StoredReceipt]) -> Result<(), StoreError>;
+    /// Returns the newest receipt of the device.
+    async fn receipt_of(&self, device: &DeviceId) -> Result<Option<StoredReceipt>, StoreError>;
     /// Returns the newest receipt of every device.
     async fn receipts(&self) -> Result<Vec<StoredReceipt>, StoreError>;
 
@@ -203,7 +213,7 @@ pub trait Evidence: Send + Sync {
     async fn rejects(&self, limit: u32) -> Result<Vec<Reject>, StoreError>;
     /// Counts.
     async fn evidence_counts(&self) -> Result<EvidenceCounts, StoreError>;
-    /// Deletes records received before `before` of which no younger neighbour in the chain
-    /// needs the link; returns how many went. Only retention calls it.
+    /// Deletes records and conflicts received before `before`, but never a chain's head nor what
+    /// lies beyond its first gap; returns how many went. Only retention calls it.
     async fn forget_before(&self, before: UtcMs) -> Result<u64, StoreError>;
 }

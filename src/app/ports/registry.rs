@@ -115,6 +115,8 @@ pub enum Enrolled {
     ExpiredCode { at_ms: UtcMs },
     /// The device has been removed from the register.
     UnknownDevice,
+    /// This key was revoked once, or is another device's: it never comes back.
+    SpentKey,
 }
 
 /// A bearer token, known by its SHA-256 alone.

@@ -1,0 +1,577 @@
+//! What every store must do: the same tests over SQLite and the in-memory twin.
+
+use super::SqliteStore;
+use super::memory::MemoryStore;
+use crate::app::ports::*;
+use crate::domain::ids::{ChainId, CueId, DeviceId, Digest};
+use crate::domain::station::{Device, Unit};
+use crate::domain::time::UtcMs;
+use std::sync::Arc;
+
+macro_rules! contract {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                let dir = tempfile::tempdir().expect("a folder");
+                let store = super::SqliteStore::open(&dir.path().join("loa.db")).await.expect("opens");
+                super::$name(&store).await;
+                store.close().await;
+            })*
+        }
+        mod memory {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(&super::MemoryStore::default()).await;
+            })*
+        }
+    };
+}
+
+contract!(
+    a_lease_is_one_holders_until_it_ends,
+    a_write_under_a_lost_lease_is_refused,
+    the_register_is_read_back_as_it_was_put,
+    a_code_enrols_once,
+    a_revoked_key_never_comes_back,
+    a_token_is_used_up,
+    a_round_is_read_back_and_repeated_without_effect,
+    a_lower_version_is_stale_and_takes_the_round_with_it,
+    the_versions_of_a_span_reach_back_to_the_one_in_force,
+    old_schedules_are_forgotten_but_not_the_one_in_force,
+    retained_documents_never_go_back,
+    an_intake_is_read_back_byte_for_byte,
+    a_stale_intake_stores_nothing,
+    a_receipt_never_goes_back_within_a_chain,
+    listings_filter_and_page,
+    rejects_are_bounded_and_counted,
+    retention_keeps_heads_gaps_and_the_young,
+    facts_are_replaced_by_path,
+);
+
+pub(super) fn device(id: &str) -> DeviceId {
+    DeviceId::new(id).expect("an id")
+}
+
+fn registered(id: &str) -> Device {
+    Device {
+        id: device(id),
+        name: "Cụm loa thôn Đoài".into(),
+        unit: "10363-doai".parse().expect("a unit"),
+        tags: vec!["cong-ubnd".parse().expect("a tag")],
+        profile: "loa-ip-30w".parse().expect("a profile"),
+        volume_cap: 80,
+        trim_ms: -12,
+    }
+}
+
+pub(super) fn sheet(day: i64, cue: u8) -> StoredSheet {
+    let bytes: Arc<[u8]> = format!("{{\"day\":{day},\"cue\":{cue}}}").into_bytes().into();
+    let from = day * 86_400_000;
+    StoredSheet {
+        sha256: Digest::of(&bytes),
+        from_ms: UtcMs(from),
+        to_ms: UtcMs(from + 86_400_000),
+        bytes,
+        cues: vec![CueRow {
+            cue: CueId([cue; 16]),
+            at_ms: UtcMs(from + 18_000_000),
+            end_ms: UtcMs(from + 18_060_000),
+            item: "an-toan/tin-1".into(),
+            title: "Cảnh báo lừa đảo".into(),
+            output: CueOutput::Clip,
+        }]
+        .into(),
+    }
+}
+
+pub(super) fn timetable(id: &str, ver: i64, sheets: &[&StoredSheet]) -> StoredTimetable {
+    let days: Vec<_> = sheets
+        .iter()
+        .map(|s| StoredDay { from_ms: s.from_ms, to_ms: s.to_ms, sheet: s.sha256 })
+        .collect();
+    StoredTimetable {
+        device: device(id),
+        ver,
+        made_ms: UtcMs(ver),
+        exp_ms: days.last().map_or(UtcMs(0), |day| day.to_ms),
+        content: Digest::of(&ver.to_be_bytes()),
+        days: days.into(),
+        jws: format!("jws-{id}-{ver}").into(),
+        published_ms: None,
+    }
+}
+
+const CHAIN: ChainId = ChainId([7; 16]);
+
+pub(super) fn record(id: &str, seq: u64, kind: &str) -> StoredRecord {
+    let jws = format!("{id}.{seq}.{kind}");
+    StoredRecord {
+        device: device(id),
+        chain: CHAIN,
+        seq,
+        digest: Digest::of(jws.as_bytes()),
+        prev: (seq > 1).then(|| Digest::of(b"before")),
+        kid: "kid".into(),
+        kind: kind.into(),
+        cue: (kind == "play").then_some(CueId([3; 16])),
+        at_ms: UtcMs(1_000 * i64::try_from(seq).expect("small")),
+        received_ms: UtcMs(5_000 + i64::try_from(seq).expect("small")),
+        via: Via::Link,
+        fault: None,
+        jws: jws.into(),
+    }
+}
+
+pub(super) fn intake(revision: i64, records: Vec<StoredRecord>) -> Intake {
+    let last = records.last().expect("some").clone();
+    Intake {
+        chain: StoredChain {
+            device: last.device.clone(),
+            chain: CHAIN,
+            upto: last.seq,
+            head: Some(last.digest),
+            first_at_ms: Some(UtcMs(1_000)),
+            upto_at_ms: Some(last.at_ms),
+            opened_ms: UtcMs(5_001),
+            lost: vec![],
+            revision,
+        },
+        add: records,
+        conflicts: vec![],
+        faults: vec![],
+    }
+}
+
+pub(super) fn round(intakes: Vec<Intake>) -> IntakeRound {
+    IntakeRound { intakes, ..IntakeRound::default() }
+}
+
+async fn a_lease_is_one_holders_until_it_ends(store: &dyn Store) {
+    let name = LeaseName::Ingest(10);
+    let first = store.take_lease(name, "a", UtcMs(0), UtcMs(10)).await.unwrap().unwrap();
+    assert_eq!(first.number, 1);
+    assert_eq!(store.take_lease(name, "b", UtcMs(9), UtcMs(20)).await.unwrap(), None);
+    let longer = store.take_lease(name, "a", UtcMs(9), UtcMs(15)).await.unwrap().unwrap();
+    assert_eq!((longer.number, longer.until_ms), (1, UtcMs(15)), "prolonged, same number");
+    let next = store.take_lease(name, "b", UtcMs(15), UtcMs(30)).await.unwrap().unwrap();
+    assert_eq!(next.number, 2);
+    store.release_lease(&first).await.unwrap();
+    assert_eq!(store.take_lease(name, "a", UtcMs(16), UtcMs(40)).await.unwrap(), None);
+    store.release_lease(&next).await.unwrap();
+    let again = store.take_lease(name, "a", UtcMs(16), UtcMs(40)).await.unwrap().unwrap();
+    assert_eq!(again.number, 3, "numbers only grow");
+    let other = store.take_lease(LeaseName::Compiler, "b", UtcMs(0), UtcMs(9)).await.unwrap();
+    assert_eq!(other.expect("free").number, 1, "leases are apart");
+}
+
+async fn a_write_under_a_lost_lease_is_refused(store: &dyn Store) {
+    let name = LeaseName::Ingest(0);
+    let old = store.take_lease(name, "a", UtcMs(0), UtcMs(10)).await.unwrap().unwrap();
+    store.take_lease(name, "b", UtcMs(11), UtcMs(20)).await.unwrap().unwrap();
+    let work = round(vec![intake(0, vec![record("loa-1", 1, "boot")])]);
+    let refused = store.commit_intake(&work, Some(old.fence())).await;
+    assert!(matches!(refused, Err(StoreError::Fenced { number: 1, .. })), "{refused:?}");
+    let refused = store.put_round(&[sheet(1, 1)], &[], Some(old.fence())).await;
+    assert!(matches!(refused, Err(StoreError::Fenced { .. })), "{refused:?}");
+    assert_eq!(store.chain(&device("loa-1"), &CHAIN).await.unwrap(), None);
+    assert_eq!(store.sheets(&[sheet(1, 1).sha256]).await.unwrap(), []);
+}
+
+async fn the_register_is_read_back_as_it_was_put(store: &dyn Store) {
+    let unit = Unit {
+        id: "10363".parse().unwrap(),
+        name: "Xã Đồng Tiến".into(),
+        parent: Some("01".parse().unwrap()),
+        valid_from: chrono::NaiveDate::from_ymd_opt(2025, 7, 1),
+        valid_until: None,
+        successors: vec!["10364".parse().unwrap()],
+        population: Some(21_345),
+    };
+    store.put_units(std::slice::from_ref(&unit)).await.unwrap();
+    store.put_units(std::slice::from_ref(&unit)).await.unwrap();
+    assert_eq!(store.units().await.unwrap(), std::slice::from_ref(&unit));
+    store.remove_units(std::slice::from_ref(&unit.id)).await.unwrap();
+    assert_eq!(store.units().await.unwrap(), []);
+
+    store.put_devices(&[registered("loa-2"), registered("loa-1")], UtcMs(5)).await.unwrap();
+    let mut moved = registered("loa-1");
+    moved.name = "Cụm loa thôn Đông".into();
+    store.put_devices(std::slice::from_ref(&moved), UtcMs(9)).await.unwrap();
+    let all = store.devices().await.unwrap();
+    assert_eq!(all.iter().map(|d| d.device.id.as_str()).collect::<Vec<_>>(), ["loa-1", "loa-2"]);
+    assert_eq!(
+        all[0],
+        Registered { device: moved, registered_ms: UtcMs(5), standing: Standing::Awaiting }
+    );
+    assert_eq!(store.device(&device("loa-2")).await.unwrap().as_ref(), Some(&all[1]));
+    assert_eq!(store.device(&device("loa-9")).await.unwrap(), None);
+    store.remove_devices(&[device("loa-2")]).await.unwrap();
+    assert_eq!(store.devices().await.unwrap().len(), 1);
+}
+
+fn code(id: u8, of: &str) -> EnrolmentCode {
+    EnrolmentCode {
+        id: Digest([id; 32]),
+        device: device(of),
+        secret: vec![1, 2, 3],
+        made_ms: UtcMs(i64::from(id)),
+        expires_ms: UtcMs(100),
+        used: None,
+        refused: 0,
+        last_refusal: None,
+    }
+}
+
+fn enrolment(code: u8, of: &str, key: u8, at: i64) -> Enrolment {
+    Enrolment {
+        code: Digest([code; 32]),
+        device: device(of),
+        kid: format!("kid-{key}"),
+        key: [key; 32],
+        password: Digest([key; 32]),
+        at_ms: UtcMs(at),
+    }
+}
+
+async fn a_code_enrols_once(store: &dyn Store) {
+    store.put_devices(&[registered("loa-1")], UtcMs(0)).await.unwrap();
+    for (id, of) in [(1, "loa-1"), (2, "loa-1"), (3, "loa-9")] {
+        store.put_code(&code(id, of)).await.unwrap();
+    }
+    let enrol = |c, of, key, at| {
+        let enrolment = enrolment(c, of, key, at);
+        async move { store.enrol(&enrolment).await.unwrap() }
+    };
+    assert_eq!(enrol(9, "loa-1", 1, 10).await, Enrolled::UnknownCode);
+    assert_eq!(enrol(1, "loa-2", 1, 10).await, Enrolled::UnknownCode);
+    assert_eq!(enrol(1, "loa-1", 1, 100).await, Enrolled::ExpiredCode { at_ms: UtcMs(100) });
+    assert_eq!(enrol(3, "loa-9", 1, 10).await, Enrolled::UnknownDevice);
+    assert_eq!(store.code(&Digest([3; 32])).await.unwrap().unwrap().used, None);
+    assert_eq!(enrol(1, "loa-1", 1, 10).await, Enrolled::Done);
+    let by = CodeUse { at_ms: UtcMs(10), kid: "kid-1".into() };
+    assert_eq!(enrol(1, "loa-1", 1, 11).await, Enrolled::UsedCode { by: by.clone() });
+    let used = store.code(&Digest([1; 32])).await.unwrap().unwrap();
+    assert_eq!((used.used, used.secret), (Some(by), vec![]), "the secret is gone");
+    store.refuse_code(&Digest([1; 32]), "used").await.unwrap();
+    store.put_code(&code(1, "loa-1")).await.unwrap();
+    let kept = store.code(&Digest([1; 32])).await.unwrap().unwrap();
+    assert_eq!((kept.refused, kept.last_refusal.as_deref()), (1, Some("used")));
+    assert!(kept.used.is_some(), "putting it again does not revive it");
+    assert_eq!(enrol(2, "loa-1", 2, 20).await, Enrolled::Done);
+    let keys = store.keys_of(&device("loa-1")).await.unwrap();
+    assert_eq!(keys.len(), 2);
+    assert_eq!(keys[0].end, KeyEnd::Replaced { at_ms: UtcMs(20) });
+    assert_eq!((keys[1].key, keys[1].end), ([2; 32], KeyEnd::Open));
+    let standing = store.device(&device("loa-1")).await.unwrap().unwrap().standing;
+    assert_eq!(
+        standing,
+        Standing::Enrolled { since_ms: UtcMs(20), kid: "kid-2".into(), password: Digest([2; 32]) }
+    );
+    let ids: Vec<_> = store.codes().await.unwrap().iter().map(|c| c.id.0[0]).collect();
+    assert_eq!(ids, [3, 2, 1], "newest first");
+}
+
+async fn a_revoked_key_never_comes_back(store: &dyn Store) {
+    store.put_devices(&[registered("loa-1"), registered("loa-2")], UtcMs(0)).await.unwrap();
+    for (id, of) in [(1, "loa-1"), (2, "loa-1"), (3, "loa-2")] {
+        store.put_code(&code(id, of)).await.unwrap();
+    }
+    assert_eq!(store.enrol(&enrolment(1, "loa-1", 1, 10)).await.unwrap(), Enrolled::Done);
+    store.revoke(&device("loa-1"), "mất trộm", UtcMs(20)).await.unwrap();
+    store.revoke(&device("loa-1"), "again", UtcMs(30)).await.unwrap();
+    let found = store.device(&device("loa-1")).await.unwrap().unwrap();
+    assert_eq!(
+        found.standing,
+        Standing::Revoked { at_ms: UtcMs(20), reason: "mất trộm".into() },
+        "the first word stands"
+    );
+    let keys = store.keys_of(&device("loa-1")).await.unwrap();
+    assert_eq!(keys[0].end, KeyEnd::Revoked { at_ms: UtcMs(20) });
+    assert_eq!(store.enrol(&enrolment(2, "loa-1", 1, 40)).await.unwrap(), Enrolled::SpentKey);
+    assert_eq!(store.enrol(&enrolment(3, "loa-2", 1, 40)).await.unwrap(), Enrolled::SpentKey);
+    assert_eq!(store.enrol(&enrolment(2, "loa-1", 5, 40)).await.unwrap(), Enrolled::Done);
+}
+
+async fn a_token_is_used_up(store: &dyn Store) {
+    let token = |id: u8, expires, uses_left| Token {
+        hash: Digest([id; 32]),
+        name: "quản trị".into(),
+        scope: "api".into(),
+        made_ms: UtcMs(i64::from(id)),
+        expires_ms: expires,
+        uses_left,
+    };
+    for t in [token(1, None, None), token(2, Some(UtcMs(50)), Some(1))] {
+        store.put_token(&t).await.unwrap();
+    }
+    let used = |id: u8, at| async move {
+        store.use_token(&Digest([id; 32]), UtcMs(at)).await.unwrap().map(|t| t.uses_left)
+    };
+    assert_eq!(used(1, 1_000).await, Some(None));
+    assert_eq!(used(1, 2_000).await, Some(None));
+    assert_eq!(used(2, 50).await, None, "expired");
+    assert_eq!(used(2, 49).await, Some(Some(0)));
+    assert_eq!(used(2, 49).await, None, "used up");
+    assert_eq!(used(9, 1).await, None);
+    assert_eq!(store.tokens().await.unwrap().len(), 2);
+    assert!(store.remove_token(&Digest([1; 32])).await.unwrap());
+    assert!(!store.remove_token(&Digest([1; 32])).await.unwrap());
+    assert_eq!(used(1, 1).await, None);
+}
+
+async fn a_round_is_read_back_and_repeated_without_effect(store: &dyn Store) {
+    let (a, b) = (sheet(1, 1), sheet(2, 2));
+    let round = [timetable("loa-1", 5, &[&a, &b]), timetable("loa-2", 5, &[&a, &b])];
+    for _ in 0..2 {
+        store.put_round(&[a.clone(), b.clone()], &round, None).await.unwrap();
+    }
+    assert_eq!(store.newest_timetables().await.unwrap(), round);
+    let mut sheets = [a.clone(), b];
+    sheets.sort_by_key(|sheet| sheet.sha256);
+    let ids = [sheets[1].sha256, sheets[0].sha256, Digest([0; 32])];
+    assert_eq!(store.sheets(&ids).await.unwrap(), sheets);
+    let newer = timetable("loa-1", 6, &[&a]);
+    store.put_round(&[], std::slice::from_ref(&newer), None).await.unwrap();
+    assert_eq!(store.newest_timetables().await.unwrap(), [newer, round[1].clone()]);
+}
+
+async fn a_lower_version_is_stale_and_takes_the_round_with_it(store: &dyn Store) {
+    let a = sheet(1, 1);
+    store.put_round(&[a.clone()], &[timetable("loa-1", 5, &[&a])], None).await.unwrap();
+    let b = sheet(2, 2);
+    let mut other = timetable("loa-1", 5, &[&b]);
+    other.jws = "other bytes".into();
+    for bad in [timetable("loa-1", 4, &[&b]), other] {
+        let round = [timetable("loa-2", 9, &[&b]), bad];
+        let refused = store.put_round(&[b.clone()], &round, None).await;
+        assert!(matches!(refused, Err(StoreError::Stale { .. })), "{refused:?}");
+        assert_eq!(store.newest_timetables().await.unwrap().len(), 1);
+        assert_eq!(store.sheets(&[b.sha256]).await.unwrap(), [], "nothing of the round stays");
+    }
+    let nowhere = store.put_round(&[], &[timetable("loa-3", 1, &[&b])], None).await;
+    assert!(nowhere.is_err(), "a timetable of sheets that are not stored");
+}
+
+async fn the_versions_of_a_span_reach_back_to_the_one_in_force(store: &dyn Store) {
+    let a = sheet(1, 1);
+    store.put_round(&[a.clone()], &[], None).await.unwrap();
+    for ver in [10, 20, 30, 40] {
+        store.put_round(&[], &[timetable("loa-1", ver, &[&a])], None).await.unwrap();
+    }
+    let id = device("loa-1");
+    for (ver, at) in [(10, 100), (20, 200), (30, 300)] {
+        store.mark_published(&[(id.clone(), ver)], UtcMs(at)).await.unwrap();
+        store.mark_published(&[(id.clone(), ver)], UtcMs(at + 50)).await.unwrap();
+    }
+    let versions = |from, to| {
+        let id = id.clone();
+        async move {
+            let found = store.timetables_of(&id, UtcMs(from), UtcMs(to)).await.unwrap();
+            found.iter().map(|t| (t.ver, t.published_ms.unwrap().0)).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(versions(0, 1_000).await, [(10, 100), (20, 200), (30, 300)]);
+    assert_eq!(versions(200, 1_000).await, [(20, 200), (30, 300)], "in force at 200");
+    assert_eq!(versions(250, 300).await, [(20, 200)]);
+    assert_eq!(versions(0, 100).await, []);
+    let found = store.timetables_of(&device("loa-9"), UtcMs(0), UtcMs(9_000)).await.unwrap();
+    assert_eq!(found, []);
+}
+
+async fn old_schedules_are_forgotten_but_not_the_one_in_force(store: &dyn Store) {
+    let (a, b) = (sheet(1, 1), sheet(2, 2));
+    let sheets = [a.clone(), b.clone()];
+    let late = UtcMs(b.to_ms.0 + 1);
+    store.put_round(&sheets, &[timetable("loa-1", 1, &[&a])], None).await.unwrap();
+    store.put_round(&[], &[timetable("loa-1", 2, &[&b])], None).await.unwrap();
+    store.mark_published(&[(device("loa-1"), 1)], UtcMs(10)).await.unwrap();
+    assert_eq!(store.forget_plans_before(late).await.unwrap(), 0, "2 is not out yet");
+    store.mark_published(&[(device("loa-1"), 2)], UtcMs(20)).await.unwrap();
+    assert_eq!(store.forget_plans_before(UtcMs(20)).await.unwrap(), 0);
+    assert!(store.forget_plans_before(late).await.unwrap() >= 2, "version 1 and its sheet");
+    assert_eq!(store.newest_timetables().await.unwrap()[0].ver, 2);
+    assert_eq!(store.sheets(&[a.sha256]).await.unwrap(), []);
+    assert_eq!(store.sheets(&[b.sha256]).await.unwrap().len(), 1);
+}
+
+async fn retained_documents_never_go_back(store: &dyn Store) {
+    let doc = |topic: &str, ver| RetainedDocument {
+        topic: topic.into(),
+        ver,
+        made_ms: UtcMs(ver),
+        body: format!("{topic} {ver}").into_bytes().into(),
+    };
+    store.put_retained(&[doc("loa/1/keys", 2), doc("loa/1/d/loa-1/floor", 7)]).await.unwrap();
+    store.put_retained(&[doc("loa/1/keys", 2)]).await.unwrap();
+    let refused = store.put_retained(&[doc("loa/1/d/loa-1/floor", 8), doc("loa/1/keys", 1)]).await;
+    assert!(matches!(refused, Err(StoreError::Stale { .. })), "{refused:?}");
+    let expected = [doc("loa/1/d/loa-1/floor", 7), doc("loa/1/keys", 2)];
+    assert_eq!(store.retained().await.unwrap(), expected);
+    store.drop_retained(&["loa/1/keys".into()]).await.unwrap();
+    assert_eq!(store.retained().await.unwrap().len(), 1);
+}
+
+async fn an_intake_is_read_back_byte_for_byte(store: &dyn Store) {
+    let mut faulty = record("loa-1", 2, "play");
+    faulty.fault = Some("prev".into());
+    faulty.via = Via::Import;
+    let mut other = record("loa-1", 2, "beat");
+    other.received_ms = UtcMs(9_000);
+    let conflict = Conflict { record: other, first: faulty.digest };
+    let mut first = intake(0, vec![record("loa-1", 1, "boot"), faulty.clone()]);
+    first.conflicts = vec![conflict.clone(), conflict.clone()];
+    first.chain.lost = vec![(4, 9)];
+    store.commit_intake(&round(vec![first.clone()]), None).await.unwrap();
+    let id = device("loa-1");
+    let mut chain = first.chain.clone();
+    chain.revision = 1;
+    assert_eq!(store.chain(&id, &CHAIN).await.unwrap().as_ref(), Some(&chain));
+    assert_eq!(store.chains_of(&id).await.unwrap(), [chain.clone()]);
+    assert_eq!(store.conflicts(10).await.unwrap(), [conflict], "once");
+
+    let mut second = intake(1, vec![record("loa-1", 12, "beat")]);
+    second.chain.upto = 2;
+    second.faults = vec![(1, "late finding".into()), (2, "does not replace".into())];
+    store.commit_intake(&round(vec![second]), None).await.unwrap();
+    let all = store.records(&RecordFilter::default(), Page::After { position: 0, limit: 9 }).await;
+    let records: Vec<_> = all.unwrap().into_iter().map(|listed| listed.record).collect();
+    let mut found = record("loa-1", 1, "boot");
+    found.fault = Some("late finding".into());
+    assert_eq!(records, [found, faulty.clone(), record("loa-1", 12, "beat")]);
+    let aside = store.aside(&id, &CHAIN, 2).await.unwrap();
+    let beyond = record("loa-1", 12, "beat");
+    assert_eq!(
+        aside.into_iter().collect::<Vec<_>>(),
+        [(12, AsideRow { digest: beyond.digest, prev: beyond.prev, at_ms: beyond.at_ms })]
+    );
+    let digests = store.digests(&id, &CHAIN, &[2, 3, 12]).await.unwrap();
+    assert_eq!(digests.into_iter().collect::<Vec<_>>(), [(2, faulty.digest), (12, beyond.digest)]);
+    let counts = EvidenceCounts { records: 3, faulty: 2, conflicts: 1, rejects: 0 };
+    assert_eq!(store.evidence_counts().await.unwrap(), counts);
+}
+
+async fn a_stale_intake_stores_nothing(store: &dyn Store) {
+    let first = round(vec![intake(0, vec![record("loa-1", 1, "boot")])]);
+    store.commit_intake(&first, None).await.unwrap();
+    let again = store.commit_intake(&first, None).await;
+    assert!(matches!(again, Err(StoreError::Stale { .. })), "{again:?}");
+    let mixed = round(vec![
+        intake(0, vec![record("loa-2", 1, "boot")]),
+        intake(7, vec![record("loa-1", 2, "beat")]),
+    ]);
+    let stale = store.commit_intake(&mixed, None).await;
+    assert!(matches!(stale, Err(StoreError::Stale { .. })), "{stale:?}");
+    assert_eq!(store.chain(&device("loa-2"), &CHAIN).await.unwrap(), None);
+    assert_eq!(store.evidence_counts().await.unwrap().records, 1);
+}
+
+async fn a_receipt_never_goes_back_within_a_chain(store: &dyn Store) {
+    let receipt = |chain: u8, upto| StoredReceipt {
+        device: device("loa-1"),
+        chain: ChainId([chain; 16]),
+        upto,
+        made_ms: UtcMs(1),
+        jws: format!("{chain}-{upto}").into(),
+    };
+    for (chain, upto, expected) in [(1, 5, "1-5"), (1, 4, "1-5"), (1, 6, "1-6"), (2, 1, "2-1")] {
+        let receipts = vec![receipt(chain, upto)];
+        let round = IntakeRound { receipts, ..IntakeRound::default() };
+        store.commit_intake(&round, None).await.unwrap();
+        let kept = store.receipt_of(&device("loa-1")).await.unwrap().unwrap();
+        assert_eq!(&*kept.jws, expected);
+        assert_eq!(store.receipts().await.unwrap(), [kept]);
+    }
+    assert_eq!(store.receipt_of(&device("loa-9")).await.unwrap(), None);
+}
+
+async fn listings_filter_and_page(store: &dyn Store) {
+    let records = |id: &str| {
+        (1..=450).map(|seq| record(id, seq, if seq % 3 == 0 { "play" } else { "beat" })).collect()
+    };
+    let work = round(vec![intake(0, records("loa-1")), intake(0, records("loa-2"))]);
+    store.commit_intake(&work, None).await.unwrap();
+    let filter = RecordFilter {
+        device: Some(device("loa-2")),
+        from_ms: Some(UtcMs(10_000)),
+        to_ms: Some(UtcMs(20_000)),
+        kind: Some("play".into()),
+        cue: Some(CueId([3; 16])),
+    };
+    let seqs = |page| {
+        let filter = filter.clone();
+        async move {
+            let found = store.records(&filter, page).await.unwrap();
+            found.iter().map(|l| (l.record.seq, l.position)).collect::<Vec<_>>()
+        }
+    };
+    let newest = seqs(Page::Newest { limit: 2 }).await;
+    assert_eq!(newest.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), [18, 15]);
+    let first = seqs(Page::After { position: 0, limit: 2 }).await;
+    assert_eq!(first.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), [12, 15]);
+    let rest = seqs(Page::After { position: first[1].1, limit: 9 }).await;
+    assert_eq!(rest.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), [18]);
+    let all = RecordFilter::default();
+    assert_eq!(store.records(&all, Page::Newest { limit: 2_000 }).await.unwrap().len(), 900);
+}
+
+async fn rejects_are_bounded_and_counted(store: &dyn Store) {
+    let reject = |id: &str, n: i64| Reject {
+        device: device(id),
+        received_ms: UtcMs(n),
+        reason: "signature".into(),
+        digest: Digest::of(&n.to_be_bytes()),
+        bytes: n.to_be_bytes().to_vec(),
+    };
+    let work = IntakeRound { rejects: vec![reject("loa-2", 1)], ..IntakeRound::default() };
+    store.commit_intake(&work, None).await.unwrap();
+    for part in 0..3 {
+        let rejects = (0..150).map(|n| reject("loa-1", part * 150 + n)).collect();
+        let work = IntakeRound { rejects, ..IntakeRound::default() };
+        store.commit_intake(&work, None).await.unwrap();
+    }
+    let kept = store.rejects(1_000).await.unwrap();
+    assert_eq!(kept.len(), 201, "200 of one device, and the other's own");
+    assert_eq!((&kept[0], &kept[200]), (&reject("loa-1", 449), &reject("loa-2", 1)));
+    assert_eq!(store.evidence_counts().await.unwrap().rejects, 451);
+}
+
+async fn retention_keeps_heads_gaps_and_the_young(store: &dyn Store) {
+    let mut work = intake(0, (1..=9).map(|seq| record("loa-1", seq, "beat")).collect());
+    work.chain.upto = 4;
+    let mut old = record("loa-1", 2, "play");
+    old.received_ms = UtcMs(5_002);
+    work.conflicts = vec![Conflict { record: old, first: Digest([1; 32]) }];
+    store.commit_intake(&round(vec![work]), None).await.unwrap();
+    assert_eq!(store.forget_before(UtcMs(5_003)).await.unwrap(), 3, "1, 2 and the conflict");
+    assert_eq!(store.forget_before(UtcMs(99_000)).await.unwrap(), 1, "3; 4 is the head");
+    let page = Page::After { position: 0, limit: 99 };
+    let left = store.records(&RecordFilter::default(), page).await.unwrap();
+    let seqs: Vec<_> = left.iter().map(|listed| listed.record.seq).collect();
+    assert_eq!(seqs, [4, 5, 6, 7, 8, 9]);
+    assert_eq!(store.evidence_counts().await.unwrap().records, 9, "counted for ever");
+}
+
+async fn facts_are_replaced_by_path(store: &dyn Store) {
+    let clip = |path: &str, bytes| KnownClip {
+        path: path.into(),
+        bytes,
+        modified_ms: UtcMs(3),
+        sha256: Digest([4; 32]),
+        rules: 1,
+        inspection: "{}".into(),
+    };
+    store.put_clips(&[clip("clips/ý.mp3", 1), clip("clips/a.mp3", 2)]).await.unwrap();
+    store.put_clips(&[clip("clips/ý.mp3", 9)]).await.unwrap();
+    assert_eq!(store.clips().await.unwrap(), [clip("clips/a.mp3", 2), clip("clips/ý.mp3", 9)]);
+    let file = |path: &str, accepted| StationFile {
+        path: path.into(),
+        sha256: Digest([5; 32]),
+        bytes: b"id = 1".to_vec(),
+        accepted_ms: UtcMs(1),
+        accepted,
+    };
+    store.put_station_files(&[file("a.toml", 1), file("b.toml", 2)], &[]).await.unwrap();
+    store.put_station_files(&[file("a.toml", 3)], &["b.toml".into()]).await.unwrap();
+    assert_eq!(store.station_files().await.unwrap(), [file("a.toml", 3)]);
+}

@@ -1,0 +1,147 @@
+//! The in-memory twin: same ports, same contract, for tests and rehearsals.
+
+mod evidence;
+mod plans;
+mod registry;
+
+use crate::app::ports::{Conflict, DeviceKey, Reject};
+use crate::app::ports::{
+    EnrolmentCode, EvidenceCounts, Facts, Fence, KnownClip, Lease, LeaseName, Leases, Listed,
+    Registered, RetainedDocument, StationFile, StoreError, StoredChain, StoredReceipt, StoredSheet,
+    StoredTimetable, Token,
+};
+use crate::domain::ids::{ChainId, DeviceId, Digest, UnitId};
+use crate::domain::station::Unit;
+use crate::domain::time::UtcMs;
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A store that forgets when dropped.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    full: bool,
+    leases: BTreeMap<LeaseName, Lease>,
+    units: BTreeMap<UnitId, Unit>,
+    devices: BTreeMap<DeviceId, Registered>,
+    keys: BTreeMap<(DeviceId, String), DeviceKey>,
+    codes: BTreeMap<Digest, EnrolmentCode>,
+    tokens: BTreeMap<Digest, Token>,
+    sheets: BTreeMap<Digest, StoredSheet>,
+    timetables: BTreeMap<(DeviceId, i64), StoredTimetable>,
+    retained: BTreeMap<String, RetainedDocument>,
+    chains: BTreeMap<(DeviceId, ChainId), StoredChain>,
+    records: BTreeMap<(DeviceId, ChainId, u64), Listed>,
+    position: i64,
+    conflicts: Vec<Conflict>,
+    rejects: Vec<Reject>,
+    counts: EvidenceCounts,
+    receipts: BTreeMap<DeviceId, StoredReceipt>,
+    clips: BTreeMap<String, KnownClip>,
+    files: BTreeMap<String, StationFile>,
+}
+
+impl MemoryStore {
+    /// Makes every write fail as on a full disk, or lets them succeed again.
+    pub fn set_full(&self, full: bool) {
+        self.read().full = full;
+    }
+
+    fn read(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+        let state = self.read();
+        if state.full {
+            return Err(StoreError::Full { source: "no space left (simulated)".into() });
+        }
+        Ok(state)
+    }
+}
+
+impl State {
+    fn guard(&self, fence: Option<Fence>) -> Result<(), StoreError> {
+        match fence {
+            Some(fence)
+                if self.leases.get(&fence.name).map(|held| held.number) != Some(fence.number) =>
+            {
+                Err(StoreError::Fenced { lease: fence.name, number: fence.number })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Leases for MemoryStore {
+    async fn take_lease(
+        &self,
+        name: LeaseName,
+        holder: &str,
+        now: UtcMs,
+        until: UtcMs,
+    ) -> Result<Option<Lease>, StoreError> {
+        let mut state = self.write()?;
+        let number = match state.leases.get(&name) {
+            Some(held) if held.holder == holder => held.number,
+            Some(held) if held.until_ms > now => return Ok(None),
+            Some(held) => held.number + 1,
+            None => 1,
+        };
+        let lease = Lease { name, holder: holder.to_owned(), number, until_ms: until };
+        state.leases.insert(name, lease.clone());
+        Ok(Some(lease))
+    }
+
+    async fn release_lease(&self, lease: &Lease) -> Result<(), StoreError> {
+        let mut state = self.write()?;
+        if let Some(held) = state.leases.get_mut(&lease.name)
+            && held.number == lease.number
+            && held.holder == lease.holder
+        {
+            held.until_ms = UtcMs(0);
+            held.holder.clear();
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Facts for MemoryStore {
+    async fn clips(&self) -> Result<Vec<KnownClip>, StoreError> {
+        Ok(self.read().clips.values().cloned().collect())
+    }
+
+    async fn put_clips(&self, clips: &[KnownClip]) -> Result<(), StoreError> {
+        let mut state = self.write()?;
+        for clip in clips {
+            state.clips.insert(clip.path.clone(), clip.clone());
+        }
+        Ok(())
+    }
+
+    async fn station_files(&self) -> Result<Vec<StationFile>, StoreError> {
+        Ok(self.read().files.values().cloned().collect())
+    }
+
+    async fn put_station_files(
+        &self,
+        files: &[StationFile],
+        gone: &[String],
+    ) -> Result<(), StoreError> {
+        let mut state = self.write()?;
+        for file in files {
+            state.files.insert(file.path.clone(), file.clone());
+        }
+        for path in gone {
+            state.files.remove(path);
+        }
+        Ok(())
+    }
+}

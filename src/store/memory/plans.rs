@@ -1,0 +1,151 @@
+//! Published schedules, in memory.
+
+use super::MemoryStore;
+use crate::app::ports::{Fence, Plans, RetainedDocument, StoreError, StoredSheet, StoredTimetable};
+use crate::domain::ids::{DeviceId, Digest};
+use crate::domain::time::UtcMs;
+use async_trait::async_trait;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[async_trait]
+impl Plans for MemoryStore {
+    async fn put_round(
+        &self,
+        sheets: &[StoredSheet],
+        timetables: &[StoredTimetable],
+        fence: Option<Fence>,
+    ) -> Result<(), StoreError> {
+        let mut state = self.write()?;
+        state.guard(fence)?;
+        let known: BTreeSet<Digest> =
+            state.sheets.keys().copied().chain(sheets.iter().map(|sheet| sheet.sha256)).collect();
+        for timetable in timetables {
+            let of = &timetable.device;
+            let newest =
+                state.timetables.range((of.clone(), i64::MIN)..=(of.clone(), i64::MAX)).next_back();
+            if let Some((_, newest)) = newest
+                && newest.ver >= timetable.ver
+                && !(newest.ver == timetable.ver && newest.jws == timetable.jws)
+            {
+                return Err(StoreError::Stale { what: "timetable", key: of.to_string() });
+            }
+            if timetable.days.iter().any(|day| !known.contains(&day.sheet)) {
+                return Err(StoreError::Failed {
+                    what: "keep a list of days",
+                    source: "it names a sheet that is not stored".into(),
+                });
+            }
+        }
+        for sheet in sheets {
+            state.sheets.entry(sheet.sha256).or_insert_with(|| sheet.clone());
+        }
+        for timetable in timetables {
+            state
+                .timetables
+                .entry((timetable.device.clone(), timetable.ver))
+                .or_insert_with(|| timetable.clone());
+        }
+        Ok(())
+    }
+
+    async fn mark_published(
+        &self,
+        versions: &[(DeviceId, i64)],
+        at: UtcMs,
+    ) -> Result<(), StoreError> {
+        let mut state = self.write()?;
+        for version in versions {
+            if let Some(timetable) = state.timetables.get_mut(version) {
+                timetable.published_ms.get_or_insert(at);
+            }
+        }
+        Ok(())
+    }
+
+    async fn newest_timetables(&self) -> Result<Vec<StoredTimetable>, StoreError> {
+        let state = self.read();
+        let newest: BTreeMap<_, _> =
+            state.timetables.values().map(|timetable| (&timetable.device, timetable)).collect();
+        Ok(newest.into_values().cloned().collect())
+    }
+
+    async fn timetables_of(
+        &self,
+        device: &DeviceId,
+        from: UtcMs,
+        to: UtcMs,
+    ) -> Result<Vec<StoredTimetable>, StoreError> {
+        let state = self.read();
+        let of_device = || state.timetables.values().filter(|t| t.device == *device);
+        let base = of_device()
+            .filter(|t| t.published_ms.is_some_and(|at| at <= from))
+            .map(|t| t.ver)
+            .max()
+            .unwrap_or(-1);
+        Ok(of_device()
+            .filter(|t| t.ver >= base && t.published_ms.is_some_and(|at| at < to))
+            .cloned()
+            .collect())
+    }
+
+    async fn sheets(&self, ids: &[Digest]) -> Result<Vec<StoredSheet>, StoreError> {
+        let state = self.read();
+        let wanted: BTreeSet<_> = ids.iter().collect();
+        Ok(wanted.into_iter().filter_map(|id| state.sheets.get(id)).cloned().collect())
+    }
+
+    async fn put_retained(&self, documents: &[RetainedDocument]) -> Result<(), StoreError> {
+        let mut state = self.write()?;
+        let mut after = state.retained.clone();
+        for document in documents {
+            if after.get(&document.topic).is_some_and(|known| known.ver > document.ver) {
+                let key = document.topic.clone();
+                return Err(StoreError::Stale { what: "retained document", key });
+            }
+            after.insert(document.topic.clone(), document.clone());
+        }
+        state.retained = after;
+        Ok(())
+    }
+
+    async fn drop_retained(&self, topics: &[String]) -> Result<(), StoreError> {
+        let mut state = self.write()?;
+        for topic in topics {
+            state.retained.remove(topic);
+        }
+        Ok(())
+    }
+
+    async fn retained(&self) -> Result<Vec<RetainedDocument>, StoreError> {
+        Ok(self.read().retained.values().cloned().collect())
+    }
+
+    async fn forget_plans_before(&self, before: UtcMs) -> Result<u64, StoreError> {
+        let mut state = self.write()?;
+        let mut gone = 0;
+        let mut named = BTreeSet::new();
+        let kept: BTreeMap<_, _> = state
+            .timetables
+            .iter()
+            .filter(|((device, ver), _)| {
+                let replaced = state
+                    .timetables
+                    .range((device.clone(), ver + 1)..=(device.clone(), i64::MAX))
+                    .any(|(_, newer)| newer.published_ms.is_some_and(|at| at < before));
+                gone += u64::from(replaced);
+                !replaced
+            })
+            .map(|(key, timetable)| (key.clone(), timetable.clone()))
+            .collect();
+        for timetable in kept.values() {
+            named.extend(timetable.days.iter().map(|day| day.sheet));
+        }
+        state.timetables = kept;
+        state.sheets.retain(|id, sheet| {
+            let keep = sheet.to_ms >= before || named.contains(id);
+            gone += u64::from(!keep);
+            keep
+        });
+        Ok(gone)
+    }
+}

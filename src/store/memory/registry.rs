@@ -1,0 +1,183 @@
+//! The register, in memory.
+
+use super::MemoryStore;
+use crate::app::ports::{
+    CodeUse, DeviceKey, Enrolled, Enrolment, EnrolmentCode, KeyEnd, Registered, Registry, Standing,
+    StoreError, Token,
+};
+use crate::domain::ids::{DeviceId, Digest, UnitId};
+use crate::domain::station::{Device, Unit};
+use crate::domain::time::UtcMs;
+use async_trait::async_trait;
+
+#[async_trait]
+impl Registry for MemoryStore {
+    async fn units(&self) -> Result<Vec<Unit>, StoreError> {
+        Ok(self.read().units.values().cloned().collect())
+    }
+
+    async fn put_units(&self, units: &[Unit]) -> Result<(), StoreError> {
+        let mut state = self.write()?;
+        for unit in units {
+            state.units.insert(unit.id.clone(), unit.clone());
+        }
+        Ok(())
+    }
+
+    async fn remove_units(&self, ids: &[UnitId]) -> Result<(), StoreError> {
+        let mut state = self.write()?;
+        for id in ids {
+            state.units.remove(id);
+        }
+        Ok(())
+    }
+
+    async fn devices(&self) -> Result<Vec<Registered>, StoreError> {
+        Ok(self.read().devices.values().cloned().collect())
+    }
+
+    async fn device(&self, id: &DeviceId) -> Result<Option<Registered>, StoreError> {
+        Ok(self.read().devices.get(id).cloned())
+    }
+
+    async fn put_devices(&self, devices: &[Device], now: UtcMs) -> Result<(), StoreError> {
+        let mut state = self.write()?;
+        for device in devices {
+            let known = state.devices.entry(device.id.clone()).or_insert_with(|| Registered {
+                device: device.clone(),
+                registered_ms: now,
+                standing: Standing::Awaiting,
+            });
+            known.device = device.clone();
+        }
+        Ok(())
+    }
+
+    async fn remove_devices(&self, ids: &[DeviceId]) -> Result<(), StoreError> {
+        let mut state = self.write()?;
+        for id in ids {
+            state.devices.remove(id);
+        }
+        Ok(())
+    }
+
+    async fn revoke(&self, id: &DeviceId, reason: &str, now: UtcMs) -> Result<(), StoreError> {
+        let mut state = self.write()?;
+        if let Some(known) = state.devices.get_mut(id)
+            && !matches!(known.standing, Standing::Revoked { .. })
+        {
+            known.standing = Standing::Revoked { at_ms: now, reason: reason.to_owned() };
+        }
+        for key in state.keys.values_mut().filter(|key| key.device == *id) {
+            if !matches!(key.end, KeyEnd::Revoked { .. }) {
+                key.end = KeyEnd::Revoked { at_ms: now };
+            }
+        }
+        Ok(())
+    }
+
+    async fn keys_of(&self, id: &DeviceId) -> Result<Vec<DeviceKey>, StoreError> {
+        let mut keys: Vec<_> =
+            self.read().keys.values().filter(|key| key.device == *id).cloned().collect();
+        keys.sort_by(|a, b| (a.since_ms, &a.kid).cmp(&(b.since_ms, &b.kid)));
+        Ok(keys)
+    }
+
+    async fn put_code(&self, code: &EnrolmentCode) -> Result<(), StoreError> {
+        self.write()?.codes.entry(code.id).or_insert_with(|| code.clone());
+        Ok(())
+    }
+
+    async fn code(&self, id: &Digest) -> Result<Option<EnrolmentCode>, StoreError> {
+        Ok(self.read().codes.get(id).cloned())
+    }
+
+    async fn codes(&self) -> Result<Vec<EnrolmentCode>, StoreError> {
+        let mut codes: Vec<_> = self.read().codes.values().cloned().collect();
+        codes.sort_by(|a, b| (b.made_ms, a.id).cmp(&(a.made_ms, b.id)));
+        Ok(codes)
+    }
+
+    async fn refuse_code(&self, id: &Digest, reason: &str) -> Result<(), StoreError> {
+        if let Some(code) = self.write()?.codes.get_mut(id) {
+            code.refused = code.refused.saturating_add(1);
+            code.last_refusal = Some(reason.to_owned());
+        }
+        Ok(())
+    }
+
+    async fn enrol(&self, enrolment: &Enrolment) -> Result<Enrolled, StoreError> {
+        let Enrolment { code, device, kid, key, password, at_ms } = enrolment;
+        let mut state = self.write()?;
+        let Some(found) = state.codes.get(code).filter(|found| found.device == *device) else {
+            return Ok(Enrolled::UnknownCode);
+        };
+        if let Some(by) = &found.used {
+            return Ok(Enrolled::UsedCode { by: by.clone() });
+        }
+        if found.expires_ms <= *at_ms {
+            return Ok(Enrolled::ExpiredCode { at_ms: found.expires_ms });
+        }
+        let spent = state.keys.values().any(|known| {
+            known.kid == *kid
+                && (known.device != *device || matches!(known.end, KeyEnd::Revoked { .. }))
+        });
+        if spent {
+            return Ok(Enrolled::SpentKey);
+        }
+        let Some(known) = state.devices.get_mut(device) else {
+            return Ok(Enrolled::UnknownDevice);
+        };
+        known.standing =
+            Standing::Enrolled { since_ms: *at_ms, kid: kid.clone(), password: *password };
+        if let Some(found) = state.codes.get_mut(code) {
+            found.used = Some(CodeUse { at_ms: *at_ms, kid: kid.clone() });
+            found.secret.clear();
+        }
+        for known in state.keys.values_mut() {
+            if known.device == *device && known.kid != *kid && known.end == KeyEnd::Open {
+                known.end = KeyEnd::Replaced { at_ms: *at_ms };
+            }
+        }
+        state
+            .keys
+            .entry((device.clone(), kid.clone()))
+            .or_insert_with(|| DeviceKey {
+                device: device.clone(),
+                kid: kid.clone(),
+                key: *key,
+                since_ms: *at_ms,
+                end: KeyEnd::Open,
+            })
+            .end = KeyEnd::Open;
+        Ok(Enrolled::Done)
+    }
+
+    async fn put_token(&self, token: &Token) -> Result<(), StoreError> {
+        self.write()?.tokens.entry(token.hash).or_insert_with(|| token.clone());
+        Ok(())
+    }
+
+    async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
+        let mut tokens: Vec<_> = self.read().tokens.values().cloned().collect();
+        tokens.sort_by_key(|token| (token.made_ms, token.hash));
+        Ok(tokens)
+    }
+
+    async fn use_token(&self, hash: &Digest, now: UtcMs) -> Result<Option<Token>, StoreError> {
+        let found = self.read().tokens.get(hash).cloned();
+        let Some(mut found) = found else { return Ok(None) };
+        if found.expires_ms.is_some_and(|at| at <= now) {
+            return Ok(None);
+        }
+        let Some(left) = found.uses_left else { return Ok(Some(found)) };
+        let Some(left) = left.checked_sub(1) else { return Ok(None) };
+        found.uses_left = Some(left);
+        self.write()?.tokens.insert(*hash, found.clone());
+        Ok(Some(found))
+    }
+
+    async fn remove_token(&self, hash: &Digest) -> Result<bool, StoreError> {
+        Ok(self.write()?.tokens.remove(hash).is_some())
+    }
+}

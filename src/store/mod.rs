@@ -1,0 +1,128 @@
+//! Keeps everything in one SQLite file; rows and driver errors stay in here.
+//!
+//! # Invariants
+//! * A write is synced to disk when it returns (WAL, `synchronous = FULL`).
+//! * One writer: all writes go through one connection, begun `IMMEDIATE`, so no write ever fails
+//!   half-way because another came first.
+//! * Every implementation of the ports passes `contract`: SQLite and the in-memory twin.
+//!
+//! # Why run-time queries with `$1` and integers
+//! The same texts are to run on PostgreSQL; what SQLite alone can do stays out of them.
+
+mod evidence;
+mod facts;
+mod leases;
+pub mod memory;
+mod migrate;
+mod plans;
+mod registry;
+mod rows;
+
+#[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod sqlite_tests;
+
+use crate::app::ports::{Fence, StoreError};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Sqlite, SqliteConnection, Transaction};
+use std::path::Path;
+use std::time::Duration;
+
+/// The store of one server.
+#[derive(Clone, Debug)]
+pub struct SqliteStore {
+    write: SqlitePool,
+    read: SqlitePool,
+}
+
+impl SqliteStore {
+    /// Opens the file, makes it when absent, and brings its tables to the newest version.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10));
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.clone())
+            .await
+            .map_err(failed("open its file"))?;
+        migrate::run(&write).await?;
+        let read = SqlitePoolOptions::new()
+            .max_connections(3)
+            .min_connections(1)
+            .max_lifetime(None)
+            .connect_with(options.read_only(true))
+            .await
+            .map_err(failed("open its file for reading"))?;
+        Ok(Self { write, read })
+    }
+
+    /// Writes a consistent copy to a new file, while everything goes on.
+    pub async fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+        sqlx::query("VACUUM INTO $1")
+            .bind(path.to_string_lossy().into_owned())
+            .execute(&self.read)
+            .await
+            .map_err(failed("write a copy"))?;
+        Ok(())
+    }
+
+    /// Says whether the store answers; for the readiness check.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.read).await.map_err(failed("answer"))?;
+        Ok(())
+    }
+
+    /// Finishes what runs and closes the file.
+    pub async fn close(&self) {
+        self.read.close().await;
+        self.write.close().await;
+    }
+
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        self.write.begin_with("BEGIN IMMEDIATE").await.map_err(failed("begin a write"))
+    }
+}
+
+async fn commit(tx: Transaction<'static, Sqlite>) -> Result<(), StoreError> {
+    tx.commit().await.map_err(failed("make a write durable"))
+}
+
+/// Refuses a write whose lease went to somebody else.
+async fn guard(conn: &mut SqliteConnection, fence: Option<Fence>) -> Result<(), StoreError> {
+    let Some(fence) = fence else { return Ok(()) };
+    let held: Option<i64> = sqlx::query_scalar("SELECT number FROM leases WHERE name = $1")
+        .bind(fence.name.to_string())
+        .fetch_optional(conn)
+        .await
+        .map_err(failed("read a lease"))?;
+    if held == Some(fence.number) {
+        Ok(())
+    } else {
+        Err(StoreError::Fenced { lease: fence.name, number: fence.number })
+    }
+}
+
+/// Sorts a driver's error: a full disk is a case of its own.
+fn failed(what: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
+    move |error| {
+        let code = match &error {
+            sqlx::Error::Database(inner) => inner.code().map(std::borrow::Cow::into_owned),
+            _ => None,
+        };
+        match code.as_deref() {
+            // SQLITE_FULL; SQLITE_IOERR_SHMSIZE is what a full disk says to the WAL's index.
+            Some("13" | "4874") => StoreError::Full { source: error.into() },
+            _ => StoreError::Failed { what, source: error.into() },
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What only the file can show: durability settings, a full disk, a newer version.
+
+use super::contract::{intake, record, round};
+use super::{SqliteStore, failed};
+use crate::app::ports::{Evidence, LeaseName, Leases, StoreError};
+use crate::domain::time::UtcMs;
+
+async fn opened(dir: &tempfile::TempDir) -> SqliteStore {
+    SqliteStore::open(&dir.path().join("loa.db")).await.expect("opens")
+}
+
+#[tokio::test]
+async fn every_commit_is_synced() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = opened(&dir).await;
+    let pragma = |name: &'static str| {
+        let pool = store.write.clone();
+        async move { sqlx::query_scalar::<_, i64>(name).fetch_one(&pool).await.expect("answers") }
+    };
+    assert_eq!(pragma("PRAGMA synchronous").await, 2, "FULL");
+    assert_eq!(pragma("PRAGMA foreign_keys").await, 1);
+    let mode: String =
+        sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&store.write).await.expect("answers");
+    assert_eq!(mode, "wal");
+}
+
+#[tokio::test]
+async fn a_full_disk_stores_nothing_and_later_everything() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = opened(&dir).await;
+    let many = (1..=400)
+        .map(|seq| {
+            let mut record = record("loa-1", seq, "beat");
+            record.jws = "x".repeat(4_000).into();
+            record
+        })
+        .collect();
+    let work = round(vec![intake(0, many)]);
+    let pages: i64 =
+        sqlx::query_scalar("PRAGMA page_count").fetch_one(&store.write).await.expect("answers");
+    let limit = format!("PRAGMA max_page_count = {}", pages + 20);
+    sqlx::query(sqlx::AssertSqlSafe(limit)).execute(&store.write).await.expect("limits");
+    for _ in 0..2 {
+        let refused = store.commit_intake(&work, None).await;
+        assert!(matches!(refused, Err(StoreError::Full { .. })), "{refused:?}");
+        assert_eq!(store.evidence_counts().await.expect("reads").records, 0);
+    }
+    sqlx::query("PRAGMA max_page_count = 1000000").execute(&store.write).await.expect("lifts");
+    store.commit_intake(&work, None).await.expect("resumes without a restart");
+    assert_eq!(store.evidence_counts().await.expect("reads").records, 400);
+}
+
+#[tokio::test]
+async fn what_was_stored_is_there_after_opening_again_and_in_a_copy() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = opened(&dir).await;
+    let work = round(vec![intake(0, vec![record("loa-1", 1, "boot")])]);
+    store.commit_intake(&work, None).await.expect("stores");
+    let copy = dir.path().join("bản sao.db");
+    store.copy_to(&copy).await.expect("copies");
+    store.close().await;
+    for path in [dir.path().join("loa.db"), copy] {
+        let store = SqliteStore::open(&path).await.expect("opens");
+        assert_eq!(store.evidence_counts().await.expect("reads").records, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_store_of_a_newer_program_is_left_alone() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = opened(&dir).await;
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (999, 'later', TRUE, X'00', 0)",
+    )
+    .execute(&store.write)
+    .await
+    .expect("pretends");
+    store.close().await;
+    let refused = SqliteStore::open(&dir.path().join("loa.db")).await;
+    assert!(matches!(refused, Err(StoreError::TooNew { found: 999, .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn something_else_than_a_store_is_refused_and_kept() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("loa.db");
+    std::fs::write(&path, "đây không phải cơ sở dữ liệu".repeat(200)).expect("writes");
+    let before = std::fs::read(&path).expect("reads");
+    let refused = SqliteStore::open(&path).await;
+    assert!(matches!(refused, Err(StoreError::Failed { .. })), "{refused:?}");
+    assert_eq!(std::fs::read(&path).expect("reads"), before);
+}
+
+#[tokio::test]
+async fn a_damaged_value_is_an_error_not_a_panic() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = opened(&dir).await;
+    let work = round(vec![intake(0, vec![record("loa-1", 1, "boot")])]);
+    store.commit_intake(&work, None).await.expect("stores");
+    sqlx::query("UPDATE chains SET head = X'0102'")
+        .execute(&store.write)
+        .await
+        .map_err(failed("test"))
+        .expect("damages");
+    let found = store.chains_of(&"loa-1".parse().expect("an id")).await;
+    assert!(matches!(found, Err(StoreError::Damaged { what: "chain", .. })), "{found:?}");
+    store.take_lease(LeaseName::Compiler, "a", UtcMs(0), UtcMs(1)).await.expect("the rest works");
+}
