@@ -11,6 +11,8 @@ pub mod cmds;
 pub mod config;
 pub mod device;
 pub mod domain;
+#[cfg(feature = "server")]
+pub mod http;
 pub mod lifecycle;
 pub mod mqtt;
 #[cfg(feature = "board")]

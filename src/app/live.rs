@@ -1,0 +1,262 @@
+//! What the server knows right now, for page, API, metrics and readiness.
+//!
+//! Written by the loop, read by handlers. Holds no truth of its own: all of it can be found again
+//! from station folder, store and broker. States of devices are hints (they say so themselves)
+//! and enter no outcome.
+//!
+//! Locks are held for moments only, never two at once and never across an await.
+
+use super::ports::{Registered, Standing};
+use crate::config::Fault;
+use crate::domain::ids::DeviceId;
+use crate::domain::station::Station;
+use crate::domain::time::UtcMs;
+use crate::domain::timetable::sheet::DaySheet;
+use crate::wire::doc::{State, StateKind};
+use chrono_tz::Tz;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// The parts that change seldom, as one value.
+#[derive(Clone)]
+pub struct Picture {
+    /// The station in force, register included.
+    pub station: Option<Arc<Station>>,
+    /// The sheets that each device follows, oldest first; equal days are one sheet.
+    pub schedule: Arc<BTreeMap<DeviceId, Vec<Arc<DaySheet>>>>,
+    /// Name of the station, also before the folder is valid.
+    pub name: String,
+    /// Zone of the station.
+    pub zone: Tz,
+    /// Faults of the station folder.
+    pub faults: Arc<[Fault]>,
+    /// What could not be published and why, and other things a person must act upon.
+    pub alarms: Vec<Alarm>,
+    /// Things a person should know: listeners without TLS, folder and register differ.
+    pub notices: Vec<Alarm>,
+    /// When the folder was last read whole.
+    pub read_ms: Option<UtcMs>,
+    /// When everything due had been published and acknowledged.
+    pub published_ms: Option<UtcMs>,
+    /// The broker.
+    pub broker: BrokerLight,
+    /// Whether the store took its last write; the loop writes every few seconds.
+    pub writable: bool,
+}
+
+/// Something to say to a person, in both languages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alarm {
+    /// Stable word for programs, kebab-case.
+    pub code: &'static str,
+    /// Vietnamese.
+    pub vi: String,
+    /// English.
+    pub en: String,
+}
+
+/// How it stands with the broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerLight {
+    /// Its address, without user and password.
+    pub address: String,
+    /// Whether the server is connected.
+    pub connected: bool,
+    /// Why not.
+    pub why: Option<String>,
+}
+
+/// Nothing valid is in force yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no valid station folder has been read yet")]
+pub struct NoStation;
+
+impl Picture {
+    /// Returns what there is before anything has been read.
+    pub fn empty(broker: impl Into<String>) -> Self {
+        Self {
+            station: None,
+            schedule: Arc::default(),
+            name: "Loa".to_owned(),
+            zone: chrono_tz::Asia::Ho_Chi_Minh,
+            faults: Arc::from([]),
+            alarms: Vec::new(),
+            notices: Vec::new(),
+            read_ms: None,
+            published_ms: None,
+            broker: BrokerLight { address: broker.into(), connected: false, why: None },
+            writable: false,
+        }
+    }
+
+    /// Returns the station in force.
+    pub fn station(&self) -> Result<Arc<Station>, NoStation> {
+        self.station.clone().ok_or(NoStation)
+    }
+
+    /// Returns each device with each sheet it follows.
+    pub fn sheets(&self) -> impl Iterator<Item = (&DeviceId, &Arc<DaySheet>)> {
+        self.schedule.iter().flat_map(|(id, sheets)| sheets.iter().map(move |sheet| (id, sheet)))
+    }
+}
+
+/// What a device last said of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// The server's clock.
+    pub at_ms: UtcMs,
+    pub state: State,
+}
+
+/// How a device stands, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Light {
+    /// Its key is revoked.
+    Revoked,
+    /// Not connected.
+    Lost,
+    /// Enrolled, never heard of since the server started.
+    Silent,
+    /// Connected, still fetches or starts.
+    Preparing,
+    /// Registered, not enrolled.
+    Awaiting,
+    /// Asleep by its own word.
+    Sleeping,
+    /// Connected and has what it needs.
+    Ready,
+}
+
+impl Light {
+    /// Judges a device by register and its last word.
+    pub fn of(standing: &Standing, heard: Option<&Heard>) -> Self {
+        match (standing, heard) {
+            (Standing::Revoked { .. }, _) => Self::Revoked,
+            (Standing::Awaiting, _) => Self::Awaiting,
+            (Standing::Enrolled { .. }, None) => Self::Silent,
+            (Standing::Enrolled { .. }, Some(heard)) => match heard.state.state {
+                StateKind::Init => Self::Preparing,
+                StateKind::Ready if !heard.state.want.is_empty() => Self::Preparing,
+                StateKind::Ready => Self::Ready,
+                StateKind::Sleeping => Self::Sleeping,
+                StateKind::Disconnected | StateKind::Lost => Self::Lost,
+            },
+        }
+    }
+
+    /// Says whether the device is connected.
+    pub fn is_online(self) -> bool {
+        matches!(self, Self::Ready | Self::Preparing)
+    }
+}
+
+/// What the server knows right now.
+pub struct Live {
+    picture: RwLock<Arc<Picture>>,
+    devices: RwLock<Arc<BTreeMap<DeviceId, Registered>>>,
+    heard: RwLock<BTreeMap<DeviceId, Arc<Heard>>>,
+}
+
+impl Live {
+    /// Returns a server that knows nothing yet.
+    pub fn new(picture: Picture) -> Self {
+        Self {
+            picture: RwLock::new(Arc::new(picture)),
+            devices: RwLock::new(Arc::new(BTreeMap::new())),
+            heard: RwLock::new(BTreeMap::new()),
+        }
+    }
+
+    /// Returns the picture as it is.
+    pub fn picture(&self) -> Arc<Picture> {
+        Arc::clone(&self.picture.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes the picture; readers keep the one they have.
+    pub fn change(&self, change: impl FnOnce(&mut Picture)) {
+        let mut picture = self.picture.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut picture));
+    }
+
+    /// Returns the register as last read.
+    pub fn devices(&self) -> Arc<BTreeMap<DeviceId, Registered>> {
+        Arc::clone(&self.devices.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes the register as read.
+    pub fn set_devices(&self, devices: BTreeMap<DeviceId, Registered>) {
+        *self.devices.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(devices);
+    }
+
+    /// Notes what a device says. Returns what it had said before. A will that belongs to an
+    /// older connection than the newest birth is dropped: then the answer is `Err`.
+    pub fn hear(
+        &self,
+        device: &DeviceId,
+        at_ms: UtcMs,
+        state: State,
+    ) -> Result<Option<Arc<Heard>>, StaleWill> {
+        let mut heard = self.heard.write().unwrap_or_else(PoisonError::into_inner);
+        let before = heard.get(device).cloned();
+        if state.state == StateKind::Lost
+            && before.as_ref().is_some_and(|before| before.state.conn > state.conn)
+        {
+            return Err(StaleWill);
+        }
+        heard.insert(device.clone(), Arc::new(Heard { at_ms, state }));
+        Ok(before)
+    }
+
+    /// Returns what a device last said.
+    pub fn heard(&self, device: &DeviceId) -> Option<Arc<Heard>> {
+        self.heard.read().unwrap_or_else(PoisonError::into_inner).get(device).cloned()
+    }
+
+    /// Returns what all devices last said.
+    pub fn all_heard(&self) -> BTreeMap<DeviceId, Arc<Heard>> {
+        self.heard.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A will of an older connection: the device is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StaleWill;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id() -> DeviceId {
+        DeviceId::new("loa-thon-1").unwrap()
+    }
+
+    #[test]
+    fn a_late_will_does_not_kill_a_newer_connection() {
+        let live = Live::new(Picture::empty("test"));
+        live.hear(&id(), UtcMs(1), State::bare(StateKind::Ready, 7)).unwrap();
+        let late = live.hear(&id(), UtcMs(2), State::bare(StateKind::Lost, 6));
+        assert_eq!(late, Err(StaleWill));
+        assert_eq!(live.heard(&id()).unwrap().state.state, StateKind::Ready);
+        live.hear(&id(), UtcMs(3), State::bare(StateKind::Lost, 7)).unwrap();
+        assert_eq!(live.heard(&id()).unwrap().state.state, StateKind::Lost);
+    }
+
+    #[test]
+    fn a_device_that_still_wants_something_is_not_ready() {
+        use crate::domain::ids::Digest;
+        use crate::wire::doc::{Wanted, WantedKind};
+        let standing = Standing::Enrolled {
+            since_ms: UtcMs(0),
+            kid: String::new(),
+            password: Digest::of(b"x"),
+        };
+        let mut heard = Heard { at_ms: UtcMs(1), state: State::bare(StateKind::Ready, 1) };
+        assert_eq!(Light::of(&standing, Some(&heard)), Light::Ready);
+        heard.state.want =
+            vec![Wanted { kind: WantedKind::Asset, sha256: Digest::of(b"x"), kib: Some(64) }];
+        assert_eq!(Light::of(&standing, Some(&heard)), Light::Preparing);
+        assert_eq!(Light::of(&standing, None), Light::Silent);
+        assert_eq!(Light::of(&Standing::Awaiting, None), Light::Awaiting);
+    }
+}

@@ -1,0 +1,148 @@
+//! The station and the faults of its folder.
+
+use super::super::auth::Bearer;
+use super::super::error::ApiError;
+use super::local;
+use crate::app::live::{Alarm, Live};
+use crate::clock::SharedClock;
+use crate::config::{Fault, Severity};
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// The station as it stands now.
+#[derive(Serialize, ToSchema)]
+pub struct Station {
+    name: String,
+    /// IANA zone in which hours and dates are meant.
+    zone: String,
+    /// The server's clock.
+    #[schema(format = "date-time")]
+    now: String,
+    /// Version of the program.
+    build: &'static str,
+    /// Whether a valid station folder is in force.
+    in_force: bool,
+    units: usize,
+    devices: usize,
+    playlists: usize,
+    /// When the folder was last read.
+    #[schema(format = "date-time")]
+    read: Option<String>,
+    /// When everything due had last been published.
+    #[schema(format = "date-time")]
+    published: Option<String>,
+    broker: Broker,
+    /// Errors in the folder; the last good version of a faulty file stays in force.
+    errors: usize,
+    warnings: usize,
+    /// What a person must act upon.
+    alarms: Vec<Remark>,
+    /// What a person should know.
+    notices: Vec<Remark>,
+}
+
+/// How it stands with the broker.
+#[derive(Serialize, ToSchema)]
+pub struct Broker {
+    address: String,
+    connected: bool,
+    /// Why not.
+    why: Option<String>,
+}
+
+/// Something to say to a person.
+#[derive(Serialize, ToSchema)]
+pub struct Remark {
+    /// Stable word for programs, kebab-case.
+    code: &'static str,
+    vi: String,
+    en: String,
+}
+
+impl From<&Alarm> for Remark {
+    fn from(alarm: &Alarm) -> Self {
+        Self { code: alarm.code, vi: alarm.vi.clone(), en: alarm.en.clone() }
+    }
+}
+
+/// Returns the station as it stands now.
+#[utoipa::path(get, path = "/station", tag = "station", responses(
+    (status = 200, body = Station), (status = 401, body = ApiError)))]
+pub async fn get(
+    _: Bearer,
+    State(live): State<Arc<Live>>,
+    State(clock): State<SharedClock>,
+) -> Json<Station> {
+    let picture = live.picture();
+    let station = picture.station.as_deref();
+    let errors = picture.faults.iter().filter(|f| f.severity == Severity::Error).count();
+    Json(Station {
+        name: picture.name.clone(),
+        zone: picture.zone.name().to_owned(),
+        now: local(clock.now(), picture.zone),
+        build: env!("CARGO_PKG_VERSION"),
+        in_force: station.is_some(),
+        units: station.map_or(0, |station| station.units.len()),
+        devices: live.devices().len(),
+        playlists: station.map_or(0, |station| station.playlists.len()),
+        read: picture.read_ms.map(|at| local(at, picture.zone)),
+        published: picture.published_ms.map(|at| local(at, picture.zone)),
+        broker: Broker {
+            address: picture.broker.address.clone(),
+            connected: picture.broker.connected,
+            why: picture.broker.why.clone(),
+        },
+        errors,
+        warnings: picture.faults.len() - errors,
+        alarms: picture.alarms.iter().map(Remark::from).collect(),
+        notices: picture.notices.iter().map(Remark::from).collect(),
+    })
+}
+
+/// All faults of the folder.
+#[derive(Serialize, ToSchema)]
+pub struct Faults {
+    faults: Vec<FaultView>,
+}
+
+/// Something wrong in the station folder.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Fault)]
+pub struct FaultView {
+    file: String,
+    /// From 1.
+    line: u32,
+    /// From 1, in characters.
+    column: u32,
+    /// `error` or `warning`.
+    #[schema(value_type = String)]
+    severity: Severity,
+    message: String,
+    hint: Option<String>,
+    /// Whether the file's last good version stays in force instead.
+    refuses: bool,
+}
+
+impl From<&Fault> for FaultView {
+    fn from(fault: &Fault) -> Self {
+        Self {
+            file: fault.file.clone(),
+            line: fault.line,
+            column: fault.column,
+            severity: fault.severity,
+            message: fault.message.clone(),
+            hint: fault.hint.clone(),
+            refuses: fault.refuses,
+        }
+    }
+}
+
+/// Lists the faults of the station folder.
+#[utoipa::path(get, path = "/station/faults", tag = "station", responses(
+    (status = 200, body = Faults), (status = 401, body = ApiError)))]
+pub async fn faults(_: Bearer, State(live): State<Arc<Live>>) -> Json<Faults> {
+    Json(Faults { faults: live.picture().faults.iter().map(FaultView::from).collect() })
+}

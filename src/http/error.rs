@@ -1,0 +1,178 @@
+//! The one error of the API: status, stable code, detail, hint.
+//!
+//! Answered as `application/problem+json` (RFC 9457) with the members `status`, `code`, `detail`
+//! and `hint`. Codes are kebab-case and stable. Faults of our own are logged once, here, and
+//! answered without inner text.
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use std::fmt::Display;
+use utoipa::ToSchema;
+
+/// Why a request was not answered as asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(title = "Problem")]
+pub struct ApiError {
+    /// HTTP status.
+    pub status: u16,
+    /// Stable word for programs, kebab-case.
+    #[schema(value_type = String)]
+    pub code: &'static str,
+    /// What went wrong, with the value at fault in backticks.
+    pub detail: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl ApiError {
+    /// Returns an error with its status, code and detail.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Display) -> Self {
+        Self { status: status.as_u16(), code, detail: detail.to_string(), hint: None }
+    }
+
+    /// Says what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
+    }
+
+    /// Nothing of that name.
+    pub fn not_found(what: &str, name: impl Display) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", format!("no {what} `{name}`"))
+    }
+
+    /// A value in the request that cannot be used.
+    pub fn invalid(detail: impl Display, hint: impl Display) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail).hint(hint)
+    }
+
+    /// No token, or not a good one.
+    pub fn unauthorised() -> Self {
+        let detail = "this needs a token of the station";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorised", detail)
+            .hint("send `Authorization: Bearer TOKEN`; `loa init` printed the first token")
+    }
+
+    /// A fault of ours: logged here with its cause, answered without it.
+    pub fn internal(error: impl Display) -> Self {
+        tracing::error!(%error, "Failed to answer a request");
+        let detail = "the server could not do this now";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+            .hint("the server's log has the cause")
+    }
+
+    /// Something this needs is not there yet (no valid station folder, no broker).
+    pub fn not_ready(detail: impl Display) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", detail)
+            .hint("GET /readyz and GET /api/v1/station/faults say what is missing")
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self)).into_response();
+        let problem = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, problem);
+        if status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer realm=\"loa\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        response
+    }
+}
+
+impl From<JsonRejection> for ApiError {
+    fn from(error: JsonRejection) -> Self {
+        let status = error.status();
+        let code = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => "too-large",
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => "not-json",
+            _ => "invalid",
+        };
+        Self::new(status, code, error.body_text()).hint("see /api/v1/openapi.json")
+    }
+}
+
+impl From<PathRejection> for ApiError {
+    fn from(error: PathRejection) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", error.body_text())
+    }
+}
+
+impl From<QueryRejection> for ApiError {
+    fn from(error: QueryRejection) -> Self {
+        Self::new(error.status(), "invalid", error.body_text()).hint("see /api/v1/openapi.json")
+    }
+}
+
+impl From<crate::app::ports::StoreError> for ApiError {
+    fn from(error: crate::app::ports::StoreError) -> Self {
+        use crate::app::ports::StoreError as E;
+        let (status, code) = match &error {
+            E::Full { .. } => (StatusCode::INSUFFICIENT_STORAGE, "disk-full"),
+            E::Stale { .. } => (StatusCode::CONFLICT, "changed-meanwhile"),
+            E::Fenced { .. } => (StatusCode::SERVICE_UNAVAILABLE, "taken-over"),
+            E::Damaged { .. } | E::Differs { .. } | E::TooNew { .. } | E::Failed { .. } => {
+                return Self::internal(chain(&error));
+            }
+        };
+        let hint = error.hint();
+        tracing::warn!(%error, "The store refused");
+        Self::new(status, code, &error).hint(hint)
+    }
+}
+
+/// Writes an error with its causes on one line, for the log.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}
+
+impl From<crate::app::live::NoStation> for ApiError {
+    fn from(error: crate::app::live::NoStation) -> Self {
+        Self::not_ready(error)
+    }
+}
+
+impl From<crate::app::access::AccessError> for ApiError {
+    fn from(error: crate::app::access::AccessError) -> Self {
+        match error {
+            crate::app::access::AccessError::Store(error) => error.into(),
+            error @ crate::app::access::AccessError::Random { .. } => Self::internal(chain(&error)),
+        }
+    }
+}
+
+impl From<crate::app::registry::RegisterError> for ApiError {
+    fn from(error: crate::app::registry::RegisterError) -> Self {
+        use crate::app::registry::RegisterError as E;
+        let (status, code) = match &error {
+            E::Exists { .. } => (StatusCode::CONFLICT, "exists"),
+            E::NoDevice { .. } => (StatusCode::NOT_FOUND, "not-found"),
+            E::NoUnit { .. } | E::NoProfile { .. } | E::Range { .. } | E::Name => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "invalid")
+            }
+            E::Random { .. } => return Self::internal(chain(&error)),
+            E::Store(_) => {
+                return match error {
+                    E::Store(error) => error.into(),
+                    other => Self::internal(chain(&other)),
+                };
+            }
+        };
+        let hint = error.hint();
+        Self::new(status, code, &error).hint(hint)
+    }
+}

@@ -1,0 +1,272 @@
+//! Gathers what the page shows, and lets people in by a one-time link.
+
+use super::super::auth::{COOKIE, Viewer};
+use super::super::error::ApiError;
+use super::super::state::{AppState, Site};
+use super::{
+    AirRow, DeviceLight, DeviceRow, FaultRow, Language, PageView, RecordRow, STYLE, locked, render,
+};
+use crate::app::access;
+use crate::app::air::{self, Airing};
+use crate::app::live::{Heard, Light, Live, Picture};
+use crate::app::ports::{Listed, Page, RecordFilter, Registered, Store};
+use crate::clock::SharedClock;
+use crate::config::Severity;
+use crate::domain::ids::DeviceId;
+use crate::domain::playlist::Priority;
+use crate::domain::time::UtcMs;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use chrono_tz::Tz;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Devices listed; those that are well are left out first.
+const DEVICES: usize = 200;
+/// Records listed.
+const RECORDS: u32 = 20;
+/// Cues listed as next.
+const NEXT: usize = 8;
+/// How far ahead "next" looks.
+const AHEAD_MS: i64 = 48 * 3_600_000;
+/// Devices named in a row.
+const NAMED: usize = 4;
+
+/// What the address may say.
+#[derive(Default, Deserialize)]
+pub struct Asked {
+    lang: Option<String>,
+}
+
+/// Answers with the page, or says how to get in.
+pub async fn get(
+    State(state): State<AppState>,
+    Query(asked): Query<Asked>,
+    viewer: Result<Viewer, ApiError>,
+) -> Result<Response, ApiError> {
+    let lang = Language::from_query(asked.lang.as_deref());
+    match viewer {
+        Err(error) if error.status == StatusCode::UNAUTHORIZED.as_u16() => {
+            return Ok((StatusCode::UNAUTHORIZED, html(locked(lang))).into_response());
+        }
+        other => other?,
+    };
+    let filter = RecordFilter::default();
+    let records = state.store.records(&filter, Page::Newest { limit: RECORDS }).await?;
+    let view = view(&state.live, records, state.clock.now(), lang);
+    Ok(html(render(&view, lang)))
+}
+
+/// Turns a one-time link into a session.
+pub async fn enter(
+    State(store): State<Arc<dyn Store>>,
+    State(clock): State<SharedClock>,
+    State(site): State<Site>,
+    Path(link): Path<String>,
+) -> Result<Response, ApiError> {
+    let link: String = link.chars().take(256).collect();
+    let Some(session) = access::open_session(&*store, &link, clock.now()).await? else {
+        let lang = Language::Vietnamese;
+        return Ok((StatusCode::UNAUTHORIZED, html(locked(lang))).into_response());
+    };
+    let secure = if site.tls { "; Secure" } else { "" };
+    let cookie = format!(
+        "{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}{secure}",
+        session.reveal(),
+        access::SESSION_MS / 1000,
+    );
+    let mut response = Redirect::to("/").into_response();
+    let cookie = HeaderValue::from_str(&cookie).map_err(ApiError::internal)?;
+    response.headers_mut().insert(header::SET_COOKIE, cookie);
+    Ok(response)
+}
+
+/// The style sheet.
+pub async fn style() -> Response {
+    let headers =
+        [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "max-age=300")];
+    (headers, STYLE).into_response()
+}
+
+fn html(markup: maud::Markup) -> Response {
+    let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
+    (kind, markup.into_string()).into_response()
+}
+
+/// Gathers what the page shows at `now`.
+fn view(live: &Live, records: Vec<Listed>, now: UtcMs, lang: Language) -> PageView {
+    let picture = live.picture();
+    let (devices, heard) = (live.devices(), live.all_heard());
+    let zone = picture.zone;
+    let local = now.datetime().with_timezone(&zone);
+    let air = air::due(picture.sheets(), now, now.plus(AHEAD_MS), NEXT);
+    let rows = |airings: &[Airing]| -> Vec<AirRow> {
+        airings.iter().map(|airing| air_row(airing, &picture, &devices, now, lang)).collect()
+    };
+    let say = |alarm: &crate::app::live::Alarm| match lang {
+        Language::Vietnamese => alarm.vi.clone(),
+        Language::English => alarm.en.clone(),
+    };
+    let (listed, more_devices) = device_rows(&picture, &devices, &heard, now, lang);
+    PageView {
+        station: picture.name.clone(),
+        now: local.format("%d/%m/%Y %H:%M:%S").to_string(),
+        zone: format!("{} (UTC{})", zone.name(), local.format("%:z")),
+        build: env!("CARGO_PKG_VERSION").to_owned(),
+        notices: picture.notices.iter().map(say).collect(),
+        alarms: picture.alarms.iter().map(say).collect(),
+        on_air: rows(&air.now),
+        next: rows(&air.next),
+        devices: listed,
+        more_devices,
+        records: records.into_iter().map(|one| record_row(one, &devices, zone, now)).collect(),
+        faults: picture
+            .faults
+            .iter()
+            .map(|fault| FaultRow {
+                place: format!("{}:{}:{}", fault.file, fault.line, fault.column),
+                message: fault.message.clone(),
+                hint: fault.hint.clone().unwrap_or_default(),
+                warning: fault.severity == Severity::Warning,
+            })
+            .collect(),
+    }
+}
+
+/// Writes an instant as people say it: the time, with the date when it is another day.
+fn clock_text(at: UtcMs, now: UtcMs, zone: Tz) -> String {
+    let (at, now) = (at.datetime().with_timezone(&zone), now.datetime().with_timezone(&zone));
+    if at.date_naive() == now.date_naive() {
+        at.format("%H:%M:%S").to_string()
+    } else {
+        at.format("%d/%m/%Y %H:%M:%S").to_string()
+    }
+}
+
+type Devices = BTreeMap<DeviceId, Registered>;
+
+fn name_of(id: &DeviceId, devices: &Devices) -> String {
+    devices.get(id).map_or_else(|| id.to_string(), |known| known.device.name.clone())
+}
+
+fn air_row(
+    airing: &Airing,
+    picture: &Picture,
+    devices: &Devices,
+    now: UtcMs,
+    lang: Language,
+) -> AirRow {
+    let playlist = airing.item.split('/').next().unwrap_or("");
+    let title = picture
+        .station
+        .as_ref()
+        .and_then(|station| station.playlists.values().find(|list| list.id.as_str() == playlist));
+    let mut names: Vec<_> =
+        airing.devices.iter().take(NAMED).map(|id| name_of(id, devices)).collect();
+    if airing.devices.len() > NAMED {
+        let more = airing.devices.len() - NAMED;
+        names.push(match lang {
+            Language::Vietnamese => format!("và {more} thiết bị khác"),
+            Language::English => format!("and {more} more"),
+        });
+    }
+    let end = airing.end_ms.datetime().with_timezone(&picture.zone).format("%H:%M:%S");
+    AirRow {
+        when: format!("{} – {end}", clock_text(airing.at_ms, now, picture.zone)),
+        title: airing.title.clone(),
+        playlist: title.map_or_else(|| playlist.to_owned(), |list| list.title.clone()),
+        devices: names.join(", "),
+        board: airing.board,
+        priority: airing.priority == Priority::Priority,
+    }
+}
+
+fn device_rows(
+    picture: &Picture,
+    devices: &Devices,
+    heard: &BTreeMap<DeviceId, Arc<Heard>>,
+    now: UtcMs,
+    lang: Language,
+) -> (Vec<DeviceRow>, usize) {
+    let mut ranked: Vec<_> = devices
+        .values()
+        .map(|known| {
+            let heard = heard.get(&known.device.id).map(AsRef::as_ref);
+            (Light::of(&known.standing, heard), known, heard)
+        })
+        .collect();
+    if ranked.len() > DEVICES {
+        ranked.sort_by_key(|(light, known, _)| (*light, known.device.id.clone()));
+    }
+    let more = ranked.len().saturating_sub(DEVICES);
+    ranked.truncate(DEVICES);
+    let rows = ranked.into_iter().map(|(light, known, heard)| {
+        let unit = &known.device.unit;
+        let named = picture.station.as_ref().and_then(|station| station.units.get(unit));
+        DeviceRow {
+            id: known.device.id.to_string(),
+            name: known.device.name.clone(),
+            unit: named.map_or_else(|| unit.to_string(), |unit| unit.name.clone()),
+            state: match light {
+                Light::Revoked => DeviceLight::Revoked,
+                Light::Lost => DeviceLight::Lost,
+                Light::Silent => DeviceLight::Silent,
+                Light::Preparing => DeviceLight::Preparing,
+                Light::Awaiting => DeviceLight::Awaiting,
+                Light::Sleeping => DeviceLight::Sleeping,
+                Light::Ready => DeviceLight::Ready,
+            },
+            seen: heard.map_or_else(String::new, |h| clock_text(h.at_ms, now, picture.zone)),
+            remarks: heard.map_or_else(Vec::new, |heard| remarks(heard, lang)),
+        }
+    });
+    (rows.collect(), more)
+}
+
+/// Says what hinders a device, from its own words.
+fn remarks(heard: &Heard, lang: Language) -> Vec<String> {
+    let (state, mut remarks) = (&heard.state, Vec::new());
+    if !state.want.is_empty() {
+        let n = state.want.len();
+        remarks.push(match lang {
+            Language::Vietnamese => format!("còn thiếu {n} tệp"),
+            Language::English => format!("lacks {n} files"),
+        });
+    }
+    if let Some(err) = state.clock.and_then(|clock| clock.err_ms).filter(|err| *err > 30_000) {
+        let s = err / 1000;
+        remarks.push(match lang {
+            Language::Vietnamese => format!("đồng hồ có thể lệch {s} giây"),
+            Language::English => format!("clock may be {s} s off"),
+        });
+    }
+    if let Some(pending) = state.storage.map(|s| s.pending).filter(|pending| *pending > 0) {
+        remarks.push(match lang {
+            Language::Vietnamese => format!("{pending} bản ghi chưa có biên nhận"),
+            Language::English => format!("{pending} records without a receipt"),
+        });
+    }
+    remarks
+}
+
+fn record_row(listed: Listed, devices: &Devices, zone: Tz, now: UtcMs) -> RecordRow {
+    let record = listed.record;
+    let claims = super::super::api::records::claims(&record.jws);
+    let text = |name: &str| -> String {
+        claims.get(name).and_then(|v| v.as_str()).unwrap_or("").chars().take(200).collect()
+    };
+    RecordRow {
+        at: clock_text(record.at_ms, now, zone),
+        device: name_of(&record.device, devices),
+        title: text("title"),
+        outcome: text("outcome"),
+        cause: text("cause"),
+        grade: claims
+            .get("grade")
+            .and_then(serde_json::Value::as_u64)
+            .and_then(|g| g.try_into().ok()),
+        kind: record.kind,
+    }
+}

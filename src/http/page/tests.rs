@@ -1,0 +1,73 @@
+use super::*;
+
+fn sample() -> PageView {
+    PageView {
+        station: "Đài truyền thanh xã Tân Hoà".into(),
+        now: "21/11/2026 17:04:05".into(),
+        zone: "Asia/Ho_Chi_Minh (UTC+07:00)".into(),
+        build: "0.1.0".into(),
+        notices: vec!["Cổng HTTP mở ra mạng nội bộ không có TLS.".into()],
+        alarms: vec!["Không kết nối được máy chủ MQTT.".into()],
+        on_air: vec![AirRow {
+            when: "17:00:00 – 17:04:30".into(),
+            title: "Bản tin an toàn thông tin".into(),
+            playlist: "Buổi chiều".into(),
+            devices: "Loa thôn 1, Loa thôn 2".into(),
+            board: false,
+            priority: true,
+        }],
+        next: vec![],
+        devices: vec![DeviceRow {
+            id: "loa-thon-1".into(),
+            name: "Loa <thôn> 1".into(),
+            unit: "Thôn 1".into(),
+            state: DeviceLight::Preparing,
+            seen: "17:03:59".into(),
+            remarks: vec!["còn thiếu 2 tệp".into()],
+        }],
+        more_devices: 3,
+        records: vec![RecordRow {
+            at: "17:00:00".into(),
+            device: "Loa thôn 1".into(),
+            kind: "play".into(),
+            title: "Bản tin".into(),
+            outcome: "partial".into(),
+            cause: "power".into(),
+            grade: Some(3),
+        }],
+        faults: vec![FaultRow {
+            place: "buoi-chieu.toml:3:5".into(),
+            message: "`vol` is not a member".into(),
+            hint: "`volume`".into(),
+            warning: false,
+        }],
+    }
+}
+
+#[test]
+fn the_page_is_as_reviewed() {
+    insta::assert_snapshot!(
+        render(&sample(), Language::Vietnamese).into_string().replace("><", ">\n<")
+    );
+}
+
+#[test]
+fn nothing_from_outside_becomes_markup_and_nothing_runs() {
+    for lang in [Language::Vietnamese, Language::English] {
+        let page = render(&sample(), lang).into_string();
+        assert!(page.contains("Loa &lt;thôn&gt; 1"));
+        for banned in ["<script", "style=", "onclick", "javascript:"] {
+            assert!(!page.contains(banned), "{banned}");
+        }
+        assert!(page.contains("21/11/2026 17:04:05") && page.contains("Asia/Ho_Chi_Minh"));
+    }
+}
+
+#[test]
+fn each_language_says_what_is_empty() {
+    let empty = PageView::default();
+    let vi = render(&empty, Language::Vietnamese).into_string();
+    let en = render(&empty, Language::English).into_string();
+    assert!(vi.contains("Chưa có bản ghi nào.") && vi.contains("lang=\"vi\""));
+    assert!(en.contains("No records yet.") && en.contains("<html lang=\"en\""));
+}

@@ -1,0 +1,101 @@
+//! What the page shows, ready to be written: all instants already local, all names resolved.
+
+/// Everything on the page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageView {
+    /// Name of the station.
+    pub station: String,
+    /// Local time of the server, `21/11/2026 17:04:05`.
+    pub now: String,
+    /// Zone and offset, `Asia/Ho_Chi_Minh (UTC+07:00)`.
+    pub zone: String,
+    /// Build of the server.
+    pub build: String,
+    /// Things a person should know although nothing failed.
+    pub notices: Vec<String>,
+    /// Things a person must act upon.
+    pub alarms: Vec<String>,
+    /// What sounds or shows now.
+    pub on_air: Vec<AirRow>,
+    /// What comes next.
+    pub next: Vec<AirRow>,
+    /// Every device; a long fleet is cut, see `more_devices`.
+    pub devices: Vec<DeviceRow>,
+    /// Devices not listed.
+    pub more_devices: usize,
+    /// The newest records.
+    pub records: Vec<RecordRow>,
+    /// Faults of the station folder.
+    pub faults: Vec<FaultRow>,
+}
+
+/// A cue on one or more devices.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AirRow {
+    /// `17:00:00 – 17:04:30`, with the date when it is not today.
+    pub when: String,
+    pub title: String,
+    pub playlist: String,
+    /// Names of devices, or the first few and how many more.
+    pub devices: String,
+    /// Whether it is shown on boards instead of heard.
+    pub board: bool,
+    /// Whether it is of priority.
+    pub priority: bool,
+}
+
+/// A device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceRow {
+    pub id: String,
+    pub name: String,
+    pub unit: String,
+    pub state: DeviceLight,
+    /// When it was last heard of, or nothing.
+    pub seen: String,
+    /// What hinders it: missing assets, clock, storage, faults.
+    pub remarks: Vec<String>,
+}
+
+/// A device's state in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceLight {
+    /// Registered, not enrolled.
+    Awaiting,
+    /// Enrolled, never heard of since.
+    Silent,
+    /// Connected and has what it needs.
+    Ready,
+    /// Connected, still fetches.
+    Preparing,
+    /// Asleep by its own word.
+    Sleeping,
+    /// Not connected.
+    Lost,
+    /// Its key is revoked.
+    Revoked,
+}
+
+/// A record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordRow {
+    pub at: String,
+    pub device: String,
+    pub kind: String,
+    pub title: String,
+    /// Word of the contract, empty for kinds without one.
+    pub outcome: String,
+    pub cause: String,
+    pub grade: Option<u8>,
+}
+
+/// A fault of the station folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FaultRow {
+    /// `file:line:column`.
+    pub place: String,
+    pub message: String,
+    pub hint: String,
+    /// Whether it only warns.
+    pub warning: bool,
+}

@@ -1,0 +1,50 @@
+//! What handlers are handed: parts of one [`AppState`], each by itself.
+
+use super::asset::Shelf;
+use super::enrol::Turnstile;
+use crate::app::live::Live;
+use crate::app::ports::Store;
+use crate::app::registry::Register;
+use crate::clock::SharedClock;
+use axum::extract::FromRef;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::sync::Arc;
+
+/// Everything the handlers need; cheap to clone.
+#[derive(Clone)]
+pub struct AppState {
+    pub store: Arc<dyn Store>,
+    pub live: Arc<Live>,
+    pub register: Arc<Register>,
+    pub clock: SharedClock,
+    pub shelf: Shelf,
+    pub site: Site,
+    pub turnstile: Turnstile,
+    pub metrics: PrometheusHandle,
+}
+
+/// How this server is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// Whether it speaks TLS: then cookies are marked `Secure` and HSTS is sent.
+    pub tls: bool,
+}
+
+macro_rules! part {
+    ($field:ident: $type:ty) => {
+        impl FromRef<AppState> for $type {
+            fn from_ref(state: &AppState) -> Self {
+                state.$field.clone()
+            }
+        }
+    };
+}
+
+part!(store: Arc<dyn Store>);
+part!(live: Arc<Live>);
+part!(register: Arc<Register>);
+part!(clock: SharedClock);
+part!(shelf: Shelf);
+part!(site: Site);
+part!(turnstile: Turnstile);
+part!(metrics: PrometheusHandle);
