@@ -2,6 +2,8 @@
 
 #[cfg(feature = "board")]
 pub mod board;
+pub mod executor;
 pub mod fetch;
+pub mod floor;
 #[cfg(feature = "speaker")]
 pub mod player;

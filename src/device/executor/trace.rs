@@ -1,0 +1,200 @@
+//! What is known of each cue so far: how far it may have sounded, how much did, what is recorded.
+
+use super::book::DayRef;
+use super::journal::{Journal, OpenPlay, OpenShow};
+use crate::domain::ids::CueId;
+use crate::domain::proof::record::{Body, Play, Record, Said, Subject};
+use crate::domain::time::UtcMs;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is known of one cue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trace {
+    /// No sample before this offset may sound any more.
+    pub reach_ms: i64,
+    /// What sounded so far, over all its plays.
+    pub played_ms: i64,
+    /// How many closing records it has.
+    pub records: u32,
+    /// It is over and does not come back.
+    pub closed: bool,
+    /// Why it does not sound although it is due.
+    pub blocked: Option<&'static str>,
+    /// Its output failed; not tried again before this instant of the clock that never steps.
+    pub retry_mono: Option<i64>,
+    /// When the trace was touched last, by the cue's own times.
+    at: Option<UtcMs>,
+}
+
+/// What the last run of the program left behind.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Past {
+    /// The last instant at which it is known to have run; `None` when it never did.
+    pub alive: Option<UtcMs>,
+    /// It did not end cleanly.
+    pub unclean: bool,
+    /// Days in force.
+    pub days: Vec<DayRef>,
+    /// Plays without an end.
+    pub open_plays: Vec<OpenPlay>,
+    /// Showings not recorded yet.
+    pub open_shows: Vec<OpenShow>,
+    /// Cues with records.
+    pub traces: BTreeMap<CueId, Trace>,
+    /// Commands obeyed not long ago.
+    pub obeyed: Vec<String>,
+}
+
+/// Traces by cue.
+#[derive(Debug, Default)]
+pub(crate) struct Traces {
+    known: BTreeMap<CueId, Trace>,
+    /// Until when the program ran before, and whether it was cut.
+    pub absent: Option<(Option<UtcMs>, bool)>,
+}
+
+impl Traces {
+    pub fn new(known: BTreeMap<CueId, Trace>) -> Self {
+        Self { known, absent: None }
+    }
+
+    pub fn of(&self, cue: &CueId) -> Trace {
+        self.known.get(cue).cloned().unwrap_or_default()
+    }
+
+    fn edit(&mut self, cue: CueId) -> &mut Trace {
+        self.known.entry(cue).or_default()
+    }
+
+    /// Remembers that a clip may sound up to an offset.
+    pub fn promise(&mut self, cue: CueId, reach_ms: i64) {
+        let trace = self.edit(cue);
+        trace.reach_ms = trace.reach_ms.max(reach_ms);
+    }
+
+    pub fn block(&mut self, cue: CueId, cause: &'static str) {
+        self.edit(cue).blocked = Some(cause);
+    }
+
+    pub fn retry_at(&mut self, cue: CueId, mono_ms: i64) {
+        self.edit(cue).retry_mono = Some(mono_ms);
+    }
+
+    /// Notes that a cue has its record; `final_word` says that it does not come back.
+    pub fn close(&mut self, cue: CueId, final_word: bool) {
+        let trace = self.edit(cue);
+        trace.records += 1;
+        trace.closed |= final_word;
+    }
+
+    /// Ends a cue without a record of its own.
+    pub fn end(&mut self, cue: CueId) {
+        self.edit(cue).closed = true;
+    }
+
+    pub fn add_play(&mut self, cue: CueId, play: &Play) {
+        let trace = self.edit(cue);
+        trace.add_play(play);
+    }
+
+    pub fn add_show(&mut self, cue: CueId) {
+        self.edit(cue).records += 1;
+    }
+
+    /// Forgets cues that were over long ago: nothing asks for them any more.
+    pub fn forget_before(&mut self, at: UtcMs) {
+        if self.known.len() > 4_096 {
+            self.known.retain(|_, trace| trace.at.is_none_or(|t| t > at));
+        }
+    }
+}
+
+impl Trace {
+    fn add_play(&mut self, play: &Play) {
+        self.records += 1;
+        self.played_ms = self.played_ms.saturating_add(play.played_ms.max(0));
+        self.closed |= is_final(play.outcome, &play.cause);
+        self.at = Some(play.due_ms);
+        if play.started_ms.is_some() {
+            let reached = play.ended_ms.map_or(0, |ended| ended.since(play.due_ms));
+            self.reach_ms = self.reach_ms.max(reached).max(1);
+        }
+    }
+}
+
+/// Says whether a cue with this record may still come back within its time.
+fn is_final(outcome: Said, cause: &str) -> bool {
+    match outcome {
+        Said::Played | Said::Refused => true,
+        Said::Failed => cause != "clock",
+        Said::Partial => !matches!(cause, "power" | "off" | "clock" | "withdrawn" | "output"),
+        Said::PreEmpted => false,
+    }
+}
+
+impl Past {
+    /// Reads what the ledger and the journal say. `records` are those of the last days, oldest
+    /// first; anything older cannot concern a cue that is still to be decided.
+    pub fn read(journal: Option<Journal>, records: impl IntoIterator<Item = Record>) -> Self {
+        let mut past = Self::default();
+        let mut starts: BTreeMap<CueId, UtcMs> = BTreeMap::new();
+        let mut shows: BTreeSet<(CueId, UtcMs)> = BTreeSet::new();
+        let mut newest = None;
+        for record in records {
+            newest = newest.max(Some(record.head.at_ms));
+            match record.body {
+                Body::Start { subject: Subject::Cue { cue }, started_ms, .. } => {
+                    starts.insert(cue, started_ms);
+                }
+                Body::Play(play) => {
+                    if let Subject::Cue { cue } = play.subject {
+                        starts.remove(&cue);
+                        past.traces.entry(cue).or_default().add_play(&play);
+                    }
+                }
+                Body::Show(show) => {
+                    if let Subject::Cue { cue } = show.subject {
+                        shows.insert((cue, show.from_ms));
+                        let trace = past.traces.entry(cue).or_default();
+                        trace.records += 1;
+                        trace.closed |= show.outcome == Said::Failed && show.cause != "clock";
+                        trace.closed |= show.cause == "stop";
+                    }
+                }
+                Body::Did { jti, .. } => past.obeyed.push(jti),
+                _ => {}
+            }
+        }
+        let keep = past.obeyed.len().saturating_sub(256);
+        past.obeyed.drain(..keep);
+        past.unclean = journal.as_ref().map_or(newest.is_some(), |j| !j.clean);
+        past.alive = newest;
+        if let Some(journal) = journal {
+            past.alive = journal.alive.or(newest);
+            past.days = journal.days;
+            past.open_plays = journal.sounding;
+            past.open_shows = journal.showing;
+            // A journal may be older than the record of its showing.
+            past.open_shows.retain(|open| !shows.contains(&(open.cue, open.draft.from_ms)));
+        }
+        // The record of a start may be newer than the journal, and a journal may be older than
+        // the record that closed its play.
+        let mut open = Vec::new();
+        for mut play in std::mem::take(&mut past.open_plays) {
+            match starts.remove(&play.cue) {
+                Some(started) => play.started = Some(started),
+                None if play.started.is_some() => {
+                    // Closed in the ledger already.
+                    let trace = past.traces.entry(play.cue).or_default();
+                    trace.reach_ms = trace.reach_ms.max(play.reach_ms);
+                    continue;
+                }
+                None => {}
+            }
+            open.push(play);
+        }
+        open.extend(starts.into_iter().map(|(cue, started)| OpenPlay::bare(cue, started)));
+        past.open_plays = open;
+        past
+    }
+}
