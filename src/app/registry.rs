@@ -139,6 +139,8 @@ pub enum EnrolError {
     Mismatch,
     #[error("the device of this code is no longer in the register")]
     Gone,
+    #[error("the key was given up before")]
+    SpentKey,
     #[error("the system gave no random numbers")]
     Random {
         #[source]
@@ -158,6 +160,7 @@ impl EnrolError {
             Self::Expired { .. } => "code-expired",
             Self::Mismatch => "code-mismatch",
             Self::Gone => "device-gone",
+            Self::SpentKey => "key-spent",
             Self::Random { .. } | Self::Store(_) => "internal",
         }
     }
@@ -168,6 +171,7 @@ impl EnrolError {
             Self::Request(refusal) => refusal.hint(),
             Self::Store(error) => error.hint(),
             Self::Random { .. } => "look at the server's log",
+            Self::SpentKey => "enrol with a new data folder: the device then makes a new key",
             _ => "ask the operator for a new code: `loa device enrol DEVICE`",
         }
     }
@@ -338,6 +342,7 @@ impl Register {
             Enrolled::UsedCode { by } => return Err(EnrolError::Used { by }),
             Enrolled::ExpiredCode { at_ms } => return Err(EnrolError::Expired { at_ms }),
             Enrolled::UnknownDevice => return Err(EnrolError::Gone),
+            Enrolled::SpentKey => return Err(EnrolError::SpentKey),
         }
         let welcome = Welcome {
             v: 1,

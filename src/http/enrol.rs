@@ -52,7 +52,9 @@ impl From<EnrolError> for ApiError {
     fn from(error: EnrolError) -> Self {
         let status = match &error {
             EnrolError::Request(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            EnrolError::Unknown | EnrolError::Mismatch => StatusCode::FORBIDDEN,
+            EnrolError::Unknown | EnrolError::Mismatch | EnrolError::SpentKey => {
+                StatusCode::FORBIDDEN
+            }
             EnrolError::Used { .. } | EnrolError::Expired { .. } | EnrolError::Gone => {
                 StatusCode::GONE
             }
