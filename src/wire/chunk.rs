@@ -65,3 +65,65 @@ impl Sums {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asset(bytes: &[u8]) -> AssetEntry {
+        let mut hasher = AssetHasher::new(&[ChunkSize::Kib16, ChunkSize::Kib64]);
+        hasher.update(bytes);
+        let name = hasher.finish();
+        AssetEntry {
+            bytes: name.bytes,
+            media_type: "audio/mpeg".to_owned(),
+            ms: 1,
+            gain_cb: 0,
+            lufs_cb: 0,
+            sums: name.sums,
+            title: String::new(),
+        }
+    }
+
+    #[test]
+    fn each_chunk_is_checked_by_hashes_that_the_sheet_vouches_for() {
+        let bytes: Vec<u8> = (0..40_000_u32).flat_map(u32::to_le_bytes).collect();
+        for size in [ChunkSize::Kib16, ChunkSize::Kib64] {
+            let body = concat(&hashes(&bytes, size));
+            let sums = Sums::verify(body.clone(), &asset(&bytes), size).unwrap();
+            let mut joined = Vec::new();
+            for n in 0..sums.count() {
+                let (from, len) = sums.place(n).unwrap();
+                let from = usize::try_from(from).unwrap();
+                let chunk = &bytes[from..from + len];
+                assert_eq!(sums.check(n, chunk), Ok(()));
+                assert_eq!(sums.check(n, &chunk[1..]), Err(Refusal::Hash));
+                assert!(sums.check(n + 1, chunk).is_err());
+                joined.extend_from_slice(chunk);
+            }
+            assert_eq!(joined, bytes);
+            assert_eq!(sums.check(0, b""), Err(Refusal::Empty));
+            assert_eq!(sums.place(sums.count()), None);
+            assert_eq!(sums.place(u32::MAX), None);
+            let short = body[..body.len() - 32].to_vec();
+            assert_eq!(Sums::verify(short, &asset(&bytes), size), Err(Refusal::Hash));
+        }
+    }
+
+    #[test]
+    fn sums_beyond_the_limits_are_refused() {
+        let mut huge = asset(b"x");
+        let body = || Digest::of(b"x").0.to_vec();
+        huge.bytes = u64::MAX;
+        let refused = Sums::verify(body(), &huge, ChunkSize::Kib64).unwrap_err();
+        assert_eq!(refused.reason(), "limit");
+        let long = vec![0; limits::SUMS_BYTES + 1];
+        assert_eq!(Sums::verify(long, &huge, ChunkSize::Kib64).unwrap_err().reason(), "limit");
+        let empty = Sums::verify(Vec::new(), &huge, ChunkSize::Kib64).unwrap_err();
+        assert_eq!(empty, Refusal::Empty);
+        let mut one = asset(b"x");
+        one.sums.remove("16");
+        assert_eq!(Sums::verify(body(), &one, ChunkSize::Kib16).unwrap_err().reason(), "content");
+        assert!(Sums::verify(body(), &one, ChunkSize::Kib64).is_ok());
+    }
+}

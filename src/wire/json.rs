@@ -135,3 +135,89 @@ impl<'de> Visitor<'de> for Strict {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn reason(text: &[u8]) -> &'static str {
+        match check(text, "bytes", 200) {
+            Ok(_) => "accepted",
+            Err(refusal) => refusal.reason(),
+        }
+    }
+
+    #[test]
+    fn what_every_reader_understands_alike_is_accepted() {
+        for good in [
+            r#"{"a":1,"b":{"a":1},"c":[{"a":1},{"a":1}]}"#,
+            " [ true , null , \"Th\u{f4}n\" ] \n",
+            "9007199254740991",
+            "-9007199254740991",
+            "\"\\u1ea1\"",
+        ] {
+            assert_eq!(reason(good.as_bytes()), "accepted", "{good}");
+        }
+    }
+
+    #[test]
+    fn what_readers_understand_differently_is_refused() {
+        for bad in [
+            r#"{"a":1,"a":1}"#,
+            r#"{"a":1,"\u0061":2}"#,
+            r#"{"b":[{"x":{"a":1,"a":2}}]}"#,
+            "9007199254740992",
+            "-9007199254740992",
+            "18446744073709551616",
+            "1.0",
+            "1e3",
+            "-0",
+            "01",
+            "NaN",
+            "\u{feff}{}",
+            "{} {}",
+            "{\"a\":1,}",
+            r#""\ud800""#,
+            "\"\t\"",
+            "[1",
+        ] {
+            assert_eq!(reason(bad.as_bytes()), "json", "{bad}");
+        }
+        assert_eq!(reason(b"\"\xff\""), "json");
+        assert_eq!(reason(b""), "empty");
+        assert_eq!(reason(&[b' '; 201]), "limit");
+    }
+
+    #[test]
+    fn nesting_ends_at_the_limit() {
+        let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
+        assert_eq!(reason(nested(limits::JSON_DEPTH).as_bytes()), "accepted");
+        assert_eq!(reason(nested(limits::JSON_DEPTH + 1).as_bytes()), "json");
+        assert_eq!(reason(&[b'['; 200]), "json");
+    }
+
+    #[test]
+    fn an_error_names_the_place_and_keeps_the_peers_text_short() {
+        let Err(Refusal::Json { at, why }) = check(b"{\n\"a\":1,\n\"a\":2}", "bytes", 200) else {
+            panic!("accepted");
+        };
+        assert!((9..=13).contains(&at), "{at}");
+        assert_eq!(why, "member `a` stands twice");
+        let long = format!(r#"{{"{0}":1,"{0}":2}}"#, "x".repeat(5_000));
+        let Err(refusal) = check(long.as_bytes(), "bytes", 20_000) else { panic!("accepted") };
+        assert!(refusal.to_string().len() < 300);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = check(&bytes, "bytes", 200);
+        }
+
+        #[test]
+        fn no_near_json_panics(text in "[\\[\\]{}\",:0-9a\\\\u. \\-e\n]{0,60}") {
+            let _ = check(text.as_bytes(), "bytes", 200);
+        }
+    }
+}

@@ -117,3 +117,63 @@ pub fn timely<T: Judged>(claims: &T, now: Option<UtcMs>) -> Result<(), Refusal> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::doc::Floor;
+    use crate::wire::key::Kid;
+
+    const NOW: UtcMs = UtcMs(1_800_000_000_000);
+
+    fn me() -> DeviceId {
+        DeviceId::new("loa-thon-1").unwrap()
+    }
+
+    fn floor(epoch: u32, ver: i64, bytes: &str) -> Opened<Floor> {
+        let claims = Floor::first(me(), ver, NOW.numeric_date(), 420);
+        Opened { claims, kid: Kid([0; 32]), epoch, digest: Digest::of(bytes.as_bytes()) }
+    }
+
+    fn word(verdict: Verdict) -> &'static str {
+        match verdict {
+            Verdict::Accept => "accept",
+            Verdict::Same => "same",
+            Verdict::Refuse(refusal) => refusal.reason(),
+        }
+    }
+
+    #[test]
+    fn key_epoch_comes_before_version_and_equal_versions_need_equal_bytes() {
+        let last = Stamp::of(&floor(2, 100, "a"));
+        for (epoch, ver, bytes, wanted) in [
+            (2, 101, "b", "accept"),
+            (2, 100, "a", "same"),
+            (2, 100, "b", "conflict"),
+            (2, 99, "b", "version-low"),
+            (1, 500, "b", "version-low"),
+            (3, 1, "b", "accept"),
+        ] {
+            let verdict = judge(&floor(epoch, ver, bytes), &me(), Some(&last), Some(NOW));
+            assert_eq!(word(verdict), wanted, "epoch {epoch}, version {ver}");
+        }
+    }
+
+    #[test]
+    fn more_than_a_day_ahead_is_refused_only_by_trusted_time() {
+        let day = limits::AHEAD_MS;
+        let at = |ver| word(judge(&floor(1, ver, "a"), &me(), None, Some(NOW)));
+        assert_eq!(at(NOW.0 + day), "accept");
+        assert_eq!(at(NOW.0 + day + 1), "ahead");
+        let early = NOW.plus(-day - 1_000);
+        assert_eq!(word(judge(&floor(1, 1, "a"), &me(), None, Some(early))), "ahead");
+        assert_eq!(word(judge(&floor(1, NOW.0 + 2 * day, "a"), &me(), None, None)), "accept");
+    }
+
+    #[test]
+    fn a_document_for_another_device_is_refused_first() {
+        let other = DeviceId::new("loa-thon-2").unwrap();
+        let last = Stamp::of(&floor(2, 100, "a"));
+        assert_eq!(word(judge(&floor(1, 1, "a"), &other, Some(&last), Some(NOW))), "aud");
+    }
+}

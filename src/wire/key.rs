@@ -157,3 +157,52 @@ impl fmt::Debug for SecretKey {
         write!(f, "SecretKey({}, secret)", self.kid())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_key_is_the_thumbprint_of_rfc_8037() {
+        let x = b64::decode_exact("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
+        let key = PublicKey::from_bytes(&x).unwrap();
+        assert_eq!(key.kid().to_string(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    }
+
+    #[test]
+    fn keys_that_verify_anything_are_refused() {
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        let mut order_4 = [0; 32];
+        order_4[31] = 0x80;
+        let mut non_canonical = [0xff; 32];
+        non_canonical[31] = 0x7f;
+        let order_8 = b64::decode_exact("xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA3o").unwrap();
+        for weak in [identity, [0; 32], order_4, non_canonical, order_8] {
+            assert_eq!(PublicKey::from_bytes(&weak), Err(Refusal::WeakKey), "{weak:?}");
+        }
+    }
+
+    #[test]
+    fn a_public_key_on_the_wire_is_a_jwk_and_nothing_else() {
+        let key = SecretKey::from_seed(&[7; 32]).public();
+        let text = serde_json::to_string(&key).unwrap();
+        assert_eq!(serde_json::from_str::<PublicKey>(&text).unwrap(), key);
+        for bad in [
+            text.replace("OKP", "EC"),
+            text.replace("Ed25519", "X25519"),
+            text.replace("\"}", "=\"}"),
+            text.replace("\"x\"", "\"y\""),
+        ] {
+            assert!(serde_json::from_str::<PublicKey>(&bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn debug_never_shows_a_secret() {
+        let key = SecretKey::from_seed(&[7; 32]);
+        let shown = format!("{key:?}");
+        assert!(!shown.contains(&b64::encode(&[7; 32])) && !shown.contains("7, 7"), "{shown}");
+        assert!(shown.contains(&key.kid().to_string()));
+    }
+}

@@ -141,3 +141,142 @@ fn check_cue(sheet: &DaySheet, cue: &Cue) -> Result<(), Refusal> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    const DAY: i64 = 1_800_000_000_000;
+
+    fn good() -> Value {
+        let asset = Digest::of(b"clip").to_string();
+        let cue = |n: u8, at: i64, end: i64, item: &str| {
+            json!({
+                "id": format!("{n:032x}"), "at_ms": DAY + at, "end_ms": DAY + end,
+                "priority": "routine", "item": item, "volume": 80, "fade_ms": 500,
+                "line": null, "approval": null
+            })
+        };
+        json!({
+            "v": 1, "from_ms": DAY, "to_ms": DAY + 86_400_000,
+            "sound": [{"from_ms": DAY, "to_ms": DAY + 86_400_000}],
+            "assets": {asset.clone(): {
+                "bytes": 4, "type": "audio/mpeg", "ms": 1_000, "gain_cb": -10, "lufs_cb": -150,
+                "sums": {"64": Digest::of(&Digest::of(b"clip").0).to_string()}, "title": "Bản tin"
+            }},
+            "items": {
+                "p/clip": {"kind": "clip", "title": "Bản tin", "asset": asset},
+                "p/text": {"kind": "pages", "title": "Chữ", "pages": [
+                    {"text": "Xin chào", "align": "centre", "effect": "still", "dwell_ms": 5_000}
+                ]},
+                "p/later": {"kind": "stream", "title": "Trực tiếp", "url": "x", "fallback": null}
+            },
+            "cues": [
+                cue(1, 0, 1_000, "p/clip"), cue(2, 0, 9_000, "p/text"), cue(3, 0, 9_000, "p/text"),
+                cue(4, 1_000, 2_000, "p/clip"), cue(5, 1_500, 2_500, "p/later")
+            ]
+        })
+    }
+
+    fn reason(value: &Value) -> &'static str {
+        match decode(value.to_string().as_bytes(), limits::SHEET_BYTES) {
+            Ok(_) => "accepted",
+            Err(refusal) => refusal.reason(),
+        }
+    }
+
+    #[test]
+    fn a_sheet_is_read_and_written_to_the_same_bytes() {
+        let sheet = decode(good().to_string().as_bytes(), limits::SHEET_BYTES).unwrap();
+        let mut known = sheet.clone();
+        known.items.remove("p/later");
+        known.cues.pop();
+        let (bytes, digest) = encode(&known);
+        assert_eq!(open(&bytes, &digest, limits::SHEET_BYTES).unwrap(), known);
+        assert_eq!(encode(&known), (bytes, digest));
+    }
+
+    #[test]
+    fn only_the_cues_of_an_unknown_item_fail() {
+        let sheet = decode(good().to_string().as_bytes(), limits::SHEET_BYTES).unwrap();
+        assert_eq!(sheet.items["p/later"], SheetItem::Unknown);
+        assert!(matches!(sheet.items["p/clip"], SheetItem::Clip { .. }));
+        for (path, value) in [
+            ("/items/p~1text/pages/0/effect", json!("explode")),
+            ("/items/p~1text/pages/0", json!({"frames": "x", "dwell_ms": 5_000})),
+            ("/items/p~1text/pages", json!([])),
+            ("/items/p~1clip/asset", json!("not a hash")),
+            ("/items/p~1clip", json!(7)),
+        ] {
+            let mut changed = good();
+            *changed.pointer_mut(path).unwrap() = value;
+            let sheet = decode(changed.to_string().as_bytes(), limits::SHEET_BYTES).unwrap();
+            let key = if path.contains("text") { "p/text" } else { "p/clip" };
+            assert_eq!(sheet.items[key], SheetItem::Unknown, "{path}");
+            assert_eq!(sheet.cues.len(), 5);
+        }
+    }
+
+    #[test]
+    fn a_sheet_that_contradicts_itself_is_refused_whole() {
+        for (path, value, wanted) in [
+            ("/v", json!(2), "unsupported"),
+            ("/to_ms", json!(DAY), "content"),
+            ("/to_ms", json!(DAY + 27 * 3_600_000), "content"),
+            ("/sound/0/to_ms", json!(DAY), "member"),
+            ("/cues/0/item", json!("p/none"), "content"),
+            ("/cues/0/volume", json!(101), "content"),
+            ("/cues/0/volume", json!(256), "member"),
+            ("/cues/0/fade_ms", json!(-1), "content"),
+            ("/cues/0/end_ms", json!(DAY), "content"),
+            ("/cues/0/end_ms", json!(DAY + 1_001), "content"),
+            ("/cues/0/at_ms", json!(DAY - 1), "content"),
+            ("/cues/2/end_ms", json!(DAY + 8_000), "content"),
+            ("/cues/3/at_ms", json!(DAY + 86_400_000), "content"),
+            ("/cues/4/at_ms", json!(DAY), "content"),
+            ("/cues/0/id", json!("x"), "member"),
+            ("/cues/0/priority", json!("urgent"), "member"),
+            ("/assets", json!({}), "content"),
+            ("/cues/0/line", json!(1.5), "json"),
+        ] {
+            let mut changed = good();
+            *changed.pointer_mut(path).unwrap() = value.clone();
+            assert_eq!(reason(&changed), wanted, "{path} = {value}");
+        }
+        assert_eq!(reason(&good()), "accepted");
+    }
+
+    #[test]
+    fn name_and_length_are_judged_before_the_content() {
+        let bytes = good().to_string().into_bytes();
+        let name = Digest::of(&bytes);
+        assert!(open(&bytes, &name, limits::SHEET_BYTES).is_ok());
+        assert_eq!(open(&bytes, &Digest::of(b""), 65_536).unwrap_err(), Refusal::Hash);
+        assert_eq!(open(&bytes, &name, bytes.len() - 1).unwrap_err().reason(), "limit");
+        assert_eq!(open(b"", &Digest::of(b""), 65_536).unwrap_err(), Refusal::Empty);
+        let long = vec![b' '; limits::SHEET_BYTES + 1];
+        assert_eq!(open(&long, &Digest::of(&long), usize::MAX).unwrap_err().reason(), "limit");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = decode(&bytes, limits::SHEET_BYTES);
+        }
+
+        #[test]
+        fn no_damaged_sheet_panics_and_none_keeps_its_name(
+            at in any::<proptest::sample::Index>(), byte in any::<u8>()
+        ) {
+            let mut bytes = good().to_string().into_bytes();
+            let name = Digest::of(&bytes);
+            let at = at.index(bytes.len());
+            let same = bytes[at] == byte;
+            bytes[at] = byte;
+            let _ = decode(&bytes, limits::SHEET_BYTES);
+            prop_assert_eq!(open(&bytes, &name, limits::SHEET_BYTES).is_ok(), same);
+        }
+    }
+}

@@ -203,3 +203,92 @@ fn word(text: &str) -> Option<String> {
     (!text.is_empty() && text.len() <= limits::WORD_BYTES && text.bytes().all(plain))
         .then(|| text.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn all() -> Vec<Topic> {
+        let device = || DeviceId::new("loa-thon-1").unwrap();
+        let unit: UnitId = "00070-thon3".parse().unwrap();
+        let sha256 = Digest::of(b"x");
+        vec![
+            Topic::Keys,
+            Topic::Server,
+            Topic::Epoch,
+            Topic::Timetable(device()),
+            Topic::Floor(device()),
+            Topic::Command(device()),
+            Topic::Time(device()),
+            Topic::Receipt(device()),
+            Topic::State(device()),
+            Topic::Sheet(sha256),
+            Topic::Chunk { sha256, size: ChunkSize::Kib64, n: 0 },
+            Topic::Chunk { sha256, size: ChunkSize::Kib16, n: 4_095 },
+            Topic::Sums { sha256, size: ChunkSize::Kib64 },
+            Topic::Records(device()),
+            Topic::Urgent { unit: unit.clone(), id: "a_B-9".to_owned() },
+            Topic::Hold(unit),
+            Topic::Feed("nhiet-do".to_owned()),
+        ]
+    }
+
+    #[test]
+    fn what_is_built_is_read_under_any_prefix() {
+        for prefix in ["loa/1", "x", "tinh/01/loa/1"] {
+            let topics = Topics::new(prefix).unwrap();
+            for topic in all() {
+                let text = topics.of(&topic);
+                assert_eq!(topics.parse(&text), Some(topic), "{text}");
+                assert_eq!(Topics::new("other").unwrap().parse(&text), None);
+            }
+        }
+    }
+
+    #[test]
+    fn other_spellings_are_no_topics() {
+        let topics = Topics::default();
+        let sha = Digest::of(b"x");
+        for bad in [
+            "loa/1/keys/".to_owned(),
+            "loa/1//keys".to_owned(),
+            "/loa/1/keys".to_owned(),
+            "loa/1/d/+/state".to_owned(),
+            "loa/1/d/LOA/state".to_owned(),
+            format!("loa/1/a/{sha}/32/0"),
+            format!("loa/1/a/{sha}/64/00"),
+            format!("loa/1/a/{sha}/64/+1"),
+            format!("loa/1/a/{sha}/64/4096"),
+            format!("loa/1/s/{}", sha.to_string().to_uppercase()),
+            "loa/1/u/00070/urgent/#".to_owned(),
+            "loa/1/u/00070/urgent/".to_owned(),
+        ] {
+            assert_eq!(topics.parse(&bad), None, "{bad}");
+        }
+        let device = DeviceId::new("loa-thon-1").unwrap();
+        let right = partition(&device);
+        for p in "0123456789abcdef".chars() {
+            let text = format!("loa/1/r/{p}/{device}");
+            assert_eq!(topics.parse(&text).is_some(), p == right, "{text}");
+        }
+    }
+
+    #[test]
+    fn prefixes_with_wildcards_or_empty_levels_are_refused() {
+        for bad in ["", "/", "loa/", "/loa", "loa//1", "+", "loa/#", "$SYS", "Loa", "a b"] {
+            assert!(Topics::new(bad).is_err(), "{bad}");
+        }
+        assert!(Topics::new(&"x".repeat(65)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics_and_what_is_read_is_built_alike(text in "(loa/1/)?[a-z0-9/+#-]{0,90}") {
+            let topics = Topics::default();
+            if let Some(topic) = topics.parse(&text) {
+                prop_assert_eq!(topics.of(&topic), text);
+            }
+        }
+    }
+}

@@ -1,8 +1,10 @@
 //! One order to one device, at once, once.
 
+use super::{Document, word};
 use crate::domain::ids::{ChainId, DeviceId};
 use crate::domain::time::UtcMs;
 use crate::wire::judge::{self, Judged};
+use crate::wire::jws::Typ;
 use crate::wire::limits;
 use crate::wire::refusal::Refusal;
 use serde::{Deserialize, Serialize};
@@ -68,11 +70,8 @@ impl Do {
 impl Command {
     /// Checks what types cannot say.
     pub fn check(&self) -> Result<(), Refusal> {
-        Refusal::limit("bytes of `jti`", self.jti.len(), limits::WORD_BYTES)?;
+        word(&self.jti, "jti")?;
         Refusal::limit("bytes of `iss`", self.iss.len(), limits::WORD_BYTES)?;
-        if self.jti.is_empty() {
-            return Err(Refusal::content("`jti` is empty"));
-        }
         let life = self.exp.saturating_sub(self.iat);
         if life <= 0 || life > limits::COMMAND_LIFE_S {
             return Err(Refusal::content("`exp` is not within five minutes of `iat`"));
@@ -102,6 +101,14 @@ impl Command {
             return Err(Refusal::Replay { jti: self.jti.clone() });
         }
         Ok(())
+    }
+}
+
+impl Document for Command {
+    const TYP: Typ = Typ::Command;
+
+    fn check(&self) -> Result<(), Refusal> {
+        Command::check(self)
     }
 }
 

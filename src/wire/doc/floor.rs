@@ -1,8 +1,10 @@
 //! The quiet floor: hours in which the device plays no clip, whatever the schedule says.
 
+use super::{Document, positive};
 use crate::domain::ids::DeviceId;
 use crate::domain::time::UtcMs;
 use crate::wire::judge::Judged;
+use crate::wire::jws::Typ;
 use crate::wire::limits;
 use crate::wire::refusal::{Refusal, shorten};
 use serde::{Deserialize, Serialize};
@@ -115,7 +117,8 @@ impl Floor {
     /// Checks what types cannot say.
     pub fn check(&self) -> Result<(), Refusal> {
         Refusal::limit("bytes of `reason`", self.reason.len(), limits::TITLE_BYTES)?;
-        if self.offset_min.abs() > 18 * 60 {
+        positive(self.ver, "ver")?;
+        if self.offset_min.unsigned_abs() > 18 * 60 {
             return Err(Refusal::content("`offset_min` is beyond 18 hours"));
         }
         Ok(())
@@ -140,6 +143,14 @@ impl Floor {
             ms => ms,
         };
         Some(at.plus(until(self.from.ms()).min(until(self.to.ms()))))
+    }
+}
+
+impl Document for Floor {
+    const TYP: Typ = Typ::Floor;
+
+    fn check(&self) -> Result<(), Refusal> {
+        Floor::check(self)
     }
 }
 
@@ -191,6 +202,15 @@ mod tests {
         floor.to = floor.from;
         assert!(!floor.is_quiet(local(21, 30)));
         assert_eq!(floor.next_change(local(21, 30)), None);
+    }
+
+    #[test]
+    fn no_offset_from_outside_overflows() {
+        for offset_min in [i32::MIN, i32::MAX, 18 * 60 + 1, -18 * 60 - 1] {
+            let floor = Floor { offset_min, ..floor() };
+            assert_eq!(floor.check().unwrap_err().reason(), "content");
+            let _ = (floor.is_quiet(UtcMs::MAX), floor.next_change(UtcMs(i64::MIN)));
+        }
     }
 
     #[test]

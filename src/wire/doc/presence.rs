@@ -1,8 +1,11 @@
 //! What the server says about itself. It never sets a clock.
 
 use super::receipt::Checkpoint;
+use super::{Document, word};
 use crate::domain::ids::DeviceId;
 use crate::wire::judge::Judged;
+use crate::wire::jws::Typ;
+use crate::wire::refusal::Refusal;
 use serde::{Deserialize, Serialize};
 
 /// Signed presence, retained, and the server's last will.
@@ -33,6 +36,16 @@ pub enum ServerState {
     Ready,
     Disconnected,
     Lost,
+}
+
+impl Document for Presence {
+    const TYP: Typ = Typ::Server;
+
+    fn check(&self) -> Result<(), Refusal> {
+        word(&self.conn, "conn")?;
+        word(&self.build, "build")?;
+        self.checkpoint.as_ref().map_or(Ok(()), Checkpoint::check)
+    }
 }
 
 impl Judged for Presence {

@@ -1,7 +1,9 @@
 //! The server's word that records are durable.
 
+use super::{Document, word};
 use crate::domain::ids::{ChainId, DeviceId, Digest};
 use crate::wire::judge::Judged;
+use crate::wire::jws::Typ;
 use crate::wire::refusal::Refusal;
 use serde::{Deserialize, Serialize};
 
@@ -36,14 +38,33 @@ pub struct Checkpoint {
     pub root: String,
 }
 
+impl Checkpoint {
+    /// Checks what types cannot say.
+    pub fn check(&self) -> Result<(), Refusal> {
+        word(&self.origin, "origin")?;
+        word(&self.root, "root")
+    }
+}
+
 impl Receipt {
     /// Checks what types cannot say.
     pub fn check(&self) -> Result<(), Refusal> {
+        if let Some(checkpoint) = &self.checkpoint {
+            checkpoint.check()?;
+        }
         if (self.upto == 0) == self.head.is_none() {
             Ok(())
         } else {
             Err(Refusal::content("`head` is null exactly when `upto` is 0"))
         }
+    }
+}
+
+impl Document for Receipt {
+    const TYP: Typ = Typ::Receipt;
+
+    fn check(&self) -> Result<(), Refusal> {
+        Receipt::check(self)
     }
 }
 

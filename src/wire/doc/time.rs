@@ -1,8 +1,10 @@
 //! The server's answer to a device that asks what time it is.
 
+use super::{Document, word};
 use crate::domain::ids::DeviceId;
 use crate::domain::time::UtcMs;
 use crate::wire::judge::{self, Judged};
+use crate::wire::jws::Typ;
 use crate::wire::refusal::Refusal;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +32,19 @@ impl TimeAnswer {
             return Err(Refusal::Nonce);
         }
         Ok(())
+    }
+}
+
+impl Document for TimeAnswer {
+    const TYP: Typ = Typ::Time;
+
+    fn check(&self) -> Result<(), Refusal> {
+        word(&self.nonce, "nonce")?;
+        if self.iat == self.now_ms.numeric_date() {
+            Ok(())
+        } else {
+            Err(Refusal::content("`iat` is not `now_ms` in whole seconds"))
+        }
     }
 }
 

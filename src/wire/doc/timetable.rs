@@ -1,10 +1,12 @@
 //! Which day sheets a device follows.
 
+use super::{Document, positive};
 use crate::domain::ids::{DeviceId, Digest, UnitId};
 use crate::domain::playlist::Page;
 use crate::domain::time::UtcMs;
 use crate::domain::timetable::sheet::AssetEntry;
 use crate::wire::judge::Judged;
+use crate::wire::jws::Typ;
 use crate::wire::limits;
 use crate::wire::refusal::Refusal;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -66,10 +68,14 @@ impl Timetable {
         Refusal::limit("units", self.units.len(), limits::UNITS)?;
         Refusal::limit("standby assets", self.standby.len(), limits::STANDBY)?;
         Refusal::limit("bytes of `iss`", self.iss.len(), limits::WORD_BYTES)?;
+        positive(self.ver, "ver")?;
+        if self.exp <= self.iat {
+            return Err(Refusal::content("`exp` is not after `iat`"));
+        }
         if self.volume_cap > 100 {
             return Err(Refusal::content("`volume_cap` is above 100"));
         }
-        if self.trim_ms.abs() > limits::TRIM_MS {
+        if self.trim_ms.unsigned_abs() > limits::TRIM_MS.unsigned_abs() {
             return Err(Refusal::content("`trim_ms` is beyond a second"));
         }
         for day in &self.days {
@@ -84,6 +90,14 @@ impl Timetable {
             return Err(Refusal::content("a standby asset is empty or too large"));
         }
         Ok(())
+    }
+}
+
+impl Document for Timetable {
+    const TYP: Typ = Typ::Timetable;
+
+    fn check(&self) -> Result<(), Refusal> {
+        Timetable::check(self)
     }
 }
 
