@@ -31,17 +31,32 @@ pub struct Place {
 impl Place {
     /// The beginning of a file, for faults of the file as a whole.
     pub const START: Place = Place { line: 1, column: 1 };
+}
 
-    /// Returns the place of a byte offset in a text; an offset inside a character counts as
+/// Where the lines of a text begin, so that places in long files are found quickly.
+#[derive(Debug)]
+pub struct Lines {
+    starts: Vec<usize>,
+}
+
+impl Lines {
+    /// Returns the lines of a text.
+    pub fn of(text: &str) -> Self {
+        let breaks = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1);
+        Self { starts: std::iter::once(0).chain(breaks).collect() }
+    }
+
+    /// Returns the place of a byte offset in that text; an offset inside a character counts as
     /// that character.
-    pub fn of(text: &str, offset: usize) -> Self {
-        let before = &text.as_bytes()[..offset.min(text.len())];
-        let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-        let lines = before.iter().filter(|b| **b == b'\n').count();
+    pub fn place(&self, text: &str, offset: usize) -> Place {
+        let offset = offset.min(text.len());
+        let line = self.starts.partition_point(|start| *start <= offset).max(1);
+        let start = self.starts.get(line - 1).copied().unwrap_or(0).min(offset);
         // Every byte that does not continue a UTF-8 sequence begins a character.
-        let chars = before[line_start..].iter().filter(|b| **b & 0xC0 != 0x80).count();
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX - 1) + 1;
-        Self { line: count(lines), column: count(chars) }
+        let before = &text.as_bytes()[start..offset];
+        let chars = before.iter().filter(|b| **b & 0xC0 != 0x80).count();
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Place { line: number(line), column: number(chars.saturating_add(1)) }
     }
 }
 
@@ -50,13 +65,6 @@ impl Place {
 pub struct At<T> {
     pub value: T,
     pub place: Place,
-}
-
-impl<T> At<T> {
-    /// Keeps the place and changes the value.
-    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> At<U> {
-        At { value: change(self.value), place: self.place }
-    }
 }
 
 /// One thing that is wrong in the station folder.
@@ -146,8 +154,9 @@ mod tests {
     #[test]
     fn a_column_counts_characters_not_bytes() {
         let text = "tên = \"Đài\"\nxã = 1\n";
-        assert_eq!(Place::of(text, text.find("1").unwrap()), Place { line: 2, column: 6 });
-        assert_eq!(Place::of(text, 0), Place::START);
-        assert_eq!(Place::of(text, 9_999).line, 3);
+        let place = |offset| Lines::of(text).place(text, offset);
+        assert_eq!(place(text.find('1').unwrap()), Place { line: 2, column: 6 });
+        assert_eq!(place(0), Place::START);
+        assert_eq!(place(9_999), Place { line: 3, column: 1 });
     }
 }

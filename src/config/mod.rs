@@ -13,15 +13,37 @@
 //!   there would let something sound that must not.
 //! * Touches nothing on disk.
 
+mod build;
+mod calendar;
+mod cross;
 mod fault;
+mod files;
+mod playlist;
+mod policy;
 mod problem;
+mod profile;
+mod read;
+mod registers;
+mod schema;
 mod settings;
+mod shape;
+mod skips;
+mod slot;
+mod station;
+mod table;
+mod text;
 
 pub use fault::{Fault, Place, Severity};
+pub use problem::Problem;
+pub use registers::{devices_from_csv, devices_to_csv, units_from_csv, units_to_csv};
+pub use schema::{KINDS, schema};
 pub use settings::{Approval, BrokerConfig, ListenConfig, Retention, StationConfig, TlsFiles};
 
 use crate::domain::ids::Digest;
 use crate::domain::station::{AssetFacts, Station};
+use build::{Built, Clips, build};
+use fault::Faults;
+use files::{FileKind, Files};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -53,4 +75,114 @@ pub struct Loaded {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LastGood {
     pub files: BTreeMap<String, Arc<[u8]>>,
+}
+
+/// Reads the folder; a playlist with a fault is left out.
+pub fn load(dir: &Path, profiles: &Path, clips: &mut dyn ClipSource) -> Loaded {
+    load_with_last_good(dir, profiles, clips, &LastGood::default())
+}
+
+/// Reads the folder; a faulty file counts as it was when it last was good.
+///
+/// Where a change of registers and the playlists contradict each other, the registers stay as
+/// they were until one of them is mended: what is in force always fits together.
+pub fn load_with_last_good(
+    dir: &Path,
+    profiles: &Path,
+    clips: &mut dyn ClipSource,
+    last: &LastGood,
+) -> Loaded {
+    let faults = Faults::default();
+    let disk = Files::read(dir, profiles, &faults);
+    let hashes = disk
+        .bytes
+        .iter()
+        .filter_map(|(key, bytes)| Some((key.clone(), Digest::of(bytes.as_ref()?))))
+        .collect();
+    let mut clips = Clips::new(dir, clips);
+    // Once for the faults of what is on disk, whatever comes into force.
+    let first = build(&disk, &mut clips, &faults);
+    let settled = if faults.refused().is_empty() {
+        Some((first, disk.clone()))
+    } else {
+        settle(&disk, last, &mut clips)
+    };
+    let (station, config, good) = match settled {
+        Some((built, files)) => {
+            let files = files.bytes.into_iter().filter_map(|(key, bytes)| Some((key, bytes?)));
+            (built.station, built.config, LastGood { files: files.collect() })
+        }
+        None => (None, None, last.clone()),
+    };
+    let on_disk = |key: &str| disk.bytes.get(key).and_then(Option::as_ref);
+    let held = good.files.iter().filter(|(key, bytes)| on_disk(key) != Some(bytes));
+    let held = held.map(|(key, _)| key.clone()).collect();
+    Loaded { station, config, faults: faults.into_sorted(), hashes, good, held }
+}
+
+/// Finds the newest set of files that fits together, from what is on disk to what was good.
+fn settle(disk: &Files, last: &LastGood, clips: &mut Clips<'_>) -> Option<(Built, Files)> {
+    let mut registers_back = disk.clone();
+    registers_back.bytes.retain(|key, _| FileKind::of(key) == FileKind::Playlist);
+    let mut all_back = Files { bytes: std::collections::BTreeMap::new(), ..disk.clone() };
+    for (key, bytes) in &last.files {
+        if FileKind::of(key) != FileKind::Playlist {
+            registers_back.bytes.insert(key.clone(), Some(bytes.clone()));
+        }
+        all_back.bytes.insert(key.clone(), Some(bytes.clone()));
+    }
+    replace_faulty(disk.clone(), last, clips, Stuck::Refuse)
+        .or_else(|| replace_faulty(registers_back, last, clips, Stuck::Refuse))
+        .or_else(|| replace_faulty(all_back, last, clips, Stuck::LeaveOut))
+        .or_else(|| replace_faulty(disk.clone(), last, clips, Stuck::LeaveOut))
+}
+
+/// What to do with a playlist whose last good version is refused too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stuck {
+    Refuse,
+    LeaveOut,
+}
+
+/// Puts the last good version in the place of each refused file, until none is refused. Ends,
+/// since each turn exchanges a file for its last good version or takes one out.
+fn replace_faulty(
+    mut files: Files,
+    last: &LastGood,
+    clips: &mut Clips<'_>,
+    stuck: Stuck,
+) -> Option<(Built, Files)> {
+    loop {
+        let faults = Faults::default();
+        let built = build(&files, clips, &faults);
+        let mut refused = faults.refused();
+        // A file that could not even be read is no fault of `build`.
+        refused.extend(files.bytes.iter().filter(|(_, b)| b.is_none()).map(|(key, _)| key.clone()));
+        if refused.is_empty() {
+            return built.station.is_some().then_some((built, files));
+        }
+        for key in refused {
+            let good = last.files.get(&key);
+            let in_place = files.bytes.get(&key).and_then(Option::as_ref);
+            if good.is_some() && in_place != good {
+                files.bytes.insert(key, good.cloned());
+            } else if FileKind::of(&key) == FileKind::Playlist
+                && (good.is_none() || stuck == Stuck::LeaveOut)
+            {
+                files.bytes.remove(&key);
+            } else {
+                return None;
+            }
+        }
+    }
+}
+
+/// Notes an `id` in a file that is not the one its name gives.
+fn check_id(top: &read::Reader<'_>, name: &str) {
+    if let Some(said) = top.text("id")
+        && said.value != name
+    {
+        let (key, name) = ("id", name.to_owned());
+        top.fault(said.place, &Problem::IdDiffers { key, said: text::shown(&said.value), name });
+    }
 }

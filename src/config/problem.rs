@@ -5,6 +5,7 @@
 
 use super::fault::{Place, Severity};
 use crate::domain::ids::IdError;
+use crate::domain::recurrence::RecurrenceError;
 
 /// One kind of mistake.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,8 +60,8 @@ pub enum Problem {
     DurationRange { key: String, text: String, least: &'static str, most: &'static str },
     #[error("`{text}` is not a date")]
     Date { text: String },
-    #[error("{message}")]
-    Schedule { message: String, hint: String },
+    #[error("{0}")]
+    Schedule(RecurrenceError),
     #[error("`{from}` comes after `{to}`")]
     DatesReversed { from: String, to: String },
     #[error("{what} `{id}` stands here a second time")]
@@ -90,7 +91,7 @@ pub enum Problem {
     #[error("tag `{tag}` stands at no device")]
     UnusedTag { tag: String, near: Option<String> },
     #[error("clip `{clip}`: {why}")]
-    Clip { clip: String, why: String },
+    Clip { clip: String, why: String, near: Option<String> },
     #[error("clip `{clip}` is {kind}, which profile `{profile}` ({devices}) cannot play")]
     Codec { clip: String, kind: String, profile: String, devices: String, can: String },
     #[error("clip `{clip}` lasts {seconds} s, longer than profile `{profile}` ({devices}) takes")]
@@ -194,7 +195,7 @@ impl Problem {
             Self::Id(error) => error.hint(),
             Self::Duration { .. } => "as in `15m`, `90s`, `1h30m` or `500ms`",
             Self::Date { .. } => "year, month, day: `2026-02-17`",
-            Self::Schedule { hint, .. } => hint,
+            Self::Schedule(error) => return Some(error.hint()),
             Self::DatesReversed { .. } => "exchange the two dates",
             Self::Duplicate { first, .. } => {
                 return Some(format!("first in line {}; give each its own", first.line));
@@ -218,7 +219,14 @@ impl Problem {
                 return meant(near.as_ref())
                     .or_else(|| Some("tags stand in devices.csv, column `tags`".to_owned()));
             }
-            Self::Clip { .. } => "`loa inspect FILE` says more",
+            Self::Clip { near, .. } => {
+                return meant(near.as_ref()).or_else(|| {
+                    Some(
+                        "paths begin at the station folder; `loa inspect FILE` says more"
+                            .to_owned(),
+                    )
+                });
+            }
             Self::Codec { can, .. } => return Some(format!("convert it to {can}")),
             Self::ClipTooLong { .. } => "cut the clip in parts",
             Self::BoardLacks { has, .. } => {

@@ -1,0 +1,155 @@
+//! `device-profiles/*.toml`: what a hardware model can do.
+
+use super::problem::Problem;
+use super::read::{Reader, Source};
+use super::shape::{Kind, Shape, may, must};
+use super::text::{nearest, shown};
+use crate::domain::ids::ProfileId;
+use crate::domain::profile::{BoardProfile, Profile, SpeakerProfile};
+
+pub(super) static PROFILE: Shape = Shape {
+    of: "the profile",
+    keys: &[
+        must("title", Kind::Text(120), "maker and model, for people"),
+        may("id", Kind::Text(40), "the file's name without `.toml`; may be left out"),
+        may("storage_mib", Kind::Number(1, 1_048_576), "MiB for assets; 512 unless said"),
+        may(
+            "sheet_bytes",
+            Kind::Number(4_096, 65_536),
+            "largest day sheet in bytes; 65536 unless said",
+        ),
+        may(
+            "chunk_kib",
+            Kind::Number(16, 64),
+            "64, or 16 where the device cannot hold more; 64 unless said",
+        ),
+        may(
+            "clock_ppm",
+            Kind::Number(1, 10_000),
+            "drift of the clock in parts per million; 50 unless said",
+        ),
+        may("speaker", Kind::Table(&SPEAKER), "the loudspeaker output"),
+        may("board", Kind::Table(&BOARD), "the board output"),
+    ],
+};
+
+static SPEAKER: Shape = Shape {
+    of: "`speaker`",
+    keys: &[
+        must("codecs", Kind::Texts(10), "what it decodes: mp3, aac, wav, flac, vorbis"),
+        may("longest", Kind::Duration, "longest clip; `60m` unless said"),
+    ],
+};
+
+static BOARD: Shape = Shape {
+    of: "`board`",
+    keys: &[
+        must("width_px", Kind::Number(16, 1_024), "width in pixels"),
+        must("height_px", Kind::Number(8, 256), "height in pixels"),
+        may("colours", Kind::Texts(8), "colours it shows, first the default; none for monochrome"),
+        may("fonts", Kind::Texts(8), "fonts it has, first the default; `unifont` unless said"),
+        may(
+            "scroll_px_s",
+            Kind::Number(1, 500),
+            "pixels a second of scrolling text; 40 unless said",
+        ),
+    ],
+};
+
+/// Names of codecs as people write them, and their media types.
+const CODECS: &[(&str, &str)] = &[
+    ("mp3", "audio/mpeg"),
+    ("aac", "audio/mp4"),
+    ("wav", "audio/wav"),
+    ("flac", "audio/flac"),
+    ("vorbis", "audio/ogg"),
+];
+
+/// Colours that pages and profiles may name.
+pub(super) const COLOURS: &[&str] =
+    &["red", "green", "blue", "amber", "yellow", "white", "cyan", "magenta"];
+
+/// Names a media type as people do.
+pub(super) fn codec_name(media_type: &str) -> &str {
+    CODECS.iter().find(|(_, media)| *media == media_type).map_or(media_type, |(name, _)| name)
+}
+
+/// Reads a profile.
+pub(super) fn read(source: &Source<'_>, id: &ProfileId) -> Option<Profile> {
+    source.toml(&PROFILE, |top| profile(top, id)).flatten()
+}
+
+fn profile(top: &Reader<'_>, id: &ProfileId) -> Option<Profile> {
+    super::check_id(top, id.as_str());
+    let speaker = top.table("speaker").map(|t| speaker(&t));
+    let board = top.table("board").map(|t| board(&t));
+    if !top.has("speaker") && !top.has("board") {
+        top.fault(top.place, &Problem::EmptyProfile);
+    }
+    let small = |key, default| top.small(key).map_or(default, |n| n.value);
+    let chunk_kib = small("chunk_kib", 64);
+    if chunk_kib != 16 && chunk_kib != 64 {
+        let (key, text) = ("chunk_kib".to_owned(), chunk_kib.to_string());
+        let problem = Problem::Choice { key, text, near: None, all: "16, 64".to_owned() };
+        top.fault(top.place_of("chunk_kib"), &problem);
+    }
+    Some(Profile {
+        id: id.clone(),
+        title: top.text("title")?.value,
+        speaker,
+        board,
+        storage_bytes: u64::from(small("storage_mib", 512)) << 20,
+        sheet_bytes: small("sheet_bytes", 65_536),
+        chunk_kib,
+        clock_ppm: small("clock_ppm", 50),
+    })
+}
+
+fn speaker(table: &Reader<'_>) -> SpeakerProfile {
+    let mut codecs = Vec::new();
+    for text in table.texts("codecs").unwrap_or_default() {
+        let word = text.value.to_lowercase();
+        let known = CODECS.iter().find(|(name, media)| *name == word || *media == word);
+        if let Some((_, media)) = known {
+            codecs.push((*media).to_owned());
+            continue;
+        }
+        let names = CODECS.iter().map(|(name, _)| *name);
+        let near = nearest(&word, names.clone()).map(str::to_owned);
+        let all = names.collect::<Vec<_>>().join(", ");
+        let text_shown = shown(&text.value);
+        let problem = Problem::Choice { key: "codecs".to_owned(), text: text_shown, near, all };
+        table.fault(text.place, &problem);
+    }
+    codecs.dedup();
+    let longest = table.duration("longest", (1_000, "1s"), (6 * 3_600_000, "6h"));
+    SpeakerProfile { codecs, longest_ms: longest.map_or(3_600_000, |l| l.value) }
+}
+
+fn board(table: &Reader<'_>) -> BoardProfile {
+    let mut colours = Vec::new();
+    for text in table.texts("colours").unwrap_or_default() {
+        let word = text.value.to_lowercase();
+        if COLOURS.contains(&word.as_str()) {
+            colours.push(word);
+            continue;
+        }
+        let near = nearest(&word, COLOURS.iter().copied()).map(str::to_owned);
+        let all = COLOURS.join(", ");
+        let text_shown = shown(&text.value);
+        let problem = Problem::Choice { key: "colours".to_owned(), text: text_shown, near, all };
+        table.fault(text.place, &problem);
+    }
+    let fonts = table.texts("fonts").map_or_else(
+        || vec!["unifont".to_owned()],
+        |fonts| fonts.into_iter().map(|f| f.value).collect(),
+    );
+    let small = |key, default| table.small(key).map_or(default, |n| n.value);
+    BoardProfile {
+        width_px: small("width_px", 64),
+        height_px: small("height_px", 16),
+        colours,
+        fonts,
+        scroll_px_s: small("scroll_px_s", 40),
+    }
+}

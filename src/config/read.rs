@@ -1,0 +1,412 @@
+//! Reads a TOML table by its [`Shape`]: every getter notes what is wrong and goes on.
+//!
+//! Invariants: a key is complained about once; text comes out NFC, trimmed, bounded and without
+//! control characters; a value that comes out has its place.
+
+use super::fault::{At, Faults, FileRef, Lines, Place};
+use super::problem::Problem;
+use super::shape::{Key, Kind, Must, Shape};
+use super::text;
+use crate::domain::ids::IdError;
+use chrono::NaiveDate;
+use std::rc::Rc;
+use std::str::FromStr;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A file being read: its text and where its faults go.
+#[derive(Clone)]
+pub(super) struct Source<'a> {
+    pub file: FileRef<'a>,
+    pub text: &'a str,
+    pub faults: &'a Faults,
+    lines: Rc<Lines>,
+}
+
+impl<'a> Source<'a> {
+    /// Decodes the bytes of a file; `None` when they are no text.
+    pub fn decode(file: FileRef<'a>, bytes: &'a [u8], faults: &'a Faults) -> Option<Self> {
+        if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
+            faults.add(file, Place::START, &Problem::Utf16);
+            return None;
+        }
+        // Windows editors and Excel put a byte order mark before UTF-8.
+        let bytes = bytes.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(bytes);
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Some(Self { file, text, faults, lines: Rc::new(Lines::of(text)) }),
+            Err(error) => {
+                let offset = error.valid_up_to();
+                let good = std::str::from_utf8(&bytes[..offset]).unwrap_or_default();
+                let place = Lines::of(good).place(good, offset);
+                faults.add(file, place, &Problem::NotUtf8 { offset });
+                None
+            }
+        }
+    }
+
+    fn place(&self, offset: usize) -> Place {
+        self.lines.place(self.text, offset)
+    }
+
+    /// Notes a problem at a place.
+    pub fn fault(&self, place: Place, problem: &Problem) {
+        self.faults.add(self.file, place, problem);
+    }
+
+    /// Parses the text as TOML, notes all syntax errors, and hands what could be read to `read`.
+    pub fn toml<T>(&self, shape: &'static Shape, read: impl FnOnce(&Reader<'_>) -> T) -> Option<T> {
+        let (table, errors) = DeTable::parse_recoverable(self.text);
+        for error in errors.iter().take(20) {
+            let place = self.place(error.span().map_or(0, |span| span.start));
+            let message = text::shown(&error.message().replace('\n', ", "));
+            self.fault(place, &Problem::Syntax { message });
+        }
+        if !errors.is_empty() {
+            // What was recovered may have lost keys: complaints about them would mislead.
+            return None;
+        }
+        Some(read(&Reader::new(self, table.get_ref(), Place::START, shape)))
+    }
+}
+
+/// A table being read.
+pub(super) struct Reader<'a> {
+    source: Source<'a>,
+    table: &'a DeTable<'a>,
+    shape: &'static Shape,
+    /// Where the table begins.
+    pub place: Place,
+}
+
+impl<'a> Reader<'a> {
+    fn new(
+        source: &Source<'a>,
+        table: &'a DeTable<'a>,
+        place: Place,
+        shape: &'static Shape,
+    ) -> Self {
+        let reader = Self { source: source.clone(), table, shape, place };
+        for name in table.keys() {
+            if shape.key(name.get_ref()).is_none() {
+                let key = text::shown(name.get_ref());
+                let near = text::nearest(name.get_ref(), shape.names()).map(str::to_owned);
+                let known = shape.names().collect::<Vec<_>>().join(", ");
+                let problem = Problem::UnknownKey { key, of: shape.of, near, known };
+                source.fault(source.place(name.span().start), &problem);
+            }
+        }
+        for key in shape.keys {
+            if key.must == Must::Stand && !table.contains_key(key.name) {
+                let problem = Problem::MissingKey { key: key.name, of: shape.of, doc: key.doc };
+                source.fault(place, &problem);
+            }
+        }
+        reader
+    }
+
+    /// Notes a problem at a place of this file.
+    pub fn fault(&self, place: Place, problem: &Problem) {
+        self.source.fault(place, problem);
+    }
+
+    /// Says whether the key stands, rightly or wrongly.
+    pub fn has(&self, name: &str) -> bool {
+        self.table.contains_key(name)
+    }
+
+    /// Returns the place of a key's value, or of the table.
+    pub fn place_of(&self, name: &str) -> Place {
+        self.table.get(name).map_or(self.place, |value| self.place_at(value))
+    }
+
+    fn place_at<T>(&self, value: &Spanned<T>) -> Place {
+        self.source.place(value.span().start)
+    }
+
+    fn get(&self, name: &str) -> Option<(&'static Key, &'a Spanned<DeValue<'a>>, Place)> {
+        let key = self.shape.key(name);
+        debug_assert!(key.is_some(), "`{name}` stands not in the shape of {}", self.shape.of);
+        let value = self.table.get(name)?;
+        Some((key?, value, self.place_at(value)))
+    }
+
+    fn wrong(&self, key: &Key, value: &DeValue<'_>, place: Place) {
+        let (wanted, hint) = key.kind.wanted();
+        self.wrong_kind(key.name, wanted, hint, value, place);
+    }
+
+    fn wrong_kind(
+        &self,
+        key: &str,
+        wanted: &'static str,
+        hint: &'static str,
+        value: &DeValue<'_>,
+        place: Place,
+    ) {
+        let found = match value {
+            DeValue::String(_) => "a text",
+            DeValue::Integer(_) => "a number",
+            DeValue::Float(_) => "a number with a fraction",
+            DeValue::Boolean(_) => "`true` or `false`",
+            DeValue::Datetime(_) => "a date or time",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        };
+        self.fault(place, &Problem::Kind { key: key.to_owned(), wanted, found, hint });
+    }
+
+    /// Checks a text as it came from the file.
+    fn checked(
+        &self,
+        key: &str,
+        raw: &str,
+        most: usize,
+        lines: bool,
+        place: Place,
+    ) -> Option<At<String>> {
+        let text = text::nfc(raw.trim());
+        let key_name = || key.to_owned();
+        let length = text::graphemes(&text);
+        let bad = text.chars().find(|c| c.is_control() && !(lines && *c == '\n'));
+        let problem = if text.is_empty() {
+            Problem::Empty { key: key_name() }
+        } else if length > most || text.len() > most.saturating_mul(16) {
+            Problem::TooLong { key: key_name(), length, most }
+        } else if let Some(bad) = bad {
+            Problem::Control { key: key_name(), code: u32::from(bad) }
+        } else {
+            if let Some(doubt) = text::suspicious(key, &text) {
+                self.fault(place, &doubt);
+            }
+            return Some(At { value: text, place });
+        };
+        self.fault(place, &problem);
+        None
+    }
+
+    /// Returns a text.
+    pub fn text(&self, name: &str) -> Option<At<String>> {
+        let (key, value, place) = self.get(name)?;
+        let (most, lines) = match key.kind {
+            Kind::Text(most) => (most, false),
+            Kind::Lines(most) => (most, true),
+            _ => (64, false),
+        };
+        match value.get_ref() {
+            DeValue::String(raw) if lines => {
+                self.checked(name, &raw.replace("\r\n", "\n"), most, lines, place)
+            }
+            DeValue::String(raw) => self.checked(name, raw, most, lines, place),
+            other => {
+                self.wrong(key, other, place);
+                None
+            }
+        }
+    }
+
+    /// Returns a text as an id.
+    pub fn id<T: FromStr<Err = IdError>>(&self, name: &str) -> Option<At<T>> {
+        self.text(name).and_then(|text| self.parse_id(text))
+    }
+
+    fn parse_id<T: FromStr<Err = IdError>>(&self, text: At<String>) -> Option<At<T>> {
+        match text.value.parse() {
+            Ok(value) => Some(At { value, place: text.place }),
+            Err(error) => {
+                self.fault(text.place, &Problem::Id(error));
+                None
+            }
+        }
+    }
+
+    /// Returns a whole number within the bounds of its shape.
+    pub fn number(&self, name: &str) -> Option<At<i64>> {
+        let (key, value, place) = self.get(name)?;
+        let (least, most) = match key.kind {
+            Kind::Number(least, most) => (least, most),
+            _ => (i64::MIN, i64::MAX),
+        };
+        let DeValue::Integer(number) = value.get_ref() else {
+            self.wrong(key, value.get_ref(), place);
+            return None;
+        };
+        match i64::from_str_radix(number.as_str(), number.radix()) {
+            Ok(value) if (least..=most).contains(&value) => Some(At { value, place }),
+            _ => {
+                let value = text::shown(number.as_str());
+                self.fault(place, &Problem::Range { key: name.to_owned(), value, least, most });
+                None
+            }
+        }
+    }
+
+    /// Returns a whole number that its shape keeps within 32 bits.
+    pub fn small(&self, name: &str) -> Option<At<u32>> {
+        let number = self.number(name)?;
+        Some(At { value: u32::try_from(number.value).ok()?, place: number.place })
+    }
+
+    /// Returns `true` or `false`.
+    pub fn flag(&self, name: &str) -> Option<At<bool>> {
+        let (key, value, place) = self.get(name)?;
+        if let DeValue::Boolean(value) = value.get_ref() {
+            return Some(At { value: *value, place });
+        }
+        self.wrong(key, value.get_ref(), place);
+        None
+    }
+
+    /// Returns a date, written bare or as a text.
+    pub fn date(&self, name: &str) -> Option<At<NaiveDate>> {
+        let (key, value, place) = self.get(name)?;
+        let raw = match value.get_ref() {
+            DeValue::String(raw) => raw.trim().to_owned(),
+            DeValue::Datetime(at) if at.time.is_none() => at.to_string(),
+            other => {
+                self.wrong(key, other, place);
+                return None;
+            }
+        };
+        let date = parse_date(&raw);
+        if date.is_none() {
+            self.fault(place, &Problem::Date { text: text::shown(&raw) });
+        }
+        Some(At { value: date?, place })
+    }
+
+    /// Returns a length of time in milliseconds within bounds, which messages name as texts.
+    pub fn duration(
+        &self,
+        name: &str,
+        least: (i64, &'static str),
+        most: (i64, &'static str),
+    ) -> Option<At<i64>> {
+        let text = self.text(name)?;
+        let Some(ms) = text::duration_ms(&text.value) else {
+            self.fault(text.place, &Problem::Duration { text: text::shown(&text.value) });
+            return None;
+        };
+        if (least.0..=most.0).contains(&ms) {
+            return Some(At { value: ms, place: text.place });
+        }
+        let (key, shown) = (name.to_owned(), text::shown(&text.value));
+        let problem = Problem::DurationRange { key, text: shown, least: least.1, most: most.1 };
+        self.fault(text.place, &problem);
+        None
+    }
+
+    /// Returns the meaning of one of the words of a choice. `words` may hold more spellings than
+    /// the shape, which lists the ones to recommend; case does not matter.
+    pub fn choice<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Option<At<T>> {
+        let (key, value, place) = self.get(name)?;
+        let DeValue::String(raw) = value.get_ref() else {
+            self.wrong(key, value.get_ref(), place);
+            return None;
+        };
+        let word = text::nfc(raw.trim()).to_lowercase();
+        if let Some((_, meaning)) = words.iter().find(|(w, _)| *w == word) {
+            return Some(At { value: *meaning, place });
+        }
+        let listed: &[&str] = match key.kind {
+            Kind::Choice(listed) | Kind::ChoiceOrTable(listed, _) => listed,
+            _ => &[],
+        };
+        let near = text::nearest(&word, listed.iter().copied()).map(str::to_owned);
+        let all = listed.join(", ");
+        let text = text::shown(raw);
+        self.fault(place, &Problem::Choice { key: name.to_owned(), text, near, all });
+        None
+    }
+
+    /// Returns the texts of a list; `None` when the key is absent or is no list.
+    pub fn texts(&self, name: &str) -> Option<Vec<At<String>>> {
+        let (key, value, place) = self.get(name)?;
+        let Kind::Texts(most) = key.kind else { return None };
+        let DeValue::Array(array) = value.get_ref() else {
+            self.wrong(key, value.get_ref(), place);
+            return None;
+        };
+        if array.len() > most {
+            let problem =
+                Problem::TooManyEntries { key: name.to_owned(), length: array.len(), most };
+            self.fault(place, &problem);
+            return None;
+        }
+        let text = |entry: &'a Spanned<DeValue<'a>>| {
+            let place = self.place_at(entry);
+            if let DeValue::String(raw) = entry.get_ref() {
+                return self.checked(name, raw, 200, false, place);
+            }
+            self.wrong_kind(
+                name,
+                "a list of texts",
+                "each entry in quotes",
+                entry.get_ref(),
+                place,
+            );
+            None
+        };
+        Some(array.iter().filter_map(text).collect())
+    }
+
+    /// Returns the ids of a list without doubles; empty when absent.
+    pub fn ids<T: FromStr<Err = IdError> + PartialEq>(&self, name: &str) -> Vec<At<T>> {
+        let mut ids: Vec<At<T>> = Vec::new();
+        for text in self.texts(name).unwrap_or_default() {
+            if let Some(id) = self.parse_id::<T>(text)
+                && !ids.iter().any(|known| known.value == id.value)
+            {
+                ids.push(id);
+            }
+        }
+        ids
+    }
+
+    /// Returns a table below this one.
+    pub fn table(&self, name: &str) -> Option<Reader<'a>> {
+        let (key, value, place) = self.get(name)?;
+        let (Kind::Table(shape) | Kind::ChoiceOrTable(_, shape)) = key.kind else { return None };
+        if let DeValue::Table(table) = value.get_ref() {
+            return Some(Reader::new(&self.source, table, place, shape));
+        }
+        self.wrong(key, value.get_ref(), place);
+        None
+    }
+
+    /// Says whether the key stands with a table.
+    pub fn is_table(&self, name: &str) -> bool {
+        self.table.get(name).is_some_and(|value| value.get_ref().is_table())
+    }
+
+    /// Returns the tables of a list of tables; `None` when absent or no such list.
+    pub fn tables(&self, name: &str) -> Option<Vec<Reader<'a>>> {
+        let (key, value, place) = self.get(name)?;
+        let Kind::Tables(shape, most) = key.kind else { return None };
+        let DeValue::Array(array) = value.get_ref() else {
+            self.wrong(key, value.get_ref(), place);
+            return None;
+        };
+        if array.len() > most {
+            let problem =
+                Problem::TooManyEntries { key: name.to_owned(), length: array.len(), most };
+            self.fault(place, &problem);
+            return None;
+        }
+        let mut tables = Vec::new();
+        for entry in array {
+            let place = self.place_at(entry);
+            if let DeValue::Table(table) = entry.get_ref() {
+                tables.push(Reader::new(&self.source, table, place, shape));
+            } else {
+                self.wrong(key, entry.get_ref(), place);
+            }
+        }
+        Some(tables)
+    }
+}
+
+/// Reads `2026-02-17` and nothing else: chrono alone would take `2026-2-7` and `+2026-02-17`.
+pub(super) fn parse_date(text: &str) -> Option<NaiveDate> {
+    let plain = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    plain.then(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()).flatten()
+}

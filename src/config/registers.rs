@@ -1,0 +1,355 @@
+//! `units.csv` and `devices.csv`: reading, and writing them back.
+//!
+//! Invariants of what comes out: ids are unique in their file; parents exist, are of a higher
+//! level and make no circle; what is written reads back as the same.
+
+use super::fault::{At, FileRef, Place};
+use super::problem::Problem;
+use super::read::{Source, parse_date};
+use super::table::{Column, Row, rows};
+use super::text::{nearest_id, shown};
+use crate::domain::ids::{DeviceId, ProfileId, Tag, UnitId};
+use crate::domain::station::{Device, Unit};
+use chrono::NaiveDate;
+use std::collections::BTreeMap;
+
+const fn must(name: &'static str) -> Column {
+    Column { name, must: true }
+}
+
+const fn may(name: &'static str) -> Column {
+    Column { name, must: false }
+}
+
+/// Columns of `units.csv`.
+static UNITS: &[Column] = &[
+    must("id"),
+    must("name"),
+    must("parent"),
+    may("valid_from"),
+    may("valid_until"),
+    may("successors"),
+    may("population"),
+];
+
+/// Columns of `devices.csv`.
+static DEVICES: &[Column] = &[
+    must("id"),
+    must("name"),
+    must("unit"),
+    may("tags"),
+    must("profile"),
+    may("volume_cap"),
+    may("trim_ms"),
+];
+
+/// Most units and devices of a folder: the country has 140,000 clusters in 34 provinces.
+const MOST_UNITS: usize = 50_000;
+const MOST_DEVICES: usize = 50_000;
+
+/// A unit with the places of what it names.
+pub(super) struct PlacedUnit {
+    pub unit: Unit,
+    pub id_place: Place,
+    pub parent_place: Place,
+    pub successors: Vec<At<UnitId>>,
+}
+
+/// A device with the places of what it names.
+pub(super) struct PlacedDevice {
+    pub device: Device,
+    pub unit_place: Place,
+    pub profile_place: Place,
+}
+
+fn unique<T: Ord + Clone + std::fmt::Display>(
+    row: &Row<'_>,
+    what: &'static str,
+    id: &At<T>,
+    seen: &mut BTreeMap<T, Place>,
+) {
+    if let Some(first) = seen.get(&id.value) {
+        let problem = Problem::Duplicate { what, id: id.value.to_string(), first: *first };
+        row.fault(id.place, &problem);
+    } else {
+        seen.insert(id.value.clone(), id.place);
+    }
+}
+
+/// Reads the units line by line; what they name is checked by [`check_units`].
+pub(super) fn read_units(source: &Source<'_>) -> Option<Vec<PlacedUnit>> {
+    let mut seen = BTreeMap::new();
+    let mut units = Vec::new();
+    for row in rows(source, UNITS, MOST_UNITS)? {
+        let id = row.id::<UnitId>(row.must("id", 40));
+        if let Some(id) = &id {
+            unique(&row, "unit", id, &mut seen);
+        }
+        let name = row.must("name", 120);
+        let parent = row.id::<UnitId>(row.text("parent", 40));
+        let (from, until) = (date(&row, "valid_from"), date(&row, "valid_until"));
+        if let (Some(from), Some(until)) = (&from, &until)
+            && from.value > until.value
+        {
+            let (from, to) = (from.value.to_string(), until.value.to_string());
+            row.fault(until.place, &Problem::DatesReversed { from, to });
+        }
+        let successors = row.ids::<UnitId>("successors", 400);
+        let population = row.number("population", 0, i64::from(u32::MAX));
+        let (Some(id), Some(name)) = (id, name) else { continue };
+        units.push(PlacedUnit {
+            id_place: id.place,
+            parent_place: parent.as_ref().map_or(id.place, |p| p.place),
+            unit: Unit {
+                id: id.value,
+                name: name.value,
+                parent: parent.map(|p| p.value),
+                valid_from: from.map(|d| d.value),
+                valid_until: until.map(|d| d.value),
+                successors: successors.iter().map(|s| s.value.clone()).collect(),
+                population: population.and_then(|n| u32::try_from(n.value).ok()),
+            },
+            successors,
+        });
+    }
+    Some(units)
+}
+
+fn date(row: &Row<'_>, column: &str) -> Option<At<NaiveDate>> {
+    let text = row.text(column, 40)?;
+    let date = parse_date(&text.value);
+    if date.is_none() {
+        row.fault(text.place, &Problem::Date { text: shown(&text.value) });
+    }
+    Some(At { value: date?, place: text.place })
+}
+
+/// How high a unit stands, and how people call that.
+fn level(id: &UnitId) -> (u8, &'static str) {
+    match id.as_str().len() {
+        2 => (0, "province"),
+        3 => (1, "historic district"),
+        5 => (2, "commune"),
+        _ => (3, "hamlet"),
+    }
+}
+
+/// Checks parents, circles and successors of all units together.
+pub(super) fn check_units(units: &[PlacedUnit], fault: impl Fn(Place, &Problem)) {
+    let by_id: BTreeMap<&str, &PlacedUnit> =
+        units.iter().map(|u| (u.unit.id.as_str(), u)).collect();
+    let known = by_id.keys().copied().collect();
+    let unknown = |place: Place, what, id: &UnitId| {
+        let near = nearest_id(id.as_str(), &known);
+        let problem = Problem::Unknown { what, id: id.to_string(), near, wherein: "units.csv" };
+        fault(place, &problem);
+    };
+    for placed in units {
+        let id = &placed.unit.id;
+        let (own, kind) = level(id);
+        for successor in &placed.successors {
+            if !by_id.contains_key(successor.value.as_str()) {
+                unknown(successor.place, "unit", &successor.value);
+            }
+        }
+        let Some(parent) = &placed.unit.parent else {
+            if own != 0 {
+                let problem = Problem::Orphan { id: id.to_string(), kind };
+                fault(placed.id_place, &problem);
+            }
+            continue;
+        };
+        if !by_id.contains_key(parent.as_str()) {
+            unknown(placed.parent_place, "unit", parent);
+            continue;
+        }
+        if let Some(circle) = circle(id, &by_id) {
+            let problem = Problem::Circle { id: id.to_string(), circle };
+            fault(placed.parent_place, &problem);
+            continue;
+        }
+        let (above, parent_kind) = level(parent);
+        if above >= own {
+            let (id, above) = (id.to_string(), parent.to_string());
+            let problem = Problem::Parent { id, child: kind, above, parent: parent_kind };
+            fault(placed.parent_place, &problem);
+        }
+    }
+}
+
+/// Returns the way from the unit back to itself, if its ancestors make one.
+fn circle(id: &UnitId, by_id: &BTreeMap<&str, &PlacedUnit>) -> Option<String> {
+    let mut way = vec![id.as_str()];
+    let mut at = id;
+    while let Some(parent) = by_id.get(at.as_str()).and_then(|u| u.unit.parent.as_ref()) {
+        way.push(parent.as_str());
+        if parent == id {
+            return Some(way.join(" → "));
+        }
+        if way.len() > 8 {
+            return None; // a circle that does not come back here; its own members tell
+        }
+        at = parent;
+    }
+    None
+}
+
+/// Reads the devices line by line; units and profiles they name are checked later.
+pub(super) fn read_devices(source: &Source<'_>) -> Option<Vec<PlacedDevice>> {
+    let mut seen = BTreeMap::new();
+    let mut devices = Vec::new();
+    for row in rows(source, DEVICES, MOST_DEVICES)? {
+        let id = row.id::<DeviceId>(row.must("id", 60));
+        if let Some(id) = &id {
+            unique(&row, "device", id, &mut seen);
+        }
+        let name = row.must("name", 120);
+        let unit = row.id::<UnitId>(row.must("unit", 40));
+        let mut tags: Vec<Tag> = row.ids("tags", 400).into_iter().map(|t| t.value).collect();
+        tags.sort();
+        tags.dedup();
+        let profile = row.id::<ProfileId>(row.must("profile", 60));
+        let cap = row.number("volume_cap", 0, 100);
+        let trim = row.number("trim_ms", -1_000, 1_000);
+        let (Some(id), Some(name), Some(unit), Some(profile)) = (id, name, unit, profile) else {
+            continue;
+        };
+        devices.push(PlacedDevice {
+            unit_place: unit.place,
+            profile_place: profile.place,
+            device: Device {
+                id: id.value,
+                name: name.value,
+                unit: unit.value,
+                tags,
+                profile: profile.value,
+                volume_cap: cap.and_then(|n| u8::try_from(n.value).ok()).unwrap_or(100),
+                trim_ms: trim.map_or(0, |n| n.value),
+            },
+        });
+    }
+    Some(devices)
+}
+
+fn write_table(columns: &[Column], lines: impl Iterator<Item = Vec<String>>) -> String {
+    let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
+    // Writing into memory cannot fail, and every line has as many fields as the header.
+    let _ = writer.write_record(columns.iter().map(|c| c.name));
+    for line in lines {
+        let _ = writer.write_record(&line);
+    }
+    writer
+        .into_inner()
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default()
+}
+
+fn joined<T: ToString>(ids: &[T]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+fn or_empty<T: ToString>(value: Option<&T>) -> String {
+    value.map(ToString::to_string).unwrap_or_default()
+}
+
+/// Writes units as `units.csv`.
+pub fn units_to_csv<'a>(units: impl IntoIterator<Item = &'a Unit>) -> String {
+    write_table(
+        UNITS,
+        units.into_iter().map(|u| {
+            vec![
+                u.id.to_string(),
+                u.name.clone(),
+                or_empty(u.parent.as_ref()),
+                or_empty(u.valid_from.as_ref()),
+                or_empty(u.valid_until.as_ref()),
+                joined(&u.successors),
+                or_empty(u.population.as_ref()),
+            ]
+        }),
+    )
+}
+
+/// Writes devices as `devices.csv`.
+pub fn devices_to_csv<'a>(devices: impl IntoIterator<Item = &'a Device>) -> String {
+    write_table(
+        DEVICES,
+        devices.into_iter().map(|d| {
+            vec![
+                d.id.to_string(),
+                d.name.clone(),
+                d.unit.to_string(),
+                joined(&d.tags),
+                d.profile.to_string(),
+                d.volume_cap.to_string(),
+                d.trim_ms.to_string(),
+            ]
+        }),
+    )
+}
+
+/// Reads units from the text of a CSV file, for `loa unit import`; all faults at once.
+pub fn units_from_csv(label: &str, bytes: &[u8]) -> Result<Vec<Unit>, Vec<super::Fault>> {
+    import(label, bytes, |source| {
+        let units = read_units(source)?;
+        check_units(&units, |place, problem| source.fault(place, problem));
+        Some(units.into_iter().map(|u| u.unit).collect())
+    })
+}
+
+/// Reads devices from the text of a CSV file, for `loa device import`; all faults at once.
+/// Whether unit and profile exist is the caller's to check.
+pub fn devices_from_csv(label: &str, bytes: &[u8]) -> Result<Vec<Device>, Vec<super::Fault>> {
+    import(label, bytes, |source| {
+        Some(read_devices(source)?.into_iter().map(|d| d.device).collect())
+    })
+}
+
+fn import<T>(
+    label: &str,
+    bytes: &[u8],
+    read: impl FnOnce(&Source<'_>) -> Option<T>,
+) -> Result<T, Vec<super::Fault>> {
+    let faults = super::fault::Faults::default();
+    let file = FileRef { key: label, label };
+    let found = Source::decode(file, bytes, &faults).and_then(|source| read(&source));
+    match found {
+        Some(found) if faults.refused().is_empty() => Ok(found),
+        _ => Err(faults.into_sorted()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_back_as_the_same() {
+        let text = "id,name,parent,valid_from,valid_until,successors,population\n\
+            01,\"Hà Nội, thủ đô\",,,,,8500000\n\
+            09700,Xã \"Ba Vì\",01,2025-07-01,,,1200\n\
+            10339,Xã cũ,01,,2025-06-30,09700,\n";
+        let units = units_from_csv("units.csv", text.as_bytes()).unwrap();
+        assert_eq!(units_from_csv("units.csv", units_to_csv(&units).as_bytes()).unwrap(), units);
+        let text =
+            "id,name,unit,tags,profile,volume_cap,trim_ms\nloa-1,Thôn 1,09700,b a,x,80,-20\n";
+        let devices = devices_from_csv("devices.csv", text.as_bytes()).unwrap();
+        assert_eq!(devices[0].tags.len(), 2);
+        let again = devices_from_csv("devices.csv", devices_to_csv(&devices).as_bytes()).unwrap();
+        assert_eq!(again, devices);
+    }
+
+    #[test]
+    fn circles_of_parents_are_told_with_their_way() {
+        let text = "id,name,parent\n01,A,\n001,B,00001\n00001,C,001\n00002,D,01\n";
+        let faults = units_from_csv("units.csv", text.as_bytes()).unwrap_err();
+        let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "units.csv:3:7: unit `001` is its own ancestor: 001 → 00001 → 001",
+                "units.csv:4:9: unit `00001` is its own ancestor: 00001 → 001 → 00001",
+            ]
+        );
+    }
+}

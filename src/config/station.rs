@@ -1,0 +1,246 @@
+//! `station.toml`: name, zone, approval, retention, broker, listeners.
+
+use super::fault::Place;
+use super::problem::Problem;
+use super::read::{Reader, Source};
+use super::settings::{Approval, BrokerConfig, ListenConfig, Retention, StationConfig, TlsFiles};
+use super::shape::{Kind, Shape, may, must};
+use super::text::shown;
+use chrono_tz::Tz;
+use std::net::SocketAddr;
+
+pub(super) static STATION: Shape = Shape {
+    of: "the station",
+    keys: &[
+        must("name", Kind::Text(120), "the name of the station, as people know it"),
+        may(
+            "zone",
+            Kind::Text(40),
+            "IANA time zone of hours and dates; `Asia/Ho_Chi_Minh` unless said",
+        ),
+        may(
+            "approval",
+            Kind::Choice(&["required", "off"]),
+            "whether a second person approves what sounds; `required` unless said",
+        ),
+        may(
+            "insecure_lan",
+            Kind::Flag,
+            "lets listeners without TLS leave loopback; only on a network of your own",
+        ),
+        may("retention", Kind::Table(&RETENTION), "how long evidence is kept"),
+        may(
+            "broker",
+            Kind::Table(&BROKER),
+            "an external broker; the embedded one unless `url` is given",
+        ),
+        may("listen", Kind::Table(&LISTEN), "where the server listens"),
+    ],
+};
+
+static RETENTION: Shape = Shape {
+    of: "`retention`",
+    keys: &[may(
+        "evidence_months",
+        Kind::Number(12, 240),
+        "months that records and outcomes are kept; 24 unless said",
+    )],
+};
+
+static BROKER: Shape = Shape {
+    of: "`broker`",
+    keys: &[
+        may("url", Kind::Text(200), "`mqtt://HOST:PORT` or `mqtts://HOST:PORT`"),
+        may("user", Kind::Text(100), "user name of the server at the broker"),
+        may("password_file", Kind::Text(200), "file that holds the password, in the folder"),
+        may("ca_file", Kind::Text(200), "certificate authority to trust (PEM), in the folder"),
+        may("prefix", Kind::Text(60), "prefix of all topics; `loa/1` unless said"),
+    ],
+};
+
+static LISTEN: Shape = Shape {
+    of: "`listen`",
+    keys: &[
+        may(
+            "http",
+            Kind::Text(80),
+            "address and port of page and API; `127.0.0.1:8080` unless said",
+        ),
+        may(
+            "mqtt",
+            Kind::Text(80),
+            "address and port of the embedded broker; `127.0.0.1:1883` unless said",
+        ),
+        may("tls_cert", Kind::Text(200), "certificate chain (PEM), in the folder"),
+        may("tls_key", Kind::Text(200), "private key (PEM), in the folder"),
+        may("public_url", Kind::Text(200), "how devices reach `http`, for enrolment codes"),
+        may(
+            "public_mqtt",
+            Kind::Text(120),
+            "`HOST:PORT` at which devices reach the embedded broker",
+        ),
+    ],
+};
+
+/// Where the server listens unless told otherwise.
+const HTTP: SocketAddr = loopback(8080);
+const MQTT: SocketAddr = loopback(1883);
+
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port)
+}
+
+/// Reads the station file. What comes out is complete even where faults were noted; the caller
+/// uses it only when none refuses the file.
+pub(super) fn read(source: &Source<'_>) -> Option<StationConfig> {
+    source.toml(&STATION, settings)
+}
+
+fn settings(top: &Reader<'_>) -> StationConfig {
+    let insecure_lan = top.flag("insecure_lan").is_some_and(|flag| flag.value);
+    let months = top.table("retention").and_then(|t| t.small("evidence_months"));
+    StationConfig {
+        name: top.text("name").map(|name| name.value).unwrap_or_default(),
+        zone: zone(top),
+        approval: top
+            .choice("approval", &[("required", Approval::Required), ("off", Approval::Off)])
+            .map_or(Approval::Required, |a| a.value),
+        retention: Retention { evidence_months: months.map_or(24, |m| m.value) },
+        broker: broker(top),
+        listen: listen(top, insecure_lan),
+        insecure_lan,
+    }
+}
+
+fn zone(top: &Reader<'_>) -> Tz {
+    let Some(name) = top.text("zone") else { return Tz::Asia__Ho_Chi_Minh };
+    name.value.parse().unwrap_or_else(|_| {
+        top.fault(name.place, &Problem::Zone { text: shown(&name.value) });
+        Tz::Asia__Ho_Chi_Minh
+    })
+}
+
+fn broker(top: &Reader<'_>) -> BrokerConfig {
+    let mut broker = BrokerConfig {
+        url: None,
+        user: None,
+        password_file: None,
+        ca_file: None,
+        prefix: "loa/1".to_owned(),
+    };
+    let Some(table) = top.table("broker") else { return broker };
+    if let Some(url) = table.text("url") {
+        let rest = url.value.strip_prefix("mqtt://").or_else(|| url.value.strip_prefix("mqtts://"));
+        let plain =
+            rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['@', '/', ' ', '?', '#']));
+        if !plain {
+            let hint =
+                "as in `mqtts://broker.example.vn:8883`; user and password have keys of their own";
+            table.fault(url.place, &Problem::Url { text: shown(&url.value), what: "broker", hint });
+        }
+        broker.url = Some(url.value);
+    }
+    broker.user = table.text("user").map(|t| t.value);
+    broker.password_file = path(&table, "password_file");
+    broker.ca_file = path(&table, "ca_file");
+    if broker.url.is_none() {
+        for key in ["user", "password_file", "ca_file"] {
+            if table.has(key) {
+                let hint = "give the `url` of the broker, or leave the key out";
+                table.fault(
+                    table.place_of(key),
+                    &Problem::Useless { key, without: "without `url`", hint },
+                );
+            }
+        }
+    }
+    if let Some(prefix) = table.text("prefix") {
+        let level = |l: &str| {
+            !l.is_empty() && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        };
+        if prefix.value.split('/').all(level) {
+            broker.prefix = prefix.value;
+        } else {
+            let hint = "letters, digits, - and _ in levels parted by `/`: `loa/1`";
+            let text = shown(&prefix.value);
+            table.fault(prefix.place, &Problem::Url { text, what: "topic prefix", hint });
+        }
+    }
+    broker
+}
+
+/// Returns a path below the folder.
+fn path(table: &Reader<'_>, key: &'static str) -> Option<String> {
+    let text = table.text(key)?;
+    if super::files::is_inside(&text.value) {
+        return Some(text.value);
+    }
+    table.fault(text.place, &Problem::Path { path: shown(&text.value) });
+    None
+}
+
+fn address(table: &Reader<'_>, key: &str) -> Option<(SocketAddr, Place)> {
+    let text = table.text(key)?;
+    let parsed = text.value.parse();
+    if parsed.is_err() {
+        table.fault(text.place, &Problem::Address { text: shown(&text.value) });
+    }
+    Some((parsed.ok()?, text.place))
+}
+
+fn listen(top: &Reader<'_>, insecure_lan: bool) -> ListenConfig {
+    let mut listen =
+        ListenConfig { http: HTTP, mqtt: MQTT, tls: None, public_url: None, public_mqtt: None };
+    let Some(table) = top.table("listen") else { return listen };
+    let (cert, key) = (path(&table, "tls_cert"), path(&table, "tls_key"));
+    match (table.has("tls_cert"), table.has("tls_key")) {
+        (true, false) => table.fault(
+            table.place_of("tls_cert"),
+            &Problem::MissingKey {
+                key: "tls_key",
+                of: "`listen`",
+                doc: "a certificate needs its key",
+            },
+        ),
+        (false, true) => table.fault(
+            table.place_of("tls_key"),
+            &Problem::MissingKey {
+                key: "tls_cert",
+                of: "`listen`",
+                doc: "a key needs its certificate",
+            },
+        ),
+        _ => {}
+    }
+    listen.tls = cert.zip(key).map(|(cert, key)| TlsFiles { cert, key });
+    let open = |listener: &'static str, at: SocketAddr, place: Place| {
+        let secure = table.has("tls_cert") || insecure_lan || at.ip().is_loopback();
+        if !secure {
+            table.fault(place, &Problem::OpenListener { listener, address: at.to_string() });
+        }
+    };
+    if let Some((at, place)) = address(&table, "http") {
+        open("http", at, place);
+        listen.http = at;
+    }
+    if let Some((at, place)) = address(&table, "mqtt") {
+        open("mqtt", at, place);
+        listen.mqtt = at;
+    }
+    if let Some(url) = table.text("public_url") {
+        let http = url.value.strip_prefix("http://").or_else(|| url.value.strip_prefix("https://"));
+        if !http.is_some_and(|rest| !rest.is_empty() && !rest.contains([' ', '@', '?', '#'])) {
+            let hint = "as in `https://loa.xa-vi-du.gov.vn`";
+            table.fault(url.place, &Problem::Url { text: shown(&url.value), what: "URL", hint });
+        }
+        listen.public_url = Some(url.value.trim_end_matches('/').to_owned());
+    }
+    if let Some(host) = table.text("public_mqtt") {
+        let port = host.value.rsplit_once(':').filter(|(name, _)| !name.is_empty());
+        if port.and_then(|(_, port)| port.parse::<u16>().ok()).is_none() {
+            table.fault(host.place, &Problem::Address { text: shown(&host.value) });
+        }
+        listen.public_mqtt = Some(host.value);
+    }
+    listen
+}
