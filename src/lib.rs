@@ -6,6 +6,8 @@
 
 pub mod app;
 pub mod audio;
+#[cfg(feature = "embedded-broker")]
+pub mod broker;
 pub mod clock;
 pub mod cmds;
 pub mod config;

@@ -1,0 +1,380 @@
+//! The embedded broker: rmqtt in this process, so that a commune needs nothing else.
+//!
+//! It carries and keeps messages in memory; it is never a store. The server republishes what is
+//! retained whenever the broker comes up empty, and devices keep their records until receipted.
+//!
+//! # Invariants
+//! * Two listeners: devices come in on one (small window, TLS when configured), the server's own
+//!   client on a loopback one of its own (large window). Neither takes the other's clients.
+//! * Nobody is anonymous; client id and user name of a device are its id; the access list of
+//!   [`acl`] holds for every publish, subscription and will.
+//! * Everything is bounded: packet, window, queue, subscriptions, topic levels, connections,
+//!   handshakes. A full queue drops its oldest message and counts it ([`Counts::dropped`]).
+//! * Messages do not expire, and no load of this machine makes it turn devices away: after a power
+//!   cut everybody comes at once.
+//! * It runs on a runtime of its own, which is what stops it: rmqtt has no stop.
+//!
+//! # Why not its stores
+//! The retainer's disk store loses chunks without a word under load, holds a private copy per
+//! device and only grows; and nothing here relies on persistence.
+
+pub mod acl;
+mod guard;
+mod probe;
+
+use crate::domain::ids::{DeviceId, UnitId};
+use crate::wire::limits;
+use crate::wire::topic::Topics;
+use guard::{Counters, Guard, Hook};
+use rmqtt::context::ServerContext;
+use rmqtt::hook::Type;
+use rmqtt::net::{Builder, Listener};
+use rmqtt::server::MqttServer;
+use rmqtt::types::Id;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+/// Name of the server's own client. No device can have it: ids have no dot.
+pub const SERVER_USER: &str = "loa.server";
+/// Unacknowledged messages to one device.
+pub const DEVICE_WINDOW: u16 = 16;
+/// Messages that wait for one device.
+pub const DEVICE_QUEUE: usize = 256;
+/// Unacknowledged messages to the server's client.
+pub const SERVER_WINDOW: u16 = 512;
+/// Messages that wait for the server's client; what is dropped beyond, devices send again.
+pub const SERVER_QUEUE: usize = 8_192;
+/// Subscriptions of one device: its own topics, 2 for each unit, and two windows of pieces.
+pub const DEVICE_SUBSCRIPTIONS: usize = 48;
+
+const SERVER_LISTENER: u16 = 1;
+const DEVICE_LISTENER: u16 = 2;
+const START: Duration = Duration::from_secs(10);
+const STOP: Duration = Duration::from_secs(3);
+
+/// Who a client is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// The server's own client.
+    Server,
+    /// A device, with its units from hamlet to province.
+    Device {
+        /// Its id, also client id and user name.
+        id: DeviceId,
+        /// Units whose notices concern it.
+        units: Arc<[UnitId]>,
+    },
+}
+
+/// Knows the devices. Asked on every login, publish and subscription: answers from memory, at
+/// once, and follows the register without a restart.
+pub trait Gate: Send + Sync {
+    /// Returns who this is when the password is right.
+    fn login(&self, user: &str, password: &[u8], client_id: &str) -> Option<Who>;
+    /// Returns what a device that has logged in may do now; `None` when it was revoked.
+    fn who(&self, user: &str) -> Option<Who>;
+}
+
+/// Where and how the broker listens.
+#[derive(Clone, Debug)]
+pub struct BrokerConfig {
+    /// Where devices connect; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// Certificate and key files (PEM); without them devices connect in the clear.
+    pub tls: Option<TlsFiles>,
+    /// Topics under the prefix in use.
+    pub topics: Topics,
+    /// Connections at the same time.
+    pub max_devices: usize,
+}
+
+/// PEM files of the device listener.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The certificate and those between it and its authority.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// Why the broker does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    #[error("starting the threads of the broker")]
+    Threads(#[source] std::io::Error),
+    #[error("listening on `{listen}`: {why}")]
+    Listen { listen: SocketAddr, why: String },
+    #[error("reading certificate `{cert}` and key `{key}`: {why}")]
+    Tls { cert: PathBuf, key: PathBuf, why: String },
+    #[error("setting up the broker: {why}")]
+    Setup { why: String },
+    #[error("the broker did not answer within {} s", START.as_secs())]
+    Silent,
+}
+
+impl BrokerError {
+    /// Says what to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Listen { .. } => {
+                "another program may listen there; name another address, or use that broker with `--broker`"
+            }
+            Self::Tls { .. } => "both must be PEM files, readable, and belong together",
+            Self::Threads(_) | Self::Setup { .. } | Self::Silent => {
+                "try again; if it stays, use an external broker with `--broker mqtt://…`"
+            }
+        }
+    }
+}
+
+/// What the broker has seen since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Connections that stand, the server's included.
+    pub connections: u64,
+    /// Logins granted.
+    pub logins: u64,
+    /// Logins refused.
+    pub refused_logins: u64,
+    /// Messages refused by the access list.
+    pub refused_publishes: u64,
+    /// Subscriptions refused by the access list.
+    pub refused_subscriptions: u64,
+    /// Messages dropped, mostly at full queues: the only sign of that loss.
+    pub dropped: u64,
+}
+
+/// A running broker; dropping it stops it without waiting.
+pub struct Broker {
+    runtime: Option<Runtime>,
+    context: ServerContext,
+    counters: Arc<Counters>,
+    devices: SocketAddr,
+    server: SocketAddr,
+    password: String,
+}
+
+impl Broker {
+    /// Starts the broker; done when it answers.
+    pub async fn start(config: BrokerConfig, gate: Arc<dyn Gate>) -> Result<Self, BrokerError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("loa-broker")
+            .enable_all()
+            .build()
+            .map_err(BrokerError::Threads)?;
+        // From here on an early return must not drop the runtime on an async thread.
+        let mut broker = Started(Some(runtime));
+        let password = secret()?;
+        let guard = Guard {
+            topics: config.topics.clone(),
+            gate,
+            server_listener: SERVER_LISTENER,
+            server_user: SERVER_USER,
+            server_password: password.clone(),
+            counters: Arc::default(),
+        };
+        let counters = Arc::clone(&guard.counters);
+        let setup = broker.spawn(set_up(config, Arc::new(guard)))?;
+        let up = match tokio::time::timeout(START, setup).await {
+            Err(_) => return Err(BrokerError::Silent),
+            Ok(Err(lost)) => return Err(BrokerError::Setup { why: lost.to_string() }),
+            Ok(Ok(up)) => up?,
+        };
+        let answered = probe::connack(up.server, SERVER_USER, &password);
+        if !matches!(tokio::time::timeout(START, answered).await, Ok(Ok(()))) {
+            return Err(BrokerError::Silent);
+        }
+        Ok(Self {
+            runtime: broker.0.take(),
+            context: up.context,
+            counters,
+            devices: up.devices,
+            server: up.server,
+            password,
+        })
+    }
+
+    /// Returns where devices connect.
+    pub fn devices(&self) -> SocketAddr {
+        self.devices
+    }
+
+    /// Returns where the server's own client connects, its user name (also its client id), and
+    /// its password, which is new at each start.
+    pub fn server(&self) -> (SocketAddr, &'static str, &str) {
+        (self.server, SERVER_USER, &self.password)
+    }
+
+    /// Puts a device out whose password or rights have changed; it may come again if the gate
+    /// lets it in. Its will is sent.
+    pub async fn kick(&self, device: &DeviceId) {
+        let context = self.context.clone();
+        let client = device.as_str().to_owned();
+        let Some(runtime) = &self.runtime else { return };
+        let kicked = runtime.spawn(async move {
+            let id = Id::new(context.node.id(), DEVICE_LISTENER, None, None, client.into(), None);
+            let entry = context.extends.shared().await.entry(id);
+            if let Ok(mut entry) = entry.try_lock().await {
+                let _ = entry.kick(true, true, true).await;
+            }
+        });
+        let _ = kicked.await;
+    }
+
+    /// Returns what was seen so far.
+    pub fn counts(&self) -> Counts {
+        let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        Counts {
+            connections: u64::try_from(self.context.connections.count()).unwrap_or(0),
+            logins: read(&self.counters.logins),
+            refused_logins: read(&self.counters.refused_logins),
+            refused_publishes: read(&self.counters.refused_publishes),
+            refused_subscriptions: read(&self.counters.refused_subscriptions),
+            dropped: read(&self.counters.dropped),
+        }
+    }
+
+    /// Stops the broker: connections break without wills, ports are free afterwards.
+    pub async fn stop(mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            let stopped = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(STOP));
+            let _ = stopped.await;
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A runtime on its way to become a broker's.
+struct Started(Option<Runtime>);
+
+impl Started {
+    fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<tokio::task::JoinHandle<T>, BrokerError> {
+        let gone = || BrokerError::Setup { why: "its threads are gone".to_owned() };
+        Ok(self.0.as_ref().ok_or_else(gone)?.spawn(work))
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+struct Up {
+    context: ServerContext,
+    devices: SocketAddr,
+    server: SocketAddr,
+}
+
+async fn set_up(config: BrokerConfig, guard: Arc<Guard>) -> Result<Up, BrokerError> {
+    let failed = |error: rmqtt::Error| BrokerError::Setup { why: format!("{error:#}") };
+    let context = ServerContext::new()
+        .busy_check_enable(false)
+        .mqtt_max_sessions(isize::try_from(config.max_devices + 1).unwrap_or(isize::MAX))
+        .task_exec_workers(200)
+        .task_exec_queue_max(100_000)
+        .plugins_config_map_add("rmqtt-retainer", RETAINER)
+        .build()
+        .await;
+    rmqtt_retainer::register(&context, true, true).await.map_err(failed)?;
+    let register = context.extends.hook_mgr().register();
+    for hook in [
+        Type::ClientAuthenticate,
+        Type::MessagePublishCheckAcl,
+        Type::ClientSubscribeCheckAcl,
+        Type::MessageDropped,
+    ] {
+        register.add_priority(hook, 1_000, Box::new(Hook(Arc::clone(&guard)))).await;
+    }
+    register.start().await;
+
+    let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let server = listener("server", loopback, SERVER_WINDOW, SERVER_QUEUE, 0)?;
+    let mut devices =
+        listener("devices", config.listen, DEVICE_WINDOW, DEVICE_QUEUE, DEVICE_SUBSCRIPTIONS)?;
+    devices.max_connections = config.max_devices;
+    let wrong = |why: rmqtt::Error, listen| BrokerError::Listen { listen, why: format!("{why:#}") };
+    let server = server.bind().and_then(Listener::tcp).map_err(|e| wrong(e, loopback))?;
+    let devices = if let Some(TlsFiles { cert, key }) = config.tls {
+        let text = |path: &PathBuf| path.to_string_lossy().into_owned();
+        devices = devices.tls_cert(Some(text(&cert))).tls_key(Some(text(&key)));
+        let bound = devices.bind().map_err(|e| wrong(e, config.listen))?;
+        bound.tls().map_err(|e| BrokerError::Tls { cert, key, why: format!("{e:#}") })?
+    } else {
+        devices.bind().and_then(Listener::tcp).map_err(|e| wrong(e, config.listen))?
+    };
+    let up = Up {
+        devices: devices.local_addr().map_err(failed)?,
+        server: server.local_addr().map_err(failed)?,
+        context: context.clone(),
+    };
+    let server = MqttServer::new(context)
+        .listener_by_id(server, SERVER_LISTENER)
+        .listener_by_id(devices, DEVICE_LISTENER)
+        .build();
+    tokio::spawn(server.run());
+    Ok(up)
+}
+
+/// In memory, without a bound on their number (only the server and one state per device are kept,
+/// see [`acl`]), never expiring: a limit or a time to live would open holes in assets.
+const RETAINER: &str = r#"
+storage.type = "ram"
+max_retained_messages = 0
+max_payload_size = "256KB"
+retained_message_ttl = "0s"
+"#;
+
+fn listener(
+    name: &str,
+    at: SocketAddr,
+    window: u16,
+    queue: usize,
+    subscriptions: usize,
+) -> Result<Builder, BrokerError> {
+    let none = || BrokerError::Setup { why: "a window of no messages".to_owned() };
+    Ok(Builder::new()
+        .name(name)
+        .laddr(at)
+        .reuseaddr(Some(true))
+        .nodelay(true)
+        .allow_anonymous(false)
+        .max_packet_size(u32::try_from(limits::PACKET_BYTES).unwrap_or(u32::MAX))
+        .max_inflight(NonZeroU16::new(window).ok_or_else(none)?)
+        .max_mqueue_len(queue)
+        .max_subscriptions(subscriptions)
+        .max_topic_levels(16)
+        .max_clientid_len(64)
+        .max_handshaking_limit(1_000)
+        .handshake_timeout(Duration::from_secs(10))
+        .allow_zero_keepalive(false)
+        .max_keepalive(3_600)
+        // Sessions are clean by contract; one that is not ends soon after its connection.
+        .session_expiry_interval(Duration::from_secs(10))
+        .max_session_expiry_interval(Duration::from_secs(10))
+        .message_expiry_interval(Duration::ZERO))
+}
+
+fn secret() -> Result<String, BrokerError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|e| BrokerError::Setup { why: e.to_string() })?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
