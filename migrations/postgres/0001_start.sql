@@ -181,14 +181,15 @@ CREATE TABLE conflicts (
     UNIQUE (device, chain, seq, digest)
 );
 
--- Bounded: the newest of each device; `counters` keeps the number of all.
+-- Unsigned ones are bounded: the newest of each device; `counters` keeps the number of all.
 CREATE TABLE rejects (
     position    BIGINT  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     device      TEXT    NOT NULL,
     received_ms BIGINT NOT NULL,
     reason      TEXT    NOT NULL,
     digest      BYTEA    NOT NULL,
-    bytes       BYTEA    NOT NULL
+    bytes       BYTEA    NOT NULL,
+    signed      BIGINT  NOT NULL CHECK (signed IN (0, 1))
 );
 CREATE INDEX rejects_by_device ON rejects (device);
 

@@ -181,14 +181,15 @@ CREATE TABLE conflicts (
     UNIQUE (device, chain, seq, digest)
 ) STRICT;
 
--- Bounded: the newest of each device; `counters` keeps the number of all.
+-- Unsigned ones are bounded: the newest of each device; `counters` keeps the number of all.
 CREATE TABLE rejects (
     position    INTEGER PRIMARY KEY AUTOINCREMENT,
     device      TEXT    NOT NULL,
     received_ms INTEGER NOT NULL,
     reason      TEXT    NOT NULL,
     digest      BLOB    NOT NULL,
-    bytes       BLOB    NOT NULL
+    bytes       BLOB    NOT NULL,
+    signed      INTEGER NOT NULL CHECK (signed IN (0, 1))
 ) STRICT;
 CREATE INDEX rejects_by_device ON rejects (device);
 

@@ -1,17 +1,9 @@
 //! From a station to what must be published: sheets, timetables, and only what changed.
 
 use crate::domain::ids::{DeviceId, Digest};
-use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One message to the broker, QoS 1.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Publication {
-    pub topic: String,
-    /// Empty: clears the retained message.
-    pub payload: Bytes,
-    pub retain: bool,
-}
+pub use super::link::Outbound as Publication;
 
 /// An asset that sheets in force name.
 #[derive(Clone, Debug, PartialEq, Eq)]

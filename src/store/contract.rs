@@ -4,6 +4,7 @@ use super::SqliteStore;
 use super::memory::MemoryStore;
 use crate::app::ports::*;
 use crate::domain::ids::{ChainId, CueId, DeviceId, Digest};
+use crate::domain::proof::chain::{Link, LostSpan};
 use crate::domain::station::{Device, Unit};
 use crate::domain::time::UtcMs;
 use std::sync::Arc;
@@ -421,7 +422,7 @@ async fn an_intake_is_read_back_byte_for_byte(store: &dyn Store) {
     let conflict = Conflict { record: other, first: faulty.digest };
     let mut first = intake(0, vec![record("loa-1", 1, "boot"), faulty.clone()]);
     first.conflicts = vec![conflict.clone(), conflict.clone()];
-    first.chain.lost = vec![(4, 9)];
+    first.chain.lost = vec![LostSpan { from: 4, to: 9, hash: Digest([9; 32]) }];
     store.commit_intake(&round(vec![first.clone()]), None).await.unwrap();
     let id = device("loa-1");
     let mut chain = first.chain.clone();
@@ -443,7 +444,7 @@ async fn an_intake_is_read_back_byte_for_byte(store: &dyn Store) {
     let beyond = record("loa-1", 12, "beat");
     assert_eq!(
         aside.into_iter().collect::<Vec<_>>(),
-        [(12, AsideRow { digest: beyond.digest, prev: beyond.prev, at_ms: beyond.at_ms })]
+        [(12, Link { digest: beyond.digest, prev: beyond.prev, at_ms: beyond.at_ms })]
     );
     let digests = store.digests(&id, &CHAIN, &[2, 3, 12]).await.unwrap();
     assert_eq!(digests.into_iter().collect::<Vec<_>>(), [(2, faulty.digest), (12, beyond.digest)]);
@@ -522,18 +523,26 @@ async fn rejects_are_bounded_and_counted(store: &dyn Store) {
         reason: "signature".into(),
         digest: Digest::of(&n.to_be_bytes()),
         bytes: n.to_be_bytes().to_vec(),
+        signed: Signed::No,
     };
     let work = IntakeRound { rejects: vec![reject("loa-2", 1)], ..IntakeRound::default() };
     store.commit_intake(&work, None).await.unwrap();
+    let mut signed = reject("loa-1", 2);
+    signed.signed = Signed::Yes;
+    for _ in 0..2 {
+        let work = IntakeRound { rejects: vec![signed.clone()], ..IntakeRound::default() };
+        store.commit_intake(&work, None).await.unwrap();
+    }
     for part in 0..3 {
         let rejects = (0..150).map(|n| reject("loa-1", part * 150 + n)).collect();
         let work = IntakeRound { rejects, ..IntakeRound::default() };
         store.commit_intake(&work, None).await.unwrap();
     }
     let kept = store.rejects(1_000).await.unwrap();
-    assert_eq!(kept.len(), 201, "200 of one device, and the other's own");
-    assert_eq!((&kept[0], &kept[200]), (&reject("loa-1", 449), &reject("loa-2", 1)));
-    assert_eq!(store.evidence_counts().await.unwrap().rejects, 451);
+    assert_eq!(kept.len(), 202, "200 of one device, what it signed, and the other's own");
+    assert_eq!((&kept[0], &kept[201]), (&reject("loa-1", 449), &reject("loa-2", 1)));
+    assert_eq!(kept[200], signed, "once, and it stays");
+    assert_eq!(store.evidence_counts().await.unwrap().rejects, 452);
 }
 
 async fn retention_keeps_heads_gaps_and_the_young(store: &dyn Store) {

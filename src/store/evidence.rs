@@ -3,10 +3,11 @@
 use super::rows::{Columns, big, json};
 use super::{SqliteStore, commit, failed, guard};
 use crate::app::ports::{
-    AsideRow, Conflict, Evidence, EvidenceCounts, Fence, IntakeRound, Listed, Page, RecordFilter,
-    Reject, StoreError, StoredChain, StoredReceipt, StoredRecord, Via,
+    Conflict, Evidence, EvidenceCounts, Fence, IntakeRound, Listed, Page, RecordFilter, Reject,
+    Signed, StoreError, StoredChain, StoredReceipt, StoredRecord, Via,
 };
 use crate::domain::ids::{ChainId, DeviceId, Digest};
+use crate::domain::proof::chain::Link;
 use crate::domain::time::UtcMs;
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
@@ -162,30 +163,41 @@ async fn put_conflict(conn: &mut SqliteConnection, conflict: &Conflict) -> Resul
     Ok(done.rows_affected())
 }
 
-async fn put_rejects(conn: &mut SqliteConnection, rejects: &[Reject]) -> Result<(), StoreError> {
+async fn put_rejects(conn: &mut SqliteConnection, rejects: &[Reject]) -> Result<u64, StoreError> {
+    let mut counted = 0;
     let mut of: BTreeMap<&DeviceId, Vec<&Reject>> = BTreeMap::new();
     for reject in rejects {
         of.entry(&reject.device).or_default().push(reject);
     }
     for (device, rejects) in of {
-        let kept = &rejects[rejects.len().saturating_sub(REJECTS_KEPT)..];
-        for reject in kept {
-            sqlx::query(
-                "INSERT INTO rejects (device, received_ms, reason, digest, bytes) \
-                 VALUES ($1, $2, $3, $4, $5)",
+        let mut skip = rejects.iter().filter(|r| r.signed == Signed::No).count();
+        skip = skip.saturating_sub(REJECTS_KEPT);
+        for reject in rejects {
+            if reject.signed == Signed::No && skip > 0 {
+                skip -= 1;
+                counted += 1;
+                continue;
+            }
+            let done = sqlx::query(
+                "INSERT INTO rejects (device, received_ms, reason, digest, bytes, signed) \
+                 SELECT $1, $2, $3, $4, $5, $6 WHERE $6 = 0 OR NOT EXISTS \
+                 (SELECT 1 FROM rejects WHERE device = $1 AND digest = $4 AND signed = 1)",
             )
             .bind(device.as_str())
             .bind(reject.received_ms.0)
             .bind(&reject.reason)
             .bind(&reject.digest.0[..])
             .bind(&reject.bytes)
+            .bind(i64::from(reject.signed == Signed::Yes))
             .execute(&mut *conn)
             .await
             .map_err(failed("keep a reject"))?;
+            counted += done.rows_affected();
         }
         sqlx::query(
-            "DELETE FROM rejects WHERE device = $1 AND position NOT IN (SELECT position \
-             FROM rejects WHERE device = $1 ORDER BY position DESC LIMIT $2)",
+            "DELETE FROM rejects WHERE device = $1 AND signed = 0 AND position NOT IN \
+             (SELECT position FROM rejects WHERE device = $1 AND signed = 0 \
+             ORDER BY position DESC LIMIT $2)",
         )
         .bind(device.as_str())
         .bind(i64::try_from(REJECTS_KEPT).unwrap_or(i64::MAX))
@@ -193,7 +205,7 @@ async fn put_rejects(conn: &mut SqliteConnection, rejects: &[Reject]) -> Result<
         .await
         .map_err(failed("bound rejects"))?;
     }
-    Ok(())
+    Ok(counted)
 }
 
 async fn put_fault(
@@ -284,7 +296,7 @@ impl Evidence for SqliteStore {
         device: &DeviceId,
         chain: &ChainId,
         after: u64,
-    ) -> Result<BTreeMap<u64, AsideRow>, StoreError> {
+    ) -> Result<BTreeMap<u64, Link>, StoreError> {
         let rows = sqlx::query(
             "SELECT seq, digest, prev, at_ms FROM records \
              WHERE device = $1 AND chain = $2 AND seq > $3 ORDER BY seq",
@@ -297,7 +309,7 @@ impl Evidence for SqliteStore {
         .map_err(failed("read records beyond a gap"))?;
         let found = rows.iter().map(|row| {
             let row = Columns::new(row, "record");
-            let aside = AsideRow {
+            let aside = Link {
                 digest: row.digest("digest")?,
                 prev: row.digest_option("prev")?,
                 at_ms: row.at("at_ms")?,
@@ -355,12 +367,12 @@ impl Evidence for SqliteStore {
                 faulty += put_fault(&mut tx, &intake.chain, *seq, fault).await?;
             }
         }
-        put_rejects(&mut tx, &round.rejects).await?;
+        let rejects = put_rejects(&mut tx, &round.rejects).await?;
         for (name, n) in [
             ("records", records.len() as u64),
             ("faulty", faulty),
             ("conflicts", conflicts),
-            ("rejects", round.rejects.len() as u64),
+            ("rejects", rejects),
         ] {
             count(&mut tx, name, n).await?;
         }
@@ -448,6 +460,7 @@ impl Evidence for SqliteStore {
                 reason: row.text("reason")?,
                 digest: row.digest("digest")?,
                 bytes: row.get("bytes")?,
+                signed: if row.get::<i64>("signed")? == 0 { Signed::No } else { Signed::Yes },
             })
         });
         rejects.collect()
@@ -488,7 +501,12 @@ impl Evidence for SqliteStore {
             .execute(&mut *tx)
             .await
             .map_err(failed("forget old conflicts"))?;
+        let strays = sqlx::query("DELETE FROM rejects WHERE received_ms < $1")
+            .bind(before.0)
+            .execute(&mut *tx)
+            .await
+            .map_err(failed("forget old rejects"))?;
         commit(tx).await?;
-        Ok(records.rows_affected() + conflicts.rows_affected())
+        Ok(records.rows_affected() + conflicts.rows_affected() + strays.rows_affected())
     }
 }

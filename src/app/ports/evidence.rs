@@ -2,6 +2,7 @@
 
 use super::{Fence, StoreError};
 use crate::domain::ids::{ChainId, CueId, DeviceId, Digest};
+use crate::domain::proof::chain::{Link, LostSpan};
 use crate::domain::time::UtcMs;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -64,8 +65,18 @@ pub struct Reject {
     pub reason: String,
     /// SHA-256 of the whole line.
     pub digest: Digest,
-    /// The beginning of the line, at most 4 KiB.
+    /// The line, or its beginning when it is not rightly signed (at most 4 KiB).
     pub bytes: Vec<u8>,
+    pub signed: Signed,
+}
+
+/// Whether a line that could not be placed carries a right signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Signed {
+    /// No: kept as a hint, the oldest go first.
+    No,
+    /// Yes, but without a readable place in a chain: kept like a record.
+    Yes,
 }
 
 /// Where a chain stands.
@@ -82,18 +93,10 @@ pub struct StoredChain {
     pub upto_at_ms: Option<UtcMs>,
     /// Server time of the first record.
     pub opened_ms: UtcMs,
-    /// Spans of numbers declared lost, both inclusive, by first number.
-    pub lost: Vec<(u64, u64)>,
+    /// Lost spans that the chain has not left behind.
+    pub lost: Vec<LostSpan>,
     /// Grows with every change: a commit names the one it was decided upon.
     pub revision: i64,
-}
-
-/// What decides about records that came before a gap was closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AsideRow {
-    pub digest: Digest,
-    pub prev: Option<Digest>,
-    pub at_ms: UtcMs,
 }
 
 /// One device's part of a commit.
@@ -183,7 +186,7 @@ pub trait Evidence: Send + Sync {
         device: &DeviceId,
         chain: &ChainId,
         after: u64,
-    ) -> Result<BTreeMap<u64, AsideRow>, StoreError>;
+    ) -> Result<BTreeMap<u64, Link>, StoreError>;
     /// Returns the digests of those of the numbers that are stored.
     async fn digests(
         &self,

@@ -1,3 +1,4 @@
 //! Evidence: records as devices sign them, chains, outcomes.
 
+pub mod chain;
 pub mod record;

@@ -2,10 +2,11 @@
 
 use super::MemoryStore;
 use crate::app::ports::{
-    AsideRow, Conflict, Evidence, EvidenceCounts, Fence, IntakeRound, Listed, Page, RecordFilter,
-    Reject, StoreError, StoredChain, StoredReceipt,
+    Conflict, Evidence, EvidenceCounts, Fence, IntakeRound, Listed, Page, RecordFilter, Reject,
+    Signed, StoreError, StoredChain, StoredReceipt,
 };
 use crate::domain::ids::{ChainId, DeviceId, Digest};
+use crate::domain::proof::chain::Link;
 use crate::domain::time::UtcMs;
 use crate::store::evidence::REJECTS_KEPT;
 use async_trait::async_trait;
@@ -34,7 +35,7 @@ impl Evidence for MemoryStore {
         device: &DeviceId,
         chain: &ChainId,
         after: u64,
-    ) -> Result<BTreeMap<u64, AsideRow>, StoreError> {
+    ) -> Result<BTreeMap<u64, Link>, StoreError> {
         let state = self.read();
         let beyond = (device.clone(), *chain, after.saturating_add(1))..;
         let rows =
@@ -43,7 +44,7 @@ impl Evidence for MemoryStore {
             .map(|((_, _, seq), listed)| {
                 let record = &listed.record;
                 let (digest, prev, at_ms) = (record.digest, record.prev, record.at_ms);
-                (*seq, AsideRow { digest, prev, at_ms })
+                (*seq, Link { digest, prev, at_ms })
             })
             .collect())
     }
@@ -107,11 +108,23 @@ impl Evidence for MemoryStore {
                 }
             }
         }
-        state.counts.rejects += round.rejects.len() as u64;
-        state.rejects.extend(round.rejects.iter().cloned());
+        for reject in &round.rejects {
+            let again = reject.signed == Signed::Yes
+                && state.rejects.iter().any(|known| {
+                    known.signed == Signed::Yes
+                        && (&known.device, known.digest) == (&reject.device, reject.digest)
+                });
+            if !again {
+                state.rejects.push(reject.clone());
+                state.counts.rejects += 1;
+            }
+        }
         let mut kept: BTreeMap<DeviceId, usize> = BTreeMap::new();
         let mut rejects: Vec<_> = state.rejects.drain(..).rev().collect();
         rejects.retain(|reject| {
+            if reject.signed == Signed::Yes {
+                return true;
+            }
             let of_device = kept.entry(reject.device.clone()).or_default();
             *of_device += 1;
             *of_device <= REJECTS_KEPT
@@ -180,13 +193,15 @@ impl Evidence for MemoryStore {
     async fn forget_before(&self, before: UtcMs) -> Result<u64, StoreError> {
         let mut guard = self.write()?;
         let state = &mut *guard;
-        let had = state.records.len() + state.conflicts.len();
+        let had = state.records.len() + state.conflicts.len() + state.rejects.len();
         let chains = &state.chains;
         state.records.retain(|(device, chain, seq), listed| {
             let upto = chains.get(&(device.clone(), *chain)).map_or(0, |chain| chain.upto);
             listed.record.received_ms >= before || *seq >= upto
         });
         state.conflicts.retain(|conflict| conflict.record.received_ms >= before);
-        Ok((had - state.records.len() - state.conflicts.len()) as u64)
+        state.rejects.retain(|reject| reject.received_ms >= before);
+        let left = state.records.len() + state.conflicts.len() + state.rejects.len();
+        Ok((had - left) as u64)
     }
 }

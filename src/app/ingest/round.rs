@@ -1,0 +1,288 @@
+//! One round: what arrived together is decided together and committed together.
+
+use super::line::{DeviceKeys, Line, Placeable, add_fault, read_batch};
+use super::{Arrived, CHAINS, Ingest, IngestError, Known, Taken, Tally};
+use crate::app::ports::{
+    Conflict, Intake, IntakeRound, StoreError, StoredChain, StoredReceipt, StoredRecord, Via,
+};
+use crate::app::publish::Publication;
+use crate::domain::ids::{ChainId, DeviceId, Digest};
+use crate::domain::proof::chain::{Chain, Placed};
+use crate::domain::time::UtcMs;
+use crate::wire::doc::Receipt;
+use crate::wire::jws::{self, Typ};
+use crate::wire::topic::Topic;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+
+/// One chain while a round is decided.
+struct Work {
+    known: Known,
+    intake: Intake,
+    changed: bool,
+}
+
+impl Ingest {
+    pub(super) async fn round(
+        &mut self,
+        arrived: &[Arrived],
+        via: Via,
+    ) -> Result<Taken, IngestError> {
+        let now = self.clock.now();
+        let mut tally = Tally::default();
+        let mut round = IntakeRound::default();
+        // (device, chain) in the order of their last line: the newest chain's receipt goes last.
+        let mut touched: Vec<(DeviceId, ChainId)> = Vec::new();
+        let mut works: BTreeMap<(DeviceId, ChainId), Work> = BTreeMap::new();
+        let mut silent: Vec<DeviceId> = Vec::new();
+        for (device, lines) in self.read(arrived, via, now).await? {
+            let mut placeable: BTreeMap<ChainId, Vec<Placeable>> = BTreeMap::new();
+            let mut order = Vec::new();
+            tally.lines += lines.len() as u64;
+            for line in lines {
+                match line {
+                    Line::Record(record) => {
+                        let chain = record.record.chain;
+                        order.retain(|known| *known != chain);
+                        order.push(chain);
+                        placeable.entry(chain).or_default().push(*record);
+                    }
+                    Line::Reject(reject) => {
+                        tally.rejects += 1;
+                        round.rejects.push(reject);
+                    }
+                }
+            }
+            if order.is_empty() {
+                silent.push(device.clone());
+            }
+            for (chain, records) in placeable {
+                let mut work = self.work(&device, chain, now).await?;
+                self.place(&mut work, records, &mut tally).await?;
+                works.insert((device.clone(), chain), work);
+            }
+            touched.extend(order.into_iter().map(|chain| (device.clone(), chain)));
+        }
+        let receipts =
+            if via == Via::Link { self.receipts(&touched, &works, now).await? } else { vec![] };
+        round.receipts = receipts.iter().filter(|(_, new)| *new).map(|(r, _)| r.clone()).collect();
+        round.intakes =
+            works.values().filter(|work| work.changed).map(|work| work.intake.clone()).collect();
+        if !(round.intakes.is_empty() && round.rejects.is_empty() && round.receipts.is_empty()) {
+            self.store.commit_intake(&round, self.fence).await?;
+        }
+        self.keep(works, &receipts, now);
+        let mut publications: Vec<_> =
+            receipts.into_iter().map(|(receipt, _)| self.publication(&receipt)).collect();
+        if via == Via::Link {
+            for device in silent {
+                if let Some(receipt) = self.receipt_of(&device).await? {
+                    publications.push(self.publication(&receipt));
+                }
+            }
+            publications.extend(self.ask());
+        }
+        Ok(Taken { publications, tally })
+    }
+
+    /// Checks signatures, off the async threads.
+    async fn read(
+        &self,
+        arrived: &[Arrived],
+        via: Via,
+        now: UtcMs,
+    ) -> Result<Vec<(DeviceId, Vec<Line>)>, IngestError> {
+        let mut batches: BTreeMap<DeviceId, Vec<Bytes>> = BTreeMap::new();
+        for batch in arrived {
+            batches.entry(batch.device.clone()).or_default().push(batch.lines.clone());
+        }
+        let mut work = Vec::with_capacity(batches.len());
+        for (device, batches) in batches {
+            let keys = DeviceKeys::new(self.store.keys_of(&device).await?, via);
+            work.push((device, batches, keys));
+        }
+        let read = tokio::task::spawn_blocking(move || {
+            let read = work.into_iter().map(|(device, batches, keys)| {
+                let lines = batches.iter().flat_map(|batch| read_batch(&device, batch, &keys, now));
+                let lines = lines.collect();
+                (device, lines)
+            });
+            read.collect()
+        });
+        Ok(read.await?)
+    }
+
+    /// Returns where a chain stands, from memory or the store.
+    async fn work(
+        &self,
+        device: &DeviceId,
+        chain: ChainId,
+        now: UtcMs,
+    ) -> Result<Work, StoreError> {
+        let known = match self.chains.get(&(device.clone(), chain)) {
+            Some(known) => known.clone(),
+            None => match self.store.chain(device, &chain).await? {
+                Some(stored) => {
+                    let aside = self.store.aside(device, &chain, stored.upto).await?;
+                    Known {
+                        chain: Chain::resume(
+                            stored.upto,
+                            stored.head,
+                            stored.first_at_ms,
+                            stored.upto_at_ms,
+                            stored.lost,
+                            aside,
+                        ),
+                        opened_ms: stored.opened_ms,
+                        revision: stored.revision,
+                    }
+                }
+                None => Known { chain: Chain::default(), opened_ms: now, revision: 0 },
+            },
+        };
+        let intake = Intake {
+            chain: stored(device, chain, &known),
+            add: Vec::new(),
+            conflicts: Vec::new(),
+            faults: Vec::new(),
+        };
+        Ok(Work { known, intake, changed: false })
+    }
+
+    /// Places the records of one chain.
+    async fn place(
+        &self,
+        work: &mut Work,
+        records: Vec<Placeable>,
+        tally: &mut Tally,
+    ) -> Result<(), StoreError> {
+        let (device, id) = (work.intake.chain.device.clone(), work.intake.chain.chain);
+        let upto = work.known.chain.upto();
+        let below: Vec<u64> =
+            records.iter().map(|r| r.record.seq).filter(|seq| *seq <= upto).collect();
+        let mut digests: BTreeMap<u64, Digest> = if below.is_empty() {
+            BTreeMap::new()
+        } else {
+            self.store.digests(&device, &id, &below).await?
+        };
+        let mut add: BTreeMap<u64, StoredRecord> = BTreeMap::new();
+        let chain = &mut work.known.chain;
+        for Placeable { mut record, link, lost } in records {
+            let seq = record.seq;
+            match chain.offer(seq, link, digests.get(&seq).copied()) {
+                Placed::New => {
+                    tally.stored += 1;
+                    digests.insert(seq, record.digest);
+                    if lost.is_some_and(|span| !chain.declare_lost(seq, span)) {
+                        add_fault(&mut record, "lost");
+                    }
+                    add.insert(seq, record);
+                }
+                Placed::Duplicate => tally.duplicates += 1,
+                Placed::Conflict { first } => {
+                    tally.conflicts += 1;
+                    work.intake.conflicts.push(Conflict { record, first });
+                }
+                Placed::Beyond => tally.deferred += 1,
+            }
+            // At once, so that what closes a gap makes room for what follows in the same batch.
+            for broken in chain.settle() {
+                match add.get_mut(&broken) {
+                    Some(record) => add_fault(record, "prev"),
+                    None => work.intake.faults.push((broken, "prev".to_owned())),
+                }
+            }
+        }
+        work.intake.add = add.into_values().collect();
+        work.intake.chain = stored(&device, id, &work.known);
+        work.changed = !(work.intake.add.is_empty() && work.intake.conflicts.is_empty());
+        Ok(())
+    }
+
+    /// Signs a receipt for each chain touched, or finds the one it already has.
+    async fn receipts(
+        &mut self,
+        touched: &[(DeviceId, ChainId)],
+        works: &BTreeMap<(DeviceId, ChainId), Work>,
+        now: UtcMs,
+    ) -> Result<Vec<(StoredReceipt, bool)>, StoreError> {
+        let mut receipts = Vec::with_capacity(touched.len());
+        for key in touched {
+            let Some(work) = works.get(key) else { continue };
+            let (device, chain) = key;
+            let upto = work.known.chain.upto();
+            let known = self.receipt_of(device).await?;
+            if let Some(known) = known.filter(|k| k.chain == *chain && k.upto == upto) {
+                receipts.push((known, false));
+                continue;
+            }
+            let receipt = Receipt {
+                v: 1,
+                aud: device.clone(),
+                iat: now.numeric_date(),
+                chain: *chain,
+                upto,
+                head: work.known.chain.head(),
+                checkpoint: None,
+            };
+            let jws = jws::sign(&self.keys.receipt, Typ::Receipt, &receipt).into();
+            let receipt =
+                StoredReceipt { device: device.clone(), chain: *chain, upto, made_ms: now, jws };
+            receipts.push((receipt, true));
+        }
+        Ok(receipts)
+    }
+
+    async fn receipt_of(&mut self, device: &DeviceId) -> Result<Option<StoredReceipt>, StoreError> {
+        if let Some(known) = self.receipts.get(device) {
+            return Ok(Some(known.clone()));
+        }
+        self.store.receipt_of(device).await
+    }
+
+    /// Remembers what is now committed.
+    fn keep(
+        &mut self,
+        works: BTreeMap<(DeviceId, ChainId), Work>,
+        receipts: &[(StoredReceipt, bool)],
+        now: UtcMs,
+    ) {
+        if self.chains.len() > CHAINS {
+            self.chains.clear();
+            self.receipts.clear();
+        }
+        for ((device, chain), mut work) in works {
+            self.asking.note(&device, chain, work.known.chain.gap(), now);
+            work.known.revision += i64::from(work.changed);
+            if work.known.revision > 0 {
+                self.chains.insert((device, chain), work.known);
+            }
+        }
+        for (receipt, _) in receipts {
+            self.receipts.insert(receipt.device.clone(), receipt.clone());
+        }
+    }
+
+    fn publication(&self, receipt: &StoredReceipt) -> Publication {
+        Publication {
+            topic: self.topics.of(&Topic::Receipt(receipt.device.clone())),
+            payload: Bytes::copy_from_slice(receipt.jws.as_bytes()),
+            retain: true,
+        }
+    }
+}
+
+fn stored(device: &DeviceId, id: ChainId, known: &Known) -> StoredChain {
+    let chain = &known.chain;
+    StoredChain {
+        device: device.clone(),
+        chain: id,
+        upto: chain.upto(),
+        head: chain.head(),
+        first_at_ms: chain.first_at_ms(),
+        upto_at_ms: chain.upto_at_ms(),
+        lost: chain.lost().to_vec(),
+        opened_ms: known.opened_ms,
+        revision: known.revision,
+    }
+}
