@@ -11,6 +11,14 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> UtcMs;
     /// Returns milliseconds on a clock that never steps, from an arbitrary origin.
     fn mono_ms(&self) -> i64;
+    /// Returns the wall clock in microseconds, for what must be placed to the sample.
+    fn now_us(&self) -> i64 {
+        self.now().0.saturating_mul(1000)
+    }
+    /// Returns the clock that never steps in microseconds, of the same origin as `mono_ms`.
+    fn mono_us(&self) -> i64 {
+        self.mono_ms().saturating_mul(1000)
+    }
 }
 
 /// A clock handed around.
@@ -47,6 +55,18 @@ impl Clock for SystemClock {
 
     fn mono_ms(&self) -> i64 {
         i64::try_from(self.origin.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that may")]
+    fn now_us(&self) -> i64 {
+        match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
+            Err(before) => -i64::try_from(before.duration().as_micros()).unwrap_or(i64::MAX),
+        }
+    }
+
+    fn mono_us(&self) -> i64 {
+        i64::try_from(self.origin.elapsed().as_micros()).unwrap_or(i64::MAX)
     }
 }
 

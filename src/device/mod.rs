@@ -7,3 +7,5 @@ pub mod fetch;
 pub mod floor;
 #[cfg(feature = "speaker")]
 pub mod player;
+#[cfg(feature = "speaker")]
+pub mod speaker;

@@ -4,14 +4,23 @@
 //! owns one thread and one output and plays one order at a time; a new `Play` while another one
 //! sounds ends that one at the instant the new one starts.
 
+use super::speaker::feed::Feed;
+use super::speaker::sink::{self, Output, RATE_HZ, SharedTimeline, SinkError, lock};
+use super::speaker::timeline::Timeline;
+use crate::clock::SharedClock;
 use crate::domain::time::UtcMs;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::mpsc::Sender;
+use tracing::{info, warn};
 
 /// What to play. The clip's sample at `offset_ms` leaves the output at `at`; sound ends at `end`
 /// or with the clip. An order that comes late joins at the right offset by itself: what should
-/// have sounded before now is left out.
+/// have sounded before now is left out. What shall begin at once and whole (an urgent notice)
+/// is ordered for half a second from now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     /// The caller's name for this play; stands in every event about it.
@@ -56,6 +65,8 @@ pub enum EndedBy {
     Replaced,
     /// The output failed while playing; `Failed` is not sent in addition.
     Output,
+    /// The clip could not be decoded further.
+    Damaged,
 }
 
 /// What the player reports. For each `Play` there is exactly one last event: `Ended` when
@@ -148,6 +159,48 @@ pub struct PlayerGone;
 const QUEUE: usize = 64;
 
 impl Player {
+    /// Starts the player. A file that cannot be written is an error; a sound card that is not
+    /// there yet is waited for.
+    pub fn start(
+        spec: SinkSpec,
+        clock: SharedClock,
+        events: Sender<PlayerEvent>,
+    ) -> Result<Self, SinkError> {
+        let (player, orders) = Self::channel();
+        let (opened, answer) = sync_channel(1);
+        // Outputs stay in the thread that opened them.
+        std::thread::Builder::new()
+            .name("player".to_owned())
+            .spawn(move || {
+                let timeline = Arc::new(Mutex::new(Timeline::new(RATE_HZ)));
+                let output = sink::open(&spec, &clock, &timeline);
+                let output = match (output, &spec) {
+                    (Err(error), SinkSpec::Wav(_) | SinkSpec::Null) => {
+                        let _ = opened.send(Err(error)); // the starter waits for it
+                        return;
+                    }
+                    (Err(error @ SinkError::NotBuilt), _) => {
+                        let _ = opened.send(Err(error));
+                        return;
+                    }
+                    (Err(error), SinkSpec::Default) => {
+                        warn!(error = %error, "No sound output yet, trying again");
+                        None
+                    }
+                    (Ok(output), _) => Some(output),
+                };
+                let _ = opened.send(Ok(()));
+                Thread { spec, clock, timeline, output, events, retry: Retry::default() }
+                    .run(&orders);
+            })
+            .map_err(SinkError::Thread)?;
+        match answer.recv() {
+            Ok(Ok(())) => Ok(player),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(SinkError::Device { reason: "its thread ended".to_owned() }),
+        }
+    }
+
     /// Returns a handle and the other end of its channel: what the player's thread reads, and
     /// what a test of the loop may read in its place.
     pub fn channel() -> (Self, Receiver<PlayerCommand>) {
@@ -158,6 +211,90 @@ impl Player {
     /// Hands a command over without waiting.
     pub fn command(&self, command: PlayerCommand) -> Result<(), PlayerGone> {
         self.commands.try_send(command).map_err(|_| PlayerGone)
+    }
+}
+
+/// How often the thread looks after outputs and events.
+const TICK: Duration = Duration::from_millis(20);
+/// Decoding to a place in the middle of a clip takes a moment; so far beyond the place that
+/// belongs to now it begins.
+const JOIN_AHEAD_MS: i64 = 250;
+
+struct Thread {
+    spec: SinkSpec,
+    clock: SharedClock,
+    timeline: SharedTimeline,
+    output: Option<Box<dyn Output>>,
+    events: Sender<PlayerEvent>,
+    retry: Retry,
+}
+
+/// When an output that is gone is tried again: after 1 s, doubling to 30 s.
+#[derive(Default)]
+struct Retry {
+    at_ms: i64,
+    pause_ms: i64,
+}
+
+impl Thread {
+    /// Runs until the handle is dropped or nobody hears the events.
+    fn run(mut self, orders: &Receiver<PlayerCommand>) {
+        loop {
+            match orders.recv_timeout(TICK) {
+                Ok(PlayerCommand::Play(order)) => self.play(order),
+                Ok(PlayerCommand::Stop { token, fade_ms }) => {
+                    lock(&self.timeline).stop(token, fade_ms);
+                }
+                Ok(PlayerCommand::Amend { token, volume, end }) => {
+                    lock(&self.timeline).amend(token, volume, end);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.look_after_output();
+            loop {
+                let event = lock(&self.timeline).next_event();
+                let Some(event) = event else { break };
+                if self.events.blocking_send(event).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn play(&mut self, order: Order) {
+        let late_ms = self.clock.now().since(order.at);
+        let mut timeline = lock(&self.timeline);
+        let ahead_ms = if late_ms > 0 { late_ms.saturating_add(JOIN_AHEAD_MS) } else { 0 };
+        let from = timeline.frames(order.offset_ms.saturating_add(ahead_ms));
+        match Feed::start(order.path.clone(), from, RATE_HZ) {
+            Ok(feed) => timeline.play(order, feed),
+            Err(error) => timeline.refuse(&order, error.to_string()),
+        }
+    }
+
+    fn look_after_output(&mut self) {
+        let now_ms = self.clock.mono_ms();
+        if let Some(reason) = self.output.as_ref().and_then(|output| output.lost()) {
+            warn!(reason, "Lost the sound output, opening it again");
+            self.output = None;
+            self.retry = Retry { at_ms: now_ms, pause_ms: 1_000 };
+            lock(&self.timeline).output_lost();
+        }
+        if self.output.is_some() {
+            return;
+        }
+        if now_ms >= self.retry.at_ms {
+            if let Ok(output) = sink::open(&self.spec, &self.clock, &self.timeline) {
+                info!("Opened the sound output");
+                self.output = Some(output);
+                return;
+            }
+            let pause_ms = self.retry.pause_ms.max(1_000);
+            let at_ms = self.clock.mono_ms().saturating_add(pause_ms);
+            self.retry = Retry { at_ms, pause_ms: (pause_ms * 2).min(30_000) };
+        }
+        lock(&self.timeline).expire(self.clock.now());
     }
 }
 
