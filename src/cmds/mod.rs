@@ -6,7 +6,10 @@
 //! 2 wrong use, 3 failed.
 
 mod bench;
+pub(crate) mod check;
+pub(crate) mod clips;
 mod inspect;
+mod skip;
 
 use clap::{Parser, Subcommand};
 use std::fmt::{self, Display};
@@ -29,6 +32,8 @@ pub struct Cli {
 /// The subcommands, in the order of the help.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Args),
+    Skip(skip::Args),
     Inspect(inspect::Args),
     Bench(bench::Args),
 }
@@ -45,6 +50,8 @@ pub enum Answer {
 /// Runs the subcommand.
 pub fn run(cli: Cli) -> anyhow::Result<Answer> {
     match cli.command {
+        Command::Check(args) => check::run(args),
+        Command::Skip(args) => skip::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Bench(args) => bench::run(args),
     }

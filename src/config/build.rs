@@ -112,6 +112,17 @@ pub(super) fn build(files: &Files, clips: &mut Clips<'_>, faults: &Faults) -> Bu
     Built { station, config }
 }
 
+/// Reads device profiles alone.
+pub(super) fn read_profiles(files: &Files, faults: &Faults) {
+    let mut ids = BTreeMap::new();
+    for (key, bytes) in &files.bytes {
+        let decoded =
+            bytes.as_ref().and_then(|bytes| Source::decode(files.file(key), bytes, faults));
+        let read = Part { key, source: decoded.as_ref(), files, faults };
+        let _: Option<Profile> = read.part(&mut ids, "profile", profile::read);
+    }
+}
+
 /// A file whose name is its id.
 struct Part<'a> {
     key: &'a str,

@@ -99,6 +99,13 @@ impl Files {
         files
     }
 
+    /// Reads a folder of profiles alone.
+    pub fn read_profiles(profiles: &Path, faults: &Faults) -> Self {
+        let mut files = Self::default();
+        files.folder(profiles, PROFILES, faults);
+        files
+    }
+
     /// Reads the files of one folder; their keys begin with `prefix`.
     fn folder(&mut self, dir: &Path, prefix: &str, faults: &Faults) {
         let mut count = 0;
@@ -159,7 +166,8 @@ fn has_end(name: &str, end: &str) -> bool {
     name.len() > end.len() && name.ends_with(end)
 }
 
-fn label(dir: &Path, name: &str) -> String {
+/// Returns how faults name a file of a folder.
+pub fn label(dir: &Path, name: &str) -> String {
     nfc(&dir.join(name).display().to_string())
 }
 

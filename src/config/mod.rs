@@ -34,6 +34,7 @@ mod table;
 mod text;
 
 pub use fault::{Fault, Place, Severity};
+pub use files::label;
 pub use problem::Problem;
 pub use registers::{devices_from_csv, devices_to_csv, units_from_csv, units_to_csv};
 pub use schema::{KINDS, schema};
@@ -80,6 +81,14 @@ pub struct LastGood {
 /// Reads the folder; a playlist with a fault is left out.
 pub fn load(dir: &Path, profiles: &Path, clips: &mut dyn ClipSource) -> Loaded {
     load_with_last_good(dir, profiles, clips, &LastGood::default())
+}
+
+/// Returns the faults of a folder of device profiles by itself.
+pub fn profile_faults(profiles: &Path) -> Vec<Fault> {
+    let faults = Faults::default();
+    let files = Files::read_profiles(profiles, &faults);
+    build::read_profiles(&files, &faults);
+    faults.into_sorted()
 }
 
 /// Reads the folder; a faulty file counts as it was when it last was good.
