@@ -165,6 +165,11 @@ impl Ingest {
         } else {
             self.store.digests(&device, &id, &below).await?
         };
+        // What waits now may be passed by the end of this batch, and then come again in it.
+        for record in &records {
+            let seq = record.record.seq;
+            digests.extend(work.known.chain.waiting_at(seq).map(|digest| (seq, digest)));
+        }
         let mut add: BTreeMap<u64, StoredRecord> = BTreeMap::new();
         let chain = &mut work.known.chain;
         for Placeable { mut record, link, lost } in records {

@@ -118,6 +118,11 @@ impl Chain {
         self.aside.len()
     }
 
+    /// Returns the record that waits beyond a gap with this number.
+    pub fn waiting_at(&self, seq: u64) -> Option<Digest> {
+        self.aside.get(&seq).map(|link| link.digest)
+    }
+
     /// Returns the first and last number missing before what waits, or `None` without a gap.
     pub fn gap(&self) -> Option<(u64, u64)> {
         let (first, _) = self.aside.first_key_value()?;
@@ -127,7 +132,7 @@ impl Chain {
     /// Places a record. `known` is the digest stored for its number, if any, and needed only at
     /// or below `upto`. Call [`Self::settle`] after the last one.
     pub fn offer(&mut self, seq: u64, link: Link, known: Option<Digest>) -> Placed {
-        let known = if seq > self.upto { self.aside.get(&seq).map(|l| l.digest) } else { known };
+        let known = if seq > self.upto { self.waiting_at(seq) } else { known };
         match known {
             Some(first) if first == link.digest => return Placed::Duplicate,
             Some(first) => return Placed::Conflict { first },
