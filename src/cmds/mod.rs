@@ -8,8 +8,24 @@
 mod bench;
 pub(crate) mod check;
 pub(crate) mod clips;
+#[cfg(feature = "server")]
+mod data;
+#[cfg(feature = "server")]
+mod device;
+#[cfg(feature = "server")]
+mod init;
 mod inspect;
+#[cfg(feature = "server")]
+mod link;
+#[cfg(feature = "server")]
+mod reach;
+#[cfg(feature = "server")]
+mod registers;
+#[cfg(feature = "server")]
+mod sample;
 mod skip;
+#[cfg(feature = "server")]
+mod unit;
 
 use clap::{Parser, Subcommand};
 use std::fmt::{self, Display};
@@ -32,9 +48,17 @@ pub struct Cli {
 /// The subcommands, in the order of the help.
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(feature = "server")]
+    Init(init::Args),
     Check(check::Args),
     Skip(skip::Args),
     Inspect(inspect::Args),
+    #[cfg(feature = "server")]
+    Device(device::Args),
+    #[cfg(feature = "server")]
+    Unit(unit::Args),
+    #[cfg(feature = "server")]
+    Link(link::Args),
     Bench(bench::Args),
 }
 
@@ -50,9 +74,17 @@ pub enum Answer {
 /// Runs the subcommand.
 pub fn run(cli: Cli) -> anyhow::Result<Answer> {
     match cli.command {
+        #[cfg(feature = "server")]
+        Command::Init(args) => init::run(args),
         Command::Check(args) => check::run(args),
         Command::Skip(args) => skip::run(args),
         Command::Inspect(args) => inspect::run(args),
+        #[cfg(feature = "server")]
+        Command::Device(args) => device::run(args),
+        #[cfg(feature = "server")]
+        Command::Unit(args) => unit::run(args),
+        #[cfg(feature = "server")]
+        Command::Link(args) => link::run(args),
         Command::Bench(args) => bench::run(args),
     }
 }

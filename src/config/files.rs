@@ -4,6 +4,7 @@
 //! are followed; no read is longer than its bound; a name on disk is found whatever its
 //! normalisation.
 
+use super::Overlay;
 use super::fault::{Faults, FileRef, Place};
 use super::problem::Problem;
 use super::text::{nearest, nfc};
@@ -69,10 +70,14 @@ pub(super) fn is_inside(path: &str) -> bool {
 }
 
 impl Files {
-    /// Reads all files of the folder and of the profiles.
-    pub fn read(dir: &Path, profiles: &Path, faults: &Faults) -> Self {
+    /// Reads all files of the folder and of the profiles, but those that the overlay brings.
+    pub fn read(dir: &Path, profiles: &Path, overlay: &Overlay, faults: &Faults) -> Self {
         let mut files = Self::default();
-        files.folder(dir, "", faults);
+        files.folder(dir, "", faults, overlay);
+        for (key, bytes) in &overlay.files {
+            files.bytes.insert(key.clone(), Some(Arc::clone(bytes)));
+            files.labels.insert(key.clone(), format!("register {key}"));
+        }
         for required in ["station.toml", "units.csv", "devices.csv"] {
             if !files.bytes.contains_key(required) {
                 files.bytes.insert(required.to_owned(), None);
@@ -84,11 +89,11 @@ impl Files {
         }
         for below in ["policies/", "calendars/"] {
             if dir.join(below).is_dir() {
-                files.folder(&dir.join(below), below, faults);
+                files.folder(&dir.join(below), below, faults, overlay);
             }
         }
         if profiles.is_dir() {
-            files.folder(profiles, PROFILES, faults);
+            files.folder(profiles, PROFILES, faults, overlay);
         } else {
             let path = profiles.display().to_string();
             // Noted at the register, since that is the file that has use for profiles.
@@ -107,7 +112,7 @@ impl Files {
     }
 
     /// Reads the files of one folder; their keys begin with `prefix`.
-    fn folder(&mut self, dir: &Path, prefix: &str, faults: &Faults) {
+    fn folder(&mut self, dir: &Path, prefix: &str, faults: &Faults, overlay: &Overlay) {
         let mut count = 0;
         let entries = match fs::read_dir(dir) {
             Ok(entries) => entries,
@@ -129,6 +134,9 @@ impl Files {
                 continue;
             }
             let key = format!("{prefix}{shown}");
+            if overlay.files.contains_key(&key) {
+                continue;
+            }
             let label = label(dir, &shown);
             let file = FileRef { key: &key, label: &label };
             count += 1;

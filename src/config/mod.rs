@@ -101,8 +101,26 @@ pub fn load_with_last_good(
     clips: &mut dyn ClipSource,
     last: &LastGood,
 ) -> Loaded {
+    load_over(dir, profiles, clips, last, &Overlay::default())
+}
+
+/// Files that count instead of what stands in the folder, by name: a server's registers, which
+/// are the truth while it runs. Faults name them as `register`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overlay {
+    pub files: BTreeMap<String, Arc<[u8]>>,
+}
+
+/// As [`load_with_last_good`], with some files taken from elsewhere.
+pub fn load_over(
+    dir: &Path,
+    profiles: &Path,
+    clips: &mut dyn ClipSource,
+    last: &LastGood,
+    overlay: &Overlay,
+) -> Loaded {
     let faults = Faults::default();
-    let disk = Files::read(dir, profiles, &faults);
+    let disk = Files::read(dir, profiles, overlay, &faults);
     let hashes = disk
         .bytes
         .iter()

@@ -1,0 +1,205 @@
+//! The data folder of a server: keys, store, assets, and who holds it.
+//!
+//! ```text
+//! keys.json      the server's signing keys, 0600     epochs.json  the root-signed key chain
+//! store.db …     register, schedules, evidence       assets/      clips by SHA-256
+//! root.txt       thumbprint of the root key          lock
+//! root-key.txt   the root key itself, until a person takes it away
+//! ```
+
+use super::{failed, wrong_use};
+use crate::store::SqliteStore;
+use crate::wire::epoch::KeySet;
+use crate::wire::server_keys::ServerKeys;
+use anyhow::Context as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// Where everything of a server lies.
+#[derive(Clone, Debug)]
+pub struct DataFolder {
+    path: PathBuf,
+}
+
+/// `--data`, the same for all commands that use the folder.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DataOption {
+    /// Data folder: keys, store, assets
+    #[arg(long, value_name = "DIR", default_value = "data", env = "LOA_DATA")]
+    pub data: PathBuf,
+}
+
+/// Whether other processes may use the folder at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// This process runs the broker of this folder: no second server beside it.
+    Alone,
+    /// Several servers share the work over an external broker.
+    Shared,
+}
+
+/// The lock on a data folder; given back when dropped, also by a crash.
+#[derive(Debug)]
+pub struct Held {
+    /// Open as long as the lock is held.
+    _file: File,
+}
+
+impl DataFolder {
+    /// Names a folder that may or may not be there.
+    pub fn at(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// Names a folder that `loa init` has made.
+    pub fn existing(path: &Path) -> anyhow::Result<Self> {
+        let folder = Self::at(path);
+        if folder.is_made() {
+            return Ok(folder);
+        }
+        Err(wrong_use(
+            format!("`{}` is not the data folder of a server", path.display()),
+            format!("make one: `loa init --data {}`", path.display()),
+        ))
+    }
+
+    /// Says whether keys have been made here.
+    pub fn is_made(&self) -> bool {
+        self.keys().exists()
+    }
+
+    /// Makes the folder for its owner alone.
+    pub fn make(&self) -> anyhow::Result<()> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.path)
+            .with_context(|| format!("making `{}`", self.path.display()))?;
+        let owner = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        fs::set_permissions(&self.path, owner)
+            .with_context(|| format!("closing `{}` to others", self.path.display()))
+    }
+
+    /// Returns the folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the file of the server's keys.
+    pub fn keys(&self) -> PathBuf {
+        self.path.join("keys.json")
+    }
+
+    /// Returns the file of the key chain.
+    pub fn epochs(&self) -> PathBuf {
+        self.path.join("epochs.json")
+    }
+
+    /// Returns the file in which the root key lies until a person takes it away.
+    pub fn root_key(&self) -> PathBuf {
+        self.path.join("root-key.txt")
+    }
+
+    /// Returns the file that holds the root key's thumbprint.
+    pub fn root_name(&self) -> PathBuf {
+        self.path.join("root.txt")
+    }
+
+    /// Returns the file of the store.
+    pub fn store(&self) -> PathBuf {
+        self.path.join("store.db")
+    }
+
+    /// Returns the folder of the assets.
+    pub fn assets(&self) -> PathBuf {
+        self.path.join("assets")
+    }
+
+    /// Reads the server's keys.
+    pub fn read_keys(&self) -> anyhow::Result<ServerKeys> {
+        let path = self.keys();
+        let text = zeroize::Zeroizing::new(
+            fs::read_to_string(&path).with_context(|| format!("reading `{}`", path.display()))?,
+        );
+        ServerKeys::from_file(&text).map_err(|error| {
+            let error = anyhow::Error::new(error).context(format!("in `{}`", path.display()));
+            failed(error, "restore the file from a backup: devices trust these keys")
+        })
+    }
+
+    /// Reads the chain of key epochs and checks that it fits the keys.
+    pub fn read_epochs(&self, keys: &ServerKeys) -> anyhow::Result<KeySet> {
+        use crate::wire::jws::{Keys as _, Role};
+        let path = self.epochs();
+        let hint = "restore the file from a backup: devices trust this chain";
+        let bytes = fs::read(&path).with_context(|| format!("reading `{}`", path.display()))?;
+        let place = || format!("in `{}`", path.display());
+        let pin = fs::read_to_string(self.root_name())
+            .with_context(|| format!("reading `{}`", self.root_name().display()))?;
+        let pin = pin.trim().parse().with_context(|| self.root_name().display().to_string())?;
+        let set = KeySet::verify(&bytes, &pin)
+            .map_err(|error| failed(anyhow::Error::new(error).context(place()), hint))?;
+        for role in Role::NAMED {
+            let Some(key) = keys.of(role) else { continue };
+            set.find(&key.kid(), role)
+                .map_err(|error| failed(anyhow::Error::new(error).context(place()), hint))?;
+        }
+        Ok(set)
+    }
+
+    /// Opens the store.
+    pub async fn open_store(&self) -> anyhow::Result<SqliteStore> {
+        let path = self.store();
+        SqliteStore::open(&path).await.map_err(|error| {
+            let hint = error.hint();
+            failed(anyhow::Error::new(error).context(format!("opening `{}`", path.display())), hint)
+        })
+    }
+
+    /// Takes the folder for a server.
+    pub fn hold(&self, hold: Hold) -> anyhow::Result<Held> {
+        let path = self.path.join("lock");
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .with_context(|| format!("opening `{}`", path.display()))?;
+        let taken = match hold {
+            Hold::Alone => file.try_lock(),
+            Hold::Shared => file.try_lock_shared(),
+        };
+        match taken {
+            Ok(()) => Ok(Held { _file: file }),
+            Err(fs::TryLockError::WouldBlock) => Err(failed(
+                anyhow::anyhow!("another `loa serve` uses `{}`", self.path.display()),
+                "one server runs the embedded broker alone; several share a store only with \
+                 `--broker mqtt(s)://HOST:PORT` given to all of them",
+            )),
+            Err(fs::TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("locking `{}`", path.display()))
+            }
+        }
+    }
+}
+
+/// Writes a new file that only its owner can read, durably; refuses to overwrite.
+pub fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("making `{}`", path.display()))?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .with_context(|| format!("writing `{}`", path.display()))?;
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .with_context(|| format!("writing `{}`", folder.display()))
+}

@@ -1,0 +1,355 @@
+//! `loa device`: the register of devices, and the codes by which they enrol.
+//!
+//! Works on the store of the data folder, also while a server runs on it: the server notices
+//! within seconds.
+
+use super::data::{DataFolder, DataOption};
+use super::reach::reach;
+use super::registers::{Stationed, read_text, show_faults};
+use super::{Advise as _, Answer, failed, print_json, print_text, runtime, table};
+use crate::app::ports::{Registered, Registry as _, Standing};
+use crate::app::registry::{NewDevice, Register};
+use crate::clock::{SharedClock, SystemClock};
+use crate::config::{devices_from_csv, devices_to_csv};
+use crate::domain::ids::{DeviceId, ProfileId, Tag, UnitId};
+use crate::store::SqliteStore;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Lists, adds, enrols, imports and exports devices
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Act {
+    /// Lists the devices of the register
+    List {
+        #[command(flatten)]
+        data: DataOption,
+        /// Print one JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Adds a device to the register
+    Add(Add),
+    /// Issues a code by which a device enrols once, for the first time or again
+    Enrol(Enrol),
+    /// Takes devices from a CSV file into the register; those it does not name stay
+    Import {
+        #[command(flatten)]
+        data: DataOption,
+        /// `devices.csv`, or `-` for stdin
+        file: PathBuf,
+        /// Also remove devices that the file does not name (their evidence stays)
+        #[arg(long)]
+        replace: bool,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Writes the register as CSV to stdout, or as JSON
+    Export {
+        #[command(flatten)]
+        data: DataOption,
+        /// Print one JSON array instead of CSV
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Add {
+    #[command(flatten)]
+    data: DataOption,
+    #[command(flatten)]
+    station: Stationed,
+    /// Id: 3 to 40 of a-z, 0-9 and -
+    device: DeviceId,
+    /// Name or place for people
+    #[arg(long)]
+    name: String,
+    /// Unit in which it stands
+    #[arg(long)]
+    unit: UnitId,
+    /// Device profile
+    #[arg(long)]
+    profile: ProfileId,
+    /// Tag; may be given several times
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<Tag>,
+    /// Cap on its volume
+    #[arg(long, value_name = "0-100", default_value_t = 100)]
+    volume_cap: u8,
+    /// Correction of its start in milliseconds; positive plays later
+    #[arg(long, value_name = "MS", default_value_t = 0, allow_negative_numbers = true)]
+    trim_ms: i64,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Enrol {
+    #[command(flatten)]
+    data: DataOption,
+    #[command(flatten)]
+    station: Stationed,
+    /// The device
+    device: DeviceId,
+    /// How long the code works
+    #[arg(long, value_name = "HOURS", default_value_t = 72)]
+    hours: u32,
+    /// Write the code as a QR code (SVG) to this file
+    #[arg(long, value_name = "FILE")]
+    qr: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// A device as the register knows it.
+#[derive(Serialize)]
+struct Row {
+    id: DeviceId,
+    name: String,
+    unit: UnitId,
+    tags: Vec<Tag>,
+    profile: ProfileId,
+    volume_cap: u8,
+    trim_ms: i64,
+    standing: &'static str,
+    since_ms: i64,
+}
+
+impl From<Registered> for Row {
+    fn from(known: Registered) -> Self {
+        let (standing, since_ms) = match &known.standing {
+            Standing::Awaiting => ("awaiting", known.registered_ms.0),
+            Standing::Enrolled { since_ms, .. } => ("enrolled", since_ms.0),
+            Standing::Revoked { at_ms, .. } => ("revoked", at_ms.0),
+        };
+        let device = known.device;
+        Self {
+            id: device.id,
+            name: device.name,
+            unit: device.unit,
+            tags: device.tags,
+            profile: device.profile,
+            volume_cap: device.volume_cap,
+            trim_ms: device.trim_ms,
+            standing,
+            since_ms,
+        }
+    }
+}
+
+/// Runs the subcommand.
+pub fn run(args: Args) -> anyhow::Result<Answer> {
+    match args.act {
+        Act::List { data, json } => list(&data, json),
+        Act::Add(add) => self::add(add),
+        Act::Enrol(enrol) => self::enrol(enrol),
+        Act::Import { data, file, replace, json } => import(&data, &file, replace, json),
+        Act::Export { data, json } => export(&data, json),
+    }
+}
+
+async fn rows(store: &SqliteStore) -> anyhow::Result<Vec<Row>> {
+    Ok(store.devices().await?.into_iter().map(Row::from).collect())
+}
+
+fn list(data: &DataOption, json: bool) -> anyhow::Result<Answer> {
+    let folder = DataFolder::existing(&data.data)?;
+    let rows = runtime()?.block_on(async { rows(&folder.open_store().await?).await })?;
+    if json {
+        print_json(&rows)?;
+    } else {
+        let cells = |row: &Row| {
+            vec![
+                row.id.to_string(),
+                row.name.clone(),
+                row.unit.to_string(),
+                row.profile.to_string(),
+                row.standing.to_owned(),
+            ]
+        };
+        let rows: Vec<_> = rows.iter().map(cells).collect();
+        print_text(&table(&["DEVICE", "NAME", "UNIT", "PROFILE", "STANDING"], &rows))?;
+    }
+    Ok(Answer::Yes)
+}
+
+fn export(data: &DataOption, json: bool) -> anyhow::Result<Answer> {
+    let folder = DataFolder::existing(&data.data)?;
+    runtime()?.block_on(async {
+        let store = folder.open_store().await?;
+        if json {
+            print_json(&rows(&store).await?)
+        } else {
+            let devices = store.devices().await?;
+            print_text(&devices_to_csv(devices.iter().map(|known| &known.device)))
+        }
+    })?;
+    Ok(Answer::Yes)
+}
+
+/// What an import changed.
+#[derive(Serialize)]
+struct Imported {
+    added: usize,
+    changed: usize,
+    unchanged: usize,
+    removed: usize,
+}
+
+fn import(
+    data: &DataOption,
+    file: &std::path::Path,
+    replace: bool,
+    json: bool,
+) -> anyhow::Result<Answer> {
+    let folder = DataFolder::existing(&data.data)?;
+    let bytes = read_text(file)?;
+    let devices = match devices_from_csv(&file.display().to_string(), &bytes) {
+        Ok(devices) => devices,
+        Err(faults) => return Ok(show_faults(&faults)),
+    };
+    let done = runtime()?.block_on(async {
+        let store = folder.open_store().await?;
+        let units: BTreeSet<_> = store.units().await?.into_iter().map(|unit| unit.id).collect();
+        for device in &devices {
+            if !units.contains(&device.unit) {
+                return Err(failed(
+                    anyhow::anyhow!("device `{}`: no unit `{}`", device.id, device.unit),
+                    "nothing was changed; `loa unit import` adds units",
+                ));
+            }
+        }
+        let known: std::collections::BTreeMap<_, _> = store
+            .devices()
+            .await?
+            .into_iter()
+            .map(|known| (known.device.id.clone(), known.device))
+            .collect();
+        let new: Vec<_> = devices.iter().filter(|d| known.get(&d.id) != Some(d)).cloned().collect();
+        let named: BTreeSet<_> = devices.iter().map(|d| &d.id).collect();
+        let gone: Vec<_> =
+            known.keys().filter(|id| replace && !named.contains(id)).cloned().collect();
+        let added = new.iter().filter(|d| !known.contains_key(&d.id)).count();
+        let clock = SystemClock::new();
+        store.put_devices(&new, crate::clock::Clock::now(&clock)).await?;
+        store.remove_devices(&gone).await?;
+        store.close().await;
+        anyhow::Ok(Imported {
+            added,
+            changed: new.len() - added,
+            unchanged: devices.len() - new.len(),
+            removed: gone.len(),
+        })
+    })?;
+    if json {
+        print_json(&done)?;
+    } else {
+        let Imported { added, changed, unchanged, removed } = done;
+        print_text(&format!(
+            "{added} added, {changed} changed, {unchanged} unchanged, {removed} removed\n"
+        ))?;
+    }
+    Ok(Answer::Yes)
+}
+
+/// Builds the register over the data folder as a server would.
+async fn register(
+    folder: &DataFolder,
+    station: &Stationed,
+    store: Arc<SqliteStore>,
+) -> anyhow::Result<Register> {
+    let keys = folder.read_keys()?;
+    let epochs = folder.read_epochs(&keys)?;
+    let clock: SharedClock = Arc::new(SystemClock::new());
+    let config = station.settings(&*store).await?;
+    let listen = &config.listen;
+    let broker = station.broker.as_deref().or(config.broker.url.as_deref());
+    let (http, mqtt) = (station.http.unwrap_or(listen.http), station.mqtt.unwrap_or(listen.mqtt));
+    let reach = reach(&config, &station.playlists, http, mqtt, broker, clock.now())?;
+    Ok(Register::new(store, Arc::new(keys), Arc::new(epochs), clock, reach))
+}
+
+fn add(args: Add) -> anyhow::Result<Answer> {
+    let folder = DataFolder::existing(&args.data.data)?;
+    let known = runtime()?.block_on(async {
+        let store = Arc::new(folder.open_store().await?);
+        let register = register(&folder, &args.station, store).await?;
+        let profiles = args.station.profiles()?;
+        let new = NewDevice {
+            id: args.device,
+            name: args.name,
+            unit: args.unit,
+            profile: args.profile,
+            tags: args.tags,
+            volume_cap: args.volume_cap,
+            trim_ms: args.trim_ms,
+        };
+        register.add(new, Some(&profiles)).await.map_err(|error| {
+            let hint = error.hint();
+            failed(error, hint)
+        })
+    })?;
+    let row = Row::from(known);
+    if args.json {
+        print_json(&row)?;
+    } else {
+        print_text(&format!("Added `{}`. Enrol it: loa device enrol {}\n", row.id, row.id))?;
+    }
+    Ok(Answer::Yes)
+}
+
+/// A code as it is shown once.
+#[derive(Serialize)]
+struct Shown {
+    device: DeviceId,
+    code: String,
+    link: String,
+    expires_ms: i64,
+    id: String,
+}
+
+fn enrol(args: Enrol) -> anyhow::Result<Answer> {
+    let folder = DataFolder::existing(&args.data.data)?;
+    let issued = runtime()?.block_on(async {
+        let store = Arc::new(folder.open_store().await?);
+        let register = register(&folder, &args.station, store).await?;
+        register.issue(&args.device, Some(args.hours)).await.map_err(|error| {
+            let hint = error.hint();
+            failed(error, hint)
+        })
+    })?;
+    let code = Shown {
+        device: issued.device,
+        code: issued.code,
+        link: issued.link,
+        expires_ms: issued.expires_ms.0,
+        id: issued.id.to_string(),
+    };
+    if let Some(path) = &args.qr {
+        let qr = qrcode::QrCode::new(&code.link)?;
+        let svg = qr.render::<qrcode::render::svg::Color<'_>>().min_dimensions(320, 320).build();
+        std::fs::write(path, svg).advise("name a file in a folder that is there")?;
+    }
+    if args.json {
+        print_json(&code)?;
+    } else {
+        print_text(&format!("{}\n", code.code))?;
+        eprintln!(
+            "Works once, for {} hours. On the device: loa speaker --enrol CODE --data DIR\n\
+             (a board: loa board --enrol CODE --data DIR)",
+            args.hours
+        );
+    }
+    Ok(Answer::Yes)
+}

@@ -1,0 +1,47 @@
+//! `loa link`: a link that opens the page once.
+
+use super::data::{DataFolder, DataOption};
+use super::{Answer, print_json, print_text, runtime};
+use crate::app::access;
+use crate::clock::{Clock as _, SystemClock};
+use serde::Serialize;
+
+/// Prints a link that opens the page of the server once, within a day
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    data: DataOption,
+    /// Address under which you reach the server
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    url: String,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Link {
+    link: String,
+    expires_ms: i64,
+}
+
+/// Makes and prints the link.
+pub fn run(args: Args) -> anyhow::Result<Answer> {
+    let folder = DataFolder::existing(&args.data.data)?;
+    let now = SystemClock::new().now();
+    let secret = runtime()?.block_on(async {
+        let store = folder.open_store().await?;
+        let life = Some(access::LINK_MS);
+        let secret = access::grant(&store, "loa link", access::LINK, now, life).await?;
+        store.close().await;
+        anyhow::Ok(secret)
+    })?;
+    let link = format!("{}/in/{}", args.url.trim_end_matches('/'), secret.reveal());
+    let link = Link { link, expires_ms: now.plus(access::LINK_MS).0 };
+    if args.json {
+        print_json(&link)?;
+    } else {
+        print_text(&format!("{}\n", link.link))?;
+    }
+    Ok(Answer::Yes)
+}
