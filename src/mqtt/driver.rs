@@ -151,18 +151,9 @@ impl Driver {
     /// that awaits one while it handles an event must get its answer.
     async fn announce(&mut self, event: LinkEvent) -> bool {
         let out = self.link.events.clone();
-        let mut place = None;
-        let waiting = async { place = out.reserve().await.ok() };
-        if !self.while_down(waiting).await {
-            return false;
-        }
-        match place {
-            Some(place) => {
-                place.send((event, None));
-                true
-            }
-            None => false,
-        }
+        let mut heard = false;
+        let telling = async { heard = out.announce(event).await };
+        self.while_down(telling).await && heard
     }
 
     /// Refuses requests until `done`; says whether the link is still open.

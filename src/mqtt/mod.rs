@@ -26,7 +26,7 @@ pub use driver::Driver;
 pub use tls::{TimeTrusted, TlsError, TlsSettings};
 pub use url::{BrokerUrl, UrlError};
 
-use crate::app::link::{self, Link, LinkEvents, WillSource};
+use crate::app::link::{self, Lag, Link, LinkEvents, WillSource};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,9 +67,8 @@ pub struct MqttConfig {
     pub keep_alive_s: u16,
     /// Messages published and not acknowledged yet, at most.
     pub window: u16,
-    /// Events the holder may lag behind: more than the broker's own window for this client (20 at
-    /// mosquitto, [`crate::app::link`] says what happens beyond).
-    pub waiting: usize,
+    /// How far the holder may lag behind; [`crate::app::link`] says what happens beyond.
+    pub lag: Lag,
     /// The shortest and the longest wait before a reconnect.
     pub backoff: (Duration, Duration),
 }
@@ -84,7 +83,7 @@ impl MqttConfig {
             tls: TlsSettings::default(),
             keep_alive_s: 60,
             window: 8,
-            waiting: 256,
+            lag: Lag { events: 4_096, bytes: 8 << 20 },
             backoff: (Duration::from_secs(1), Duration::from_mins(5)),
         }
     }
@@ -98,7 +97,7 @@ impl MqttConfig {
             tls: TlsSettings::default(),
             keep_alive_s: 60,
             window: 64,
-            waiting: 2_048,
+            lag: Lag { events: 65_536, bytes: 64 << 20 },
             // The server's absence costs everybody, and there is only one of it.
             backoff: (Duration::from_secs(1), Duration::from_secs(15)),
         }
@@ -111,7 +110,7 @@ pub fn prepare(
     wills: WillSource,
 ) -> Result<(Link, LinkEvents, Driver), TlsError> {
     let tls = config.url.tls.then(|| tls::client(&config.tls).map(Arc::new)).transpose()?;
-    let (link, events, transport) = link::channel(config.waiting);
+    let (link, events, transport) = link::channel(config.lag);
     Ok((link, events, Driver::new(config, tls, wills, transport)))
 }
 

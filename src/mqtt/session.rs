@@ -1,7 +1,9 @@
 //! One connection: one future polls the event loop, one feeds it, a book between them knows which
 //! acknowledgement answers whom.
 
-use crate::app::link::{Answer, LinkError, LinkEvent, LinkRequest, Outbound, Ticket, Transport};
+use crate::app::link::{
+    Answer, LinkError, LinkEvent, LinkRequest, Outbound, Outbox, Ticket, Transport, Untold,
+};
 use rumqttc::{
     AsyncClient, ConnectionError, Event, EventLoop, Outgoing, Packet, Publish, QoS, SubAck,
     SubscribeFilter, SubscribeReasonCode,
@@ -151,12 +153,7 @@ impl Session<'_> {
     }
 
     /// Polls and forwards; waits for nobody but the broker.
-    async fn poll(
-        &self,
-        events: &mut EventLoop,
-        out: &mpsc::Sender<(LinkEvent, Option<Ticket>)>,
-        book: &Mutex<Book>,
-    ) -> End {
+    async fn poll(&self, events: &mut EventLoop, out: &Outbox, book: &Mutex<Book>) -> End {
         loop {
             let event = match events.poll().await {
                 Ok(event) => event,
@@ -176,12 +173,7 @@ impl Session<'_> {
         }
     }
 
-    fn handle(
-        &self,
-        event: Event,
-        out: &mpsc::Sender<(LinkEvent, Option<Ticket>)>,
-        book: &Mutex<Book>,
-    ) -> Option<End> {
+    fn handle(&self, event: Event, out: &Outbox, book: &Mutex<Book>) -> Option<End> {
         match event {
             Event::Outgoing(Outgoing::Disconnect) => return Some(End::Closed),
             Event::Outgoing(outgoing) => lock(book).note(&outgoing),
@@ -194,11 +186,7 @@ impl Session<'_> {
         None
     }
 
-    fn forward(
-        &self,
-        message: Publish,
-        out: &mpsc::Sender<(LinkEvent, Option<Ticket>)>,
-    ) -> Option<End> {
+    fn forward(&self, message: Publish, out: &Outbox) -> Option<End> {
         let ticket = (message.qos != QoS::AtMostOnce)
             .then_some(Ticket { connection: self.number, packet: message.pkid });
         let event = LinkEvent::Message {
@@ -206,17 +194,16 @@ impl Session<'_> {
             payload: message.payload,
             retain: message.retain,
         };
-        match out.try_send((event, ticket)) {
+        match out.tell(event, ticket) {
             Ok(()) => None,
-            Err(mpsc::error::TrySendError::Closed(_)) => Some(End::Closed),
-            Err(mpsc::error::TrySendError::Full(_)) if ticket.is_none() => {
+            Err(Untold::Closed) => Some(End::Closed),
+            Err(Untold::Full { .. }) if ticket.is_none() => {
                 self.dropped.fetch_add(1, Ordering::Relaxed);
                 None
             }
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                let waiting = out.max_capacity();
-                Some(End::Broken(format!("{waiting} messages wait here and the broker sends on")))
-            }
+            Err(Untold::Full { events, bytes }) => Some(End::Broken(format!(
+                "{events} messages of {bytes} bytes wait here and the broker sends on"
+            ))),
         }
     }
 

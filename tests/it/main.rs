@@ -4,3 +4,5 @@
 
 mod architecture;
 mod dependencies;
+mod link_contract;
+mod support;

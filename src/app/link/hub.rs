@@ -7,15 +7,16 @@
 //! A holder that does not take its events misses messages beyond its queue, as at a real broker;
 //! [`Hub::missed`] counts them.
 
-use super::{Answer, Link, LinkError, LinkEvent, LinkEvents, LinkRequest, Outbound, Will};
-use super::{WillSource, channel, matches};
+use super::{
+    Answer, Lag, Link, LinkError, LinkEvent, LinkEvents, LinkRequest, Outbound, Outbox, Will,
+    WillSource, channel, matches,
+};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::mpsc;
 
-/// Events a holder may lag behind.
-const WAITING: usize = 1024;
+/// What a holder may lag behind.
+const LAG: Lag = Lag { events: 1_024, bytes: 64 << 20 };
 
 /// A broker in memory; clones share it. Needs a tokio runtime.
 #[derive(Clone, Default)]
@@ -33,7 +34,7 @@ struct State {
 }
 
 struct Client {
-    events: mpsc::Sender<(LinkEvent, Option<super::Ticket>)>,
+    events: Outbox,
     filters: BTreeSet<String>,
     wills: WillSource,
     will: Option<Will>,
@@ -53,7 +54,7 @@ impl Hub {
 
     /// Connects a client with a will.
     pub fn connect_with(&self, name: &str, wills: WillSource) -> (Link, LinkEvents) {
-        let (link, events, mut transport) = channel(WAITING);
+        let (link, events, mut transport) = channel(LAG);
         let mut state = self.lock();
         state.put_out(name, "another client took the name");
         let client = Client {
@@ -149,13 +150,8 @@ impl Hub {
 
 impl State {
     /// Does what was asked; says whether the client left for good.
-    fn serve(
-        &mut self,
-        name: &str,
-        own: &mpsc::Sender<(LinkEvent, Option<super::Ticket>)>,
-        request: LinkRequest,
-    ) -> bool {
-        let up = self.clients.get(name).is_some_and(|c| c.up && c.events.same_channel(own));
+    fn serve(&mut self, name: &str, own: &Outbox, request: LinkRequest) -> bool {
+        let up = self.clients.get(name).is_some_and(|c| c.up && c.events.same(own));
         match request {
             LinkRequest::Publish(message, answer) => {
                 if up {
@@ -202,7 +198,7 @@ impl State {
                     payload: message.payload.clone(),
                     retain: false,
                 };
-                self.missed += u64::from(client.events.try_send((event, None)).is_err());
+                self.missed += u64::from(client.events.tell(event, None).is_err());
             }
         }
         self.published.push(message);
@@ -217,7 +213,7 @@ impl State {
                     payload: payload.clone(),
                     retain: true,
                 };
-                self.missed += u64::from(client.events.try_send((event, None)).is_err());
+                self.missed += u64::from(client.events.tell(event, None).is_err());
             }
             client.filters.insert(filter);
         }
@@ -230,7 +226,7 @@ impl State {
         if let Some(client) = self.clients.get_mut(name).filter(|c| !c.up) {
             client.up = true;
             client.will = (client.wills)();
-            let _ = client.events.try_send((LinkEvent::Connected, None));
+            let _ = client.events.tell(LinkEvent::Connected, None);
         }
     }
 
@@ -238,7 +234,7 @@ impl State {
         let Some(client) = self.clients.get_mut(name).filter(|c| c.up) else { return };
         client.up = false;
         client.filters.clear();
-        let _ = client.events.try_send((LinkEvent::Disconnected { why: why.to_owned() }, None));
+        let _ = client.events.tell(LinkEvent::Disconnected { why: why.to_owned() }, None);
         if let Some(Will { topic, payload, retain }) = client.will.take() {
             self.deliver(Outbound { topic, payload, retain });
         }
@@ -249,8 +245,8 @@ impl State {
         self.clients.remove(name);
     }
 
-    fn leave(&mut self, name: &str, own: &mpsc::Sender<(LinkEvent, Option<super::Ticket>)>) {
-        if self.clients.get(name).is_some_and(|c| c.events.same_channel(own)) {
+    fn leave(&mut self, name: &str, own: &Outbox) {
+        if self.clients.get(name).is_some_and(|c| c.events.same(own)) {
             self.put_out(name, "the client left");
         }
     }

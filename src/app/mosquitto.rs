@@ -1,0 +1,145 @@
+//! What to install on a mosquitto that carries our topics: settings, access list, passwords.
+//!
+//! The same rules as the embedded broker's, as far as mosquitto can state them. Its limits: below
+//! `a/` and `s/` it allows wildcards (a device could ask for the whole library), it grants every
+//! SUBSCRIBE and filters on delivery, and payloads have one limit for all.
+//!
+//! Invariant: a device appears only with what [`crate::wire::topic`] spells, so that the two
+//! brokers cannot drift apart; tests hold both against the same hostile client.
+
+use crate::domain::ids::{DeviceId, UnitId};
+use crate::wire::limits;
+use crate::wire::topic::{Topic, Topics};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, Mac as _};
+use sha2::Sha512;
+use std::fmt::Write as _;
+
+/// Rounds of PBKDF2, mosquitto's own figure; a device's password has 128 random bits.
+const ROUNDS: u32 = 101;
+
+/// Returns the access list: the server may use everything below the prefix, each device what the
+/// contract says. Units are those of its timetable, from hamlet to province.
+pub fn acl<'a>(
+    topics: &Topics,
+    server_user: &str,
+    devices: impl IntoIterator<Item = (&'a DeviceId, Vec<&'a UnitId>)>,
+) -> String {
+    let mut text = String::from(
+        "# Access list for mosquitto; print it again when devices or units change.\n\n",
+    );
+    let _ = writeln!(text, "user {server_user}\ntopic readwrite {topics}/#\n");
+    let _ = writeln!(text, "# Every device; its user name is its id.");
+    for line in [
+        "write {}/d/%u/state",
+        "read {}/d/%u/+",
+        "read {}/keys",
+        "read {}/server",
+        "read {}/s/+",
+        "read {}/a/+/+/+",
+    ] {
+        let _ = writeln!(text, "pattern {}", line.replace("{}", topics.prefix()));
+    }
+    for (device, units) in devices {
+        let records = topics.of(&Topic::Records(device.clone()));
+        let _ = writeln!(text, "\nuser {device}\ntopic write {records}");
+        for unit in units {
+            let hold = topics.of(&Topic::Hold(unit.clone()));
+            let urgent = topics.urgent_filter(unit);
+            let _ = writeln!(text, "topic read {hold}\ntopic read {urgent}");
+        }
+    }
+    text
+}
+
+/// Returns the settings that the access list relies on; files are named as they lie beside it.
+pub fn config(listener: &str, folder: &str) -> String {
+    format!(
+        "# Settings for mosquitto 2.
+per_listener_settings false
+listener {listener}
+allow_anonymous false
+password_file {folder}/passwords
+acl_file {folder}/acl
+# One device = one client id = one user name.
+use_username_as_clientid true
+# The server republishes what is kept; a broker that comes up empty is filled again.
+persistence false
+max_packet_size {packet}
+message_size_limit {message}
+max_inflight_messages 20
+max_queued_messages 10000
+max_keepalive 3600
+allow_zero_length_clientid false
+# certfile {folder}/cert.pem
+# keyfile {folder}/key.pem
+",
+        packet = limits::PACKET_BYTES,
+        message = limits::SUMS_BYTES,
+    )
+}
+
+/// Returns a line of mosquitto's password file. `salt` must be random.
+pub fn password_line(user: &str, password: &str, salt: [u8; 12]) -> String {
+    let hash = STANDARD.encode(pbkdf2(password.as_bytes(), &salt));
+    format!("{user}:$7${ROUNDS}${}${hash}", STANDARD.encode(salt))
+}
+
+/// PBKDF2-HMAC-SHA512 (RFC 8018) of one block, which is all mosquitto takes.
+fn pbkdf2(password: &[u8], salt: &[u8]) -> [u8; 64] {
+    let keyed = Hmac::<Sha512>::new_from_slice(password).expect("HMAC takes keys of any length");
+    let mut block: [u8; 64] = keyed
+        .clone()
+        .chain_update(salt)
+        .chain_update(1_u32.to_be_bytes())
+        .finalize()
+        .into_bytes()
+        .into();
+    let mut result = block;
+    for _ in 1..ROUNDS {
+        block = keyed.clone().chain_update(block).finalize().into_bytes().into();
+        result.iter_mut().zip(block).for_each(|(all, one)| *all ^= one);
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_device_gets_what_is_its_own() {
+        let device: DeviceId = "loa-thon-1".parse().unwrap();
+        let units: Vec<UnitId> = ["00070-thon1", "01"].map(|u| u.parse().unwrap()).into();
+        let text = acl(&Topics::default(), "loa.server", [(&device, units.iter().collect())]);
+        insta::assert_snapshot!(text, @r"
+        # Access list for mosquitto; print it again when devices or units change.
+
+        user loa.server
+        topic readwrite loa/1/#
+
+        # Every device; its user name is its id.
+        pattern write loa/1/d/%u/state
+        pattern read loa/1/d/%u/+
+        pattern read loa/1/keys
+        pattern read loa/1/server
+        pattern read loa/1/s/+
+        pattern read loa/1/a/+/+/+
+
+        user loa-thon-1
+        topic write loa/1/r/3/loa-thon-1
+        topic read loa/1/u/00070-thon1/hold
+        topic read loa/1/u/00070-thon1/urgent/+
+        topic read loa/1/u/01/hold
+        topic read loa/1/u/01/urgent/+
+        ");
+    }
+
+    #[test]
+    fn the_password_hash_is_the_one_of_the_rfc_scheme() {
+        // Reference: Python's hashlib.pbkdf2_hmac("sha512", b"secret", bytes(range(12)), 101).
+        let line = password_line("u", "secret", std::array::from_fn(|i| u8::try_from(i).unwrap()));
+        insta::assert_snapshot!(line, @"u:$7$101$AAECAwQFBgcICQoL$Xr99N9ym9ys8TWxis5ajETJq6EVYzmc6nb8t3pUYnPBbCAbICS4xejTltonXWCtJNBvA+By+TXUqU6qCblO00w==");
+    }
+}

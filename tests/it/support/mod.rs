@@ -1,0 +1,5 @@
+//! What several behaviours need: brokers to run against, waiting on conditions.
+
+pub mod brokers;
+pub mod mosquitto;
+pub mod wait;

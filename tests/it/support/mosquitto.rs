@@ -1,0 +1,126 @@
+//! A real mosquitto on a free port of the loopback, killed on drop.
+//!
+//! Its settings, access list and passwords are those that `loa broker acl` prints: what is tested
+//! is what an operator installs. `make test` installs mosquitto, so its absence is a failure.
+
+use super::wait;
+use loa::app::mosquitto as texts;
+use loa::domain::ids::{DeviceId, UnitId};
+use loa::wire::topic::Topics;
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// A device that may connect.
+#[derive(Clone, Debug)]
+pub struct Account {
+    pub id: DeviceId,
+    pub password: String,
+    pub units: Vec<UnitId>,
+}
+
+/// Name and password of the server's client.
+pub const SERVER: (&str, &str) = ("loa.server", "ch\u{1ee7} \u{111}\u{e0}i");
+
+/// A running mosquitto.
+pub struct Mosquitto {
+    pub at: SocketAddr,
+    folder: TempDir,
+    child: Child,
+}
+
+impl Mosquitto {
+    /// Starts one that knows the server and the given devices; done when it listens.
+    pub async fn start(accounts: &[Account]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        write_files(folder.path(), accounts);
+        for _ in 0..20 {
+            // The port may be taken between our asking and its binding: then another one.
+            let port = free_port();
+            let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+            let mut child = spawn(folder.path(), at);
+            if listens(at, &mut child).await {
+                return Self { at, folder, child };
+            }
+        }
+        panic!("mosquitto does not start:\n{}", log_of(folder.path()));
+    }
+
+    /// Kills it without a farewell and starts it again on the same port, empty.
+    pub async fn kill_and_restart(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let (at, folder) = (self.at, self.folder.path());
+        for _ in 0..50 {
+            self.child = spawn(folder, at);
+            if listens(at, &mut self.child).await {
+                return;
+            }
+        }
+        panic!("mosquitto does not come back:\n{}", log_of(folder));
+    }
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Returns a port of the loopback that nothing listens on at this moment.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+fn write_files(folder: &Path, accounts: &[Account]) {
+    let salt = |n: usize| std::array::from_fn(|i| u8::try_from((n * 7 + i) % 256).unwrap());
+    let mut passwords = texts::password_line(SERVER.0, SERVER.1, salt(0)) + "\n";
+    for (n, account) in accounts.iter().enumerate() {
+        let line = texts::password_line(account.id.as_str(), &account.password, salt(n + 1));
+        passwords += &(line + "\n");
+    }
+    let devices = accounts.iter().map(|account| (&account.id, account.units.iter().collect()));
+    let acl = texts::acl(&Topics::default(), SERVER.0, devices);
+    fs::write(folder.join("passwords"), passwords).unwrap();
+    fs::write(folder.join("acl"), acl).unwrap();
+}
+
+fn spawn(folder: &Path, at: SocketAddr) -> Child {
+    let listener = format!("{} {}", at.port(), at.ip());
+    let mut config = texts::config(&listener, &folder.to_string_lossy());
+    // Started by root it would become the user `mosquitto`, who may not read this folder.
+    config.push_str("user root\n");
+    fs::write(folder.join("mosquitto.conf"), config).unwrap();
+    let log = fs::File::create(folder.join("log")).unwrap();
+    let program = ["/usr/sbin/mosquitto", "/usr/bin/mosquitto", "/usr/local/sbin/mosquitto"];
+    let program = program.iter().map(PathBuf::from).find(|path| path.exists());
+    Command::new(program.expect("mosquitto is installed: run `make setup`"))
+        .arg("-v")
+        .arg("-c")
+        .arg(folder.join("mosquitto.conf"))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap()
+}
+
+async fn listens(at: SocketAddr, child: &mut Child) -> bool {
+    let mut up = false;
+    wait::until("mosquitto listens or gives up", || {
+        up = TcpStream::connect(at).is_ok();
+        up || child.try_wait().unwrap().is_some()
+    })
+    .await;
+    // Another program's listener on that port would answer as well.
+    up && child.try_wait().unwrap().is_none()
+}
+
+fn log_of(folder: &Path) -> String {
+    fs::read_to_string(folder.join("log")).unwrap_or_else(|error: io::Error| error.to_string())
+}

@@ -1,0 +1,25 @@
+//! Waiting for conditions, with a deadline, never for time.
+
+use std::future::Future;
+use std::time::Duration;
+
+/// Longest that anything in these tests may take on a busy machine.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Waits for the future; fails naming what did not come about.
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(DEADLINE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("not within {} s: {what}", DEADLINE.as_secs()),
+    }
+}
+
+/// Waits until the condition holds, looking every few milliseconds.
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    within(what, async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
