@@ -107,7 +107,7 @@ impl Files {
     /// Reads a folder of profiles alone.
     pub fn read_profiles(profiles: &Path, faults: &Faults) -> Self {
         let mut files = Self::default();
-        files.folder(profiles, PROFILES, faults, overlay);
+        files.folder(profiles, PROFILES, faults, &Overlay::default());
         files
     }
 
