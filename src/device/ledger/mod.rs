@@ -1,0 +1,602 @@
+//! The append-only ledger of what this device signs.
+//!
+//! Records are signed once, chained by hash, framed and synced to disk before [`Ledger::append`]
+//! returns; they are sent, and sent again, until a receipt covers them, and kept 35 days beyond
+//! that while space permits.
+//!
+//! # Invariants
+//! * Numbers of a chain have no gap and no record ever changes. A torn tail was never acted upon
+//!   and is cut; a tail that the server holds but the disk lost ends the chain: a new one begins.
+//! * Only what a receipt covers is deleted, unless the disk is full: then the oldest go, and a
+//!   `lost` record says which.
+//! * Damage in the middle of a file costs the damaged records only; they are declared lost.
+
+pub mod delivery;
+mod frame;
+
+use super::disk;
+use crate::domain::ids::{ChainId, DeviceId, Digest};
+use crate::domain::proof::record::{Attestor, Body, ClockNote, Head, Record};
+use crate::domain::time::UtcMs;
+use crate::wire::jws::{OneKey, Role, SecretKey};
+use crate::wire::record as wire_record;
+use delivery::Span;
+use frame::Entry;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+/// A new file is begun after so many bytes: what is deleted goes by files.
+const SEGMENT_BYTES: usize = 262_144;
+/// How long receipted records are kept.
+const KEEP_MS: i64 = 35 * 86_400_000;
+
+/// What is wrong with the ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    #[error("reading the ledger `{path}`")]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("writing the ledger `{path}`")]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("no randomness for a new chain")]
+    Random(#[source] getrandom::Error),
+}
+
+impl LedgerError {
+    /// Says what to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "check the disk and that the data folder belongs to this user",
+            Self::Write { .. } => "free space on the disk that holds the data folder",
+            Self::Random(_) => "the system's source of randomness does not answer",
+        }
+    }
+}
+
+/// Who signs, and how much room there is.
+#[derive(Clone, Debug)]
+pub struct LedgerConfig {
+    /// The device.
+    pub device: DeviceId,
+    /// Its key.
+    pub key: SecretKey,
+    /// Bytes that records may take.
+    pub most_bytes: u64,
+}
+
+/// Time and quality of a record.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp {
+    /// The device's clock.
+    pub at: UtcMs,
+    /// Milliseconds since the program's start.
+    pub mono_ms: i64,
+    /// How good the clock is.
+    pub clock: ClockNote,
+}
+
+/// What a receipt meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receipted {
+    /// More is durable than before.
+    Raised,
+    /// Nothing new.
+    Known,
+    /// The server holds more of this chain than the disk: the chain was continued.
+    Ahead,
+    /// The server holds another record under that number.
+    Conflict,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Meta {
+    v: u8,
+    /// Chains, oldest first; the last is written to.
+    chains: Vec<ChainId>,
+    boot: u64,
+    /// Receipts by chain.
+    upto: BTreeMap<ChainId, u64>,
+}
+
+#[derive(Debug)]
+struct Segment {
+    path: PathBuf,
+    entries: Vec<Entry>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Chain {
+    id: ChainId,
+    segments: Vec<Segment>,
+    head: Option<Digest>,
+    last: u64,
+    upto: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Ledger {
+    dir: PathBuf,
+    config: LedgerConfig,
+    meta: Meta,
+    chains: Vec<Chain>,
+    /// Why the newest chain was begun at this start.
+    pub begun: Option<&'static str>,
+    /// Stretches lost to damage that no record declares yet.
+    gaps: Vec<(u64, u64, Digest)>,
+}
+
+impl Ledger {
+    /// Opens the ledger, cuts a torn tail, counts the boot.
+    pub fn open(dir: &Path, config: LedgerConfig) -> Result<Self, LedgerError> {
+        let write = |source| LedgerError::Write { path: dir.to_owned(), source };
+        std::fs::create_dir_all(dir).map_err(write)?;
+        let known = disk::read_json::<Meta>(&dir.join("meta.json")).filter(|m| m.v == 1);
+        let mut begun = None;
+        let mut meta = if let Some(meta) = known {
+            meta
+        } else {
+            let found = chains_on_disk(dir).map_err(write)?;
+            begun = Some(if found.is_empty() { "enrolment" } else { "storage" });
+            Meta { v: 1, chains: found, boot: 0, upto: BTreeMap::new() }
+        };
+        let mut chains = Vec::new();
+        let mut gaps = Vec::new();
+        for id in &meta.chains {
+            let upto = meta.upto.get(id).copied().unwrap_or(0);
+            let newest = Some(id) == meta.chains.last();
+            let chain = Chain::load(dir, *id, upto, newest, &mut gaps)?;
+            chains.push(chain);
+        }
+        if begun.is_none() && chains.last().is_none_or(|chain| chain.last == 0) {
+            begun = Some("storage");
+        }
+        meta.boot = meta.boot.saturating_add(1);
+        let mut ledger = Self { dir: dir.to_owned(), config, meta, chains, begun, gaps };
+        if ledger.begun.is_some() {
+            ledger.begin_chain()?;
+        } else {
+            ledger.save_meta()?;
+        }
+        Ok(ledger)
+    }
+
+    /// Returns the number of this start.
+    pub fn boot(&self) -> u64 {
+        self.meta.boot
+    }
+
+    /// Returns the chain that is written to.
+    pub fn chain(&self) -> ChainId {
+        self.newest().id
+    }
+
+    /// Returns the number of the newest record.
+    pub fn last(&self) -> u64 {
+        self.newest().last
+    }
+
+    /// Returns the hash of the newest record.
+    pub fn head(&self) -> Option<Digest> {
+        self.newest().head
+    }
+
+    /// Returns up to which number of the newest chain there is a receipt.
+    pub fn upto(&self) -> u64 {
+        self.newest().upto
+    }
+
+    /// Returns how many records wait for a receipt, and how many are held.
+    pub fn counts(&self) -> (u64, u64) {
+        let (mut pending, mut stored) = (0, 0);
+        for chain in &self.chains {
+            for entry in chain.segments.iter().flat_map(|s| &s.entries) {
+                stored += 1;
+                pending += u64::from(entry.seq > chain.upto);
+            }
+        }
+        (pending, stored)
+    }
+
+    /// Takes stretches lost to damage, to be declared as `lost`.
+    pub fn take_gaps(&mut self) -> Vec<Body> {
+        let gaps = std::mem::take(&mut self.gaps);
+        gaps.into_iter()
+            .map(|(from, to, hash)| Body::Lost { from, to, n: to - from + 1, hash })
+            .collect()
+    }
+
+    /// Signs, appends and syncs. When the disk is full the oldest records make room.
+    pub fn append(&mut self, bodies: &[Body], stamp: Stamp) -> Result<(), LedgerError> {
+        if bodies.is_empty() {
+            return Ok(());
+        }
+        let mut lost = self.make_room(0)?;
+        if let Err(error) = self.write(bodies, stamp) {
+            tracing::warn!(%error, "Making room for records");
+            lost.extend(self.make_room(SEGMENT_BYTES as u64)?);
+            self.write(bodies, stamp)?;
+        }
+        if !lost.is_empty() {
+            tracing::error!(files = lost.len(), "Records were dropped for want of space");
+            self.write(&lost, stamp)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a receipt.
+    pub fn receipt(
+        &mut self,
+        chain: ChainId,
+        upto: u64,
+        head: Option<&Digest>,
+    ) -> Result<Receipted, LedgerError> {
+        let Some(index) = self.chains.iter().position(|c| c.id == chain) else {
+            return Ok(Receipted::Known);
+        };
+        let found = &self.chains[index];
+        if upto > found.last {
+            if index + 1 == self.chains.len() {
+                self.begin_chain()?;
+                self.begun = Some("storage");
+                return Ok(Receipted::Ahead);
+            }
+            return Ok(Receipted::Conflict);
+        }
+        if upto <= found.upto {
+            return Ok(Receipted::Known);
+        }
+        if let (Some(head), Some(text)) = (head, found.text(upto)?)
+            && wire_record::digest(&text) != *head
+        {
+            return Ok(Receipted::Conflict);
+        }
+        self.chains[index].upto = upto;
+        self.meta.upto.insert(chain, upto);
+        self.save_meta()?;
+        Ok(Receipted::Raised)
+    }
+
+    /// Deletes receipted records older than 35 days.
+    pub fn prune(&mut self, now: UtcMs) -> Result<(), LedgerError> {
+        let before = now.plus(-KEEP_MS).0;
+        let newest = self.chains.len().saturating_sub(1);
+        for (index, chain) in self.chains.iter_mut().enumerate() {
+            let upto = chain.upto;
+            let spare = usize::from(index == newest);
+            while chain.segments.len() > spare {
+                let old = chain.segments[0]
+                    .entries
+                    .iter()
+                    .all(|entry| entry.seq <= upto && entry.at_ms < before);
+                if !old {
+                    break;
+                }
+                remove(&chain.segments[0].path)?;
+                chain.segments.remove(0);
+            }
+        }
+        let empty: Vec<ChainId> =
+            self.chains[..newest].iter().filter(|c| c.segments.is_empty()).map(|c| c.id).collect();
+        if !empty.is_empty() {
+            self.chains.retain(|chain| !empty.contains(&chain.id));
+            self.meta.chains.retain(|id| !empty.contains(id));
+            self.meta.upto.retain(|id, _| !empty.contains(id));
+            self.save_meta()?;
+        }
+        Ok(())
+    }
+
+    /// Returns the oldest stretch without a receipt; older chains come first.
+    pub fn waiting(&self) -> Option<Span> {
+        self.chains.iter().find_map(|chain| {
+            let first = chain.entries().find(|entry| entry.seq > chain.upto)?;
+            Some(Span { chain: chain.id, from: first.seq, to: chain.last })
+        })
+    }
+
+    /// Returns a batch of a stretch and the number of its last record; `None` when nothing of it
+    /// is held.
+    pub fn batch(&self, span: Span) -> Result<Option<(Vec<u8>, u64)>, LedgerError> {
+        let Some(chain) = self.chains.iter().find(|c| c.id == span.chain) else { return Ok(None) };
+        let mut texts = Vec::new();
+        let mut bytes = 0;
+        for entry in chain.entries().filter(|e| span.from <= e.seq && e.seq <= span.to) {
+            bytes += entry.len + 1;
+            if bytes > crate::wire::limits::BATCH_BYTES && !texts.is_empty() {
+                break;
+            }
+            let Some(text) = chain.text(entry.seq)? else { break };
+            texts.push((entry.seq, text));
+        }
+        let (body, taken) = wire_record::batch(texts.iter().map(|(_, text)| text.as_str()));
+        Ok(taken.checked_sub(1).map(|last| (body, texts[last].0)))
+    }
+
+    /// Returns the part of a stretch that is not held any more and lies before what is, as the
+    /// body that declares it.
+    pub fn missing(&self, span: Span) -> Option<Body> {
+        let chain = self.chains.iter().find(|c| c.id == span.chain)?;
+        let first = chain.entries().next()?;
+        if span.from >= first.seq {
+            return None;
+        }
+        let to = span.to.min(first.seq - 1);
+        let text = chain.text(first.seq).ok()??;
+        let hash = self.read(&text).and_then(|r| r.head.prev).unwrap_or(Digest([0; 32]));
+        Some(Body::Lost { from: span.from, to, n: to - span.from + 1, hash })
+    }
+
+    /// Returns the records written since an instant, oldest first.
+    pub fn since(&self, from: UtcMs) -> Result<Vec<Record>, LedgerError> {
+        let mut records = Vec::new();
+        for chain in &self.chains {
+            let wanted = |e: &&Entry| e.at_ms >= from.0;
+            for seq in chain.entries().filter(wanted).map(|e| e.seq).collect::<Vec<_>>() {
+                records.extend(chain.text(seq)?.and_then(|text| self.read(&text)));
+            }
+        }
+        Ok(records)
+    }
+
+    /// Begins a new chain: what the server holds of the old one cannot be continued.
+    fn begin_chain(&mut self) -> Result<(), LedgerError> {
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(LedgerError::Random)?;
+        let id = ChainId(id);
+        self.meta.chains.push(id);
+        self.save_meta()?;
+        self.chains.push(Chain { id, segments: Vec::new(), head: None, last: 0, upto: 0 });
+        Ok(())
+    }
+
+    fn newest(&self) -> &Chain {
+        self.chains.last().expect("`open` begins a chain when there is none")
+    }
+
+    fn read(&self, text: &str) -> Option<Record> {
+        let keys = OneKey { key: self.config.key.public(), role: Role::Device };
+        wire_record::open(text, &keys).ok().map(|opened| opened.claims)
+    }
+
+    fn save_meta(&self) -> Result<(), LedgerError> {
+        let path = self.dir.join("meta.json");
+        disk::write_json(&path, &self.meta).map_err(|source| LedgerError::Write { path, source })
+    }
+
+    fn write(&mut self, bodies: &[Body], stamp: Stamp) -> Result<(), LedgerError> {
+        let (device, boot) = (self.config.device.clone(), self.meta.boot);
+        let dir = self.dir.clone();
+        let chain = self.chains.last_mut().expect("`open` begins a chain when there is none");
+        let mut buffer = Vec::new();
+        let mut entries = Vec::new();
+        let (mut head, mut last) = (chain.head, chain.last);
+        if chain.segments.last().is_none_or(|s| s.bytes >= SEGMENT_BYTES) {
+            let path = dir.join(format!("{}-{:020}.log", chain.id, last + 1));
+            chain.segments.push(Segment { path, entries: Vec::new(), bytes: 0 });
+        }
+        let segment = chain.segments.last_mut().expect("pushed above when there was none");
+        for body in bodies {
+            let record = Record {
+                head: Head {
+                    v: 1,
+                    dev: device.clone(),
+                    chain: chain.id,
+                    boot,
+                    seq: last + 1,
+                    prev: head,
+                    at_ms: stamp.at,
+                    mono_ms: stamp.mono_ms,
+                    clock: stamp.clock,
+                    seen: None,
+                    attestor: Attestor::Device,
+                },
+                body: body.clone(),
+            };
+            let text = wire_record::sign(&self.config.key, &record);
+            last += 1;
+            head = Some(wire_record::digest(&text));
+            frame::push(&mut buffer, last, stamp.at.0, &text);
+            let offset = segment.bytes + buffer.len() - text.len();
+            entries.push(Entry { seq: last, at_ms: stamp.at.0, offset, len: text.len() });
+        }
+        let path = segment.path.clone();
+        if let Err(source) = append(&path, segment.bytes, &buffer) {
+            return Err(LedgerError::Write { path, source });
+        }
+        segment.bytes += buffer.len();
+        segment.entries.extend(entries);
+        (chain.head, chain.last) = (head, last);
+        Ok(())
+    }
+
+    /// Deletes the oldest files until `more` bytes fit: receipted ones first; returns what is to
+    /// be declared lost.
+    fn make_room(&mut self, more: u64) -> Result<Vec<Body>, LedgerError> {
+        let mut lost = Vec::new();
+        let mut used: u64 =
+            self.chains.iter().flat_map(|c| &c.segments).map(|s| s.bytes as u64).sum();
+        // A full disk shows as an error of `append`: then at least one file goes.
+        let mut at_least = u32::from(more > 0);
+        while used.saturating_add(more) > self.config.most_bytes || at_least > 0 {
+            let newest = self.chains.len().saturating_sub(1);
+            let receipted = self.chains.iter().position(|c| {
+                c.segments.first().is_some_and(|s| s.entries.iter().all(|e| e.seq <= c.upto))
+            });
+            let oldest = self.chains.iter().position(|c| !c.segments.is_empty());
+            let Some(index) = receipted.or(oldest) else { break };
+            let spare = usize::from(index == newest);
+            if self.chains[index].segments.len() <= spare {
+                break;
+            }
+            let chain = &self.chains[index];
+            let segment = &chain.segments[0];
+            let gone = segment.entries.iter().filter(|e| e.seq > chain.upto).count() as u64;
+            if let (true, Some(first), Some(last)) =
+                (gone > 0, segment.entries.first(), segment.entries.last())
+            {
+                let text = chain.text(last.seq)?.unwrap_or_default();
+                let from = first.seq.max(chain.upto + 1);
+                let hash = wire_record::digest(&text);
+                lost.push(Body::Lost { from, to: last.seq, n: gone, hash });
+            }
+            used = used.saturating_sub(segment.bytes as u64);
+            remove(&segment.path)?;
+            self.chains[index].segments.remove(0);
+            at_least = 0;
+        }
+        Ok(lost)
+    }
+}
+
+impl Chain {
+    fn load(
+        dir: &Path,
+        id: ChainId,
+        upto: u64,
+        newest: bool,
+        gaps: &mut Vec<(u64, u64, Digest)>,
+    ) -> Result<Self, LedgerError> {
+        let mut chain = Self { id, segments: Vec::new(), head: None, last: 0, upto };
+        for path in segments_of(dir, id)
+            .map_err(|source| LedgerError::Read { path: dir.to_owned(), source })?
+        {
+            let bytes = std::fs::read(&path)
+                .map_err(|source| LedgerError::Read { path: path.clone(), source })?;
+            let scan = frame::scan(&bytes);
+            if scan.good < bytes.len() {
+                tracing::warn!(path = %path.display(), bytes = bytes.len() - scan.good, "Cut a torn tail");
+                if newest {
+                    cut(&path, scan.good)
+                        .map_err(|source| LedgerError::Write { path: path.clone(), source })?;
+                }
+            }
+            for entry in &scan.entries {
+                if chain.last > 0 && entry.seq > chain.last + 1 && entry.seq > upto + 1 {
+                    let text = text_of(&bytes, entry);
+                    gaps.push((chain.last + 1, entry.seq - 1, prev_of(&text)));
+                }
+                chain.last = chain.last.max(entry.seq);
+            }
+            if let Some(last) = scan.entries.last() {
+                chain.head = Some(wire_record::digest(&text_of(&bytes, last)));
+            }
+            chain.segments.push(Segment { path, entries: scan.entries, bytes: scan.good });
+        }
+        Ok(chain)
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.segments.iter().flat_map(|s| &s.entries)
+    }
+
+    /// Reads a record's text; `None` when it is not held or damaged meanwhile.
+    fn text(&self, seq: u64) -> Result<Option<String>, LedgerError> {
+        let found = self.segments.iter().find_map(|segment| {
+            let index = segment.entries.binary_search_by_key(&seq, |e| e.seq).ok()?;
+            Some((&segment.path, segment.entries[index]))
+        });
+        let Some((path, entry)) = found else { return Ok(None) };
+        let read = || {
+            let mut file = File::open(path)?;
+            file.seek(SeekFrom::Start(entry.offset as u64))?;
+            let mut text = vec![0; entry.len];
+            file.read_exact(&mut text)?;
+            Ok(String::from_utf8(text).ok())
+        };
+        read().map_err(|source| LedgerError::Read { path: path.clone(), source })
+    }
+}
+
+fn text_of(bytes: &[u8], entry: &Entry) -> String {
+    String::from_utf8_lossy(&bytes[entry.offset..entry.offset + entry.len]).into_owned()
+}
+
+/// Reads `prev` of a record of our own without judging its signature.
+fn prev_of(text: &str) -> Digest {
+    #[derive(Deserialize)]
+    struct Prev {
+        prev: Option<Digest>,
+    }
+    let payload = text.split('.').nth(1).and_then(crate::wire::b64::decode).unwrap_or_default();
+    let prev = serde_json::from_slice::<Prev>(&payload).ok().and_then(|p| p.prev);
+    prev.unwrap_or(Digest([0; 32]))
+}
+
+/// Writes at the known end, so that the rest of a write that failed is written over.
+fn append(path: &Path, at: usize, bytes: &[u8]) -> io::Result<()> {
+    let fresh = !path.exists();
+    let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    let write = |file: &mut File| {
+        file.seek(SeekFrom::Start(at as u64))?;
+        file.write_all(bytes)?;
+        file.sync_data()
+    };
+    if let Err(error) = write(&mut file) {
+        // What was written of it must not look like a record later.
+        file.set_len(at as u64)?;
+        return Err(error);
+    }
+    if fresh {
+        disk::sync_folder(path)?;
+    }
+    Ok(())
+}
+
+fn cut(path: &Path, at: usize) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).open(path)?;
+    file.set_len(at as u64)?;
+    file.sync_all()
+}
+
+fn remove(path: &Path) -> Result<(), LedgerError> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(LedgerError::Write { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn segments_of(dir: &Path, id: ChainId) -> io::Result<Vec<PathBuf>> {
+    let start = format!("{id}-");
+    let mut found = Vec::new();
+    for file in std::fs::read_dir(dir)? {
+        let path = file?.path();
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        if name.starts_with(&start) && name.ends_with(".log") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Chains whose files are there although nothing names them, in the order of their last change.
+fn chains_on_disk(dir: &Path) -> io::Result<Vec<ChainId>> {
+    let mut found = BTreeMap::new();
+    for file in std::fs::read_dir(dir)? {
+        let file = file?;
+        let name = file.file_name().to_string_lossy().into_owned();
+        if let Some(id) = name.get(..32).and_then(|id| id.parse::<ChainId>().ok()) {
+            found.insert(id, file.metadata()?.modified()?);
+        }
+    }
+    let mut found: Vec<_> = found.into_iter().collect();
+    found.sort_by_key(|(_, changed)| *changed);
+    Ok(found.into_iter().map(|(id, _)| id).collect())
+}
+
+#[cfg(test)]
+mod tests;
