@@ -1,5 +1,10 @@
-//! What runs at the edge.
+//! What runs at the edge: a loudspeaker or a board that plays alone and proves what it did.
+//!
+//! [`executor`] decides, purely; `run` obeys and is the only part that owns clocks, files and a
+//! link. [`accept`] judges what the broker brings, [`trust`] what time it is, [`ledger`] keeps the
+//! evidence, [`storage`] and [`fetch`] the assets, `speaker`, `board` and `panel` the outputs.
 
+pub mod accept;
 #[cfg(feature = "board")]
 pub mod board;
 pub mod disk;
@@ -9,5 +14,8 @@ pub mod floor;
 pub mod ledger;
 #[cfg(feature = "speaker")]
 pub mod player;
+pub mod refusals;
 #[cfg(feature = "speaker")]
 pub mod speaker;
+pub mod storage;
+pub mod trust;

@@ -510,11 +510,13 @@ fn a_board_pass_ends_with_its_cue_and_the_board_goes_dark() {
     assert_eq!((show.outcome, show.cause.as_str(), show.shown_ms), (Said::Played, "end", 15_000));
 }
 
+/// What really sounded: asset, from and to in real time, offset in the clip.
+type Heard = Vec<(Digest, i64, i64, i64)>;
+
 /// The street, the disk and the clock of a device in a random day.
 struct Street {
     clips: BTreeMap<Digest, i64>,
-    /// What really sounded: asset, real time, offset in the clip.
-    heard: Vec<(Digest, i64, i64, i64)>,
+    heard: Heard,
     waiting: Vec<PlayOrder>,
     current: Option<(PlayOrder, i64, i64)>,
     events: Vec<Event>,
@@ -635,7 +637,7 @@ fn head(seq: u64, at_ms: UtcMs) -> Head {
 }
 
 /// Lives through a random day; returns what sounded and what was recorded.
-fn live(chances: &[(i64, Chance)]) -> (Vec<(Digest, i64, i64, i64)>, Vec<Record>) {
+fn live(chances: &[(i64, Chance)]) -> (Heard, Vec<Record>) {
     const STEP: i64 = 250;
     let begin = at("06:00:00");
     let names = ["a", "b", "c", "d", "e", "f"];

@@ -46,11 +46,6 @@ pub fn push(buffer: &mut Vec<u8>, seq: u64, at_ms: i64, text: &str) {
     buffer.extend(text.as_bytes());
 }
 
-/// Returns the length of the frame of a text.
-pub fn size(text: &str) -> usize {
-    HEAD + text.len()
-}
-
 /// Reads a file's frames.
 pub fn scan(bytes: &[u8]) -> Scan {
     let mut found = Scan::default();
@@ -99,6 +94,10 @@ fn check(head: &[u8], text: &[u8]) -> [u8; 4] {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn size(text: &str) -> usize {
+        HEAD + text.len()
+    }
 
     fn three() -> Vec<u8> {
         let mut file = Vec::new();

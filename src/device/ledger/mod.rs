@@ -575,7 +575,7 @@ fn segments_of(dir: &Path, id: ChainId) -> io::Result<Vec<PathBuf>> {
     for file in std::fs::read_dir(dir)? {
         let path = file?.path();
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        if name.starts_with(&start) && name.ends_with(".log") {
+        if name.starts_with(&start) && path.extension().is_some_and(|e| e == "log") {
             found.push(path);
         }
     }
