@@ -332,6 +332,10 @@ async fn a_round_is_read_back_and_repeated_without_effect(store: &dyn Store) {
     sheets.sort_by_key(|sheet| sheet.sha256);
     let ids = [sheets[1].sha256, sheets[0].sha256, Digest([0; 32])];
     assert_eq!(store.sheets(&ids).await.unwrap(), sheets);
+    let ending: Vec<_> = sheets.iter().map(|sheet| sheet.sha256).collect();
+    assert_eq!(store.sheets_ending_after(UtcMs(0)).await.unwrap(), ending);
+    let later = store.sheets_ending_after(a.to_ms).await.unwrap();
+    assert_eq!(later.len(), 1, "ends after, not at");
     let newer = timetable("loa-1", 6, &[&a]);
     store.put_round(&[], std::slice::from_ref(&newer), None).await.unwrap();
     assert_eq!(store.newest_timetables().await.unwrap(), [newer, round[1].clone()]);

@@ -316,6 +316,15 @@ impl Plans for SqliteStore {
         Ok(found)
     }
 
+    async fn sheets_ending_after(&self, at: UtcMs) -> Result<Vec<Digest>, StoreError> {
+        let rows = sqlx::query("SELECT sha256 FROM sheets WHERE to_ms > $1 ORDER BY sha256")
+            .bind(at.0)
+            .fetch_all(&self.read)
+            .await
+            .map_err(failed("read sheets"))?;
+        rows.iter().map(|row| Columns::new(row, "sheet").digest("sha256")).collect()
+    }
+
     async fn put_retained(&self, documents: &[RetainedDocument]) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         for document in documents {

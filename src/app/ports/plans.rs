@@ -108,6 +108,9 @@ pub trait Plans: Send + Sync {
     /// Returns those of the sheets that are stored, in the order of their hashes.
     async fn sheets(&self, ids: &[Digest]) -> Result<Vec<StoredSheet>, StoreError>;
 
+    /// Returns the hashes of the stored sheets whose day ends after the instant.
+    async fn sheets_ending_after(&self, at: UtcMs) -> Result<Vec<Digest>, StoreError>;
+
     /// Keeps a retained document; a lower version than the stored one is [`StoreError::Stale`].
     async fn put_retained(&self, documents: &[RetainedDocument]) -> Result<(), StoreError>;
     /// Drops retained documents.

@@ -94,6 +94,11 @@ impl Plans for MemoryStore {
         Ok(wanted.into_iter().filter_map(|id| state.sheets.get(id)).cloned().collect())
     }
 
+    async fn sheets_ending_after(&self, at: UtcMs) -> Result<Vec<Digest>, StoreError> {
+        let state = self.read();
+        Ok(state.sheets.values().filter(|s| s.to_ms > at).map(|s| s.sha256).collect())
+    }
+
     async fn put_retained(&self, documents: &[RetainedDocument]) -> Result<(), StoreError> {
         let mut state = self.write()?;
         let mut after = state.retained.clone();
