@@ -279,12 +279,6 @@ impl fmt::Debug for Welcome {
     }
 }
 
-impl Drop for Welcome {
-    fn drop(&mut self) {
-        self.password.zeroize();
-    }
-}
-
 /// A verified answer: what a device keeps.
 #[derive(Debug)]
 pub struct Enrolled {

@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn a_batch_beyond_its_limits_is_refused() {
         assert_eq!(lines(b"").unwrap_err().reason(), "empty");
-        assert_eq!(lines(&[b'a'; limits::BATCH_BYTES + 1]).unwrap_err().reason(), "limit");
+        assert_eq!(lines(&vec![b'a'; limits::BATCH_BYTES + 1]).unwrap_err().reason(), "limit");
         assert_eq!(lines(&[b'\n'; limits::BATCH_RECORDS + 1]).unwrap_err().reason(), "limit");
         assert_eq!(lines("Ạ".as_bytes()).unwrap_err().reason(), "jws");
     }

@@ -6,3 +6,4 @@ mod architecture;
 mod dependencies;
 mod link_contract;
 mod support;
+mod wire_vectors;
