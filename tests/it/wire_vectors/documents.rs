@@ -373,7 +373,7 @@ fn content() -> Vec<Value> {
             "beyond what every reader keeps",
         ),
         refuse("deep", "json", r#""v":1"#, &deep, "nested too deep"),
-        refuse("not-json", "json", r#"{"v""#, r#"{v"#, "a damaged text, rightly signed"),
+        refuse("not-json", "json", r#"{"v""#, "{v", "a damaged text, rightly signed"),
         refuse("too-long", "limit", r#""v":1"#, &long, "more than 4,096 bytes"),
         refuse(
             "version-2",
