@@ -105,23 +105,19 @@ impl Asked {
         let slot = &self.playlist.slots[index];
         let latest = wall::day(zone, shift(date, 1)).1;
         let mut found = self.nominal(index, slot, date, zone, latest);
-        if found.is_empty() {
-            return found;
-        }
         // Where clocks jump over midnight, the day before may have reached this instant already.
         let before = self.nominal(index, slot, shift(date, -1), zone, latest);
         if let Some(last) = before.iter().rfind(|o| o.dropped.is_none()) {
             found.retain(|occurrence| occurrence.nominal > last.nominal);
         }
+        let Some(last) = found.last() else { return found };
         let mut next = self
             .nominal(index, slot, shift(date, 1), zone, latest)
             .iter()
-            .find(|o| o.dropped.is_none())
+            .find(|o| o.dropped.is_none() && o.nominal > last.nominal)
             .map_or(latest, |o| o.nominal);
         for occurrence in found.iter_mut().rev() {
-            if next > occurrence.nominal {
-                occurrence.limit = next.min(latest);
-            }
+            occurrence.limit = next.min(latest);
             if occurrence.dropped.is_none() {
                 next = occurrence.nominal;
             }

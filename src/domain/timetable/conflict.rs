@@ -80,6 +80,7 @@ pub(super) fn settle(
     after: &Placed,
 ) -> Placed {
     let mut settled = Placed { pieces: Vec::new(), dropped: this.dropped.clone() };
+    let mut lost: BTreeMap<(Owner, UtcMs), (&Piece, Owner)> = BTreeMap::new();
     for piece in &this.pieces {
         let mut busy = Busy::default();
         let beats = |other: &&Piece| {
@@ -100,12 +101,26 @@ pub(super) fn settle(
             Kind::Pages => placer.split(piece, &busy),
         };
         if left.is_empty() {
-            let cause = placer.gives_way(piece.owner, by);
-            placer.drop_piece(piece, cause, &mut settled.dropped);
+            match piece.kind() {
+                Kind::Clip => {
+                    let cause = placer.gives_way(piece.owner, by);
+                    placer.drop_piece(piece, cause, &mut settled.dropped);
+                }
+                Kind::Pages => {
+                    lost.entry((piece.owner, piece.nominal)).or_insert((piece, by));
+                }
+            }
         }
         settled.pieces.append(&mut left);
     }
     number_turns(&mut settled);
+    // A board occurrence is left out only when no stretch of it remains.
+    for ((owner, nominal), (piece, by)) in lost {
+        let mut kept = settled.pieces.iter().filter(|kept| kept.kind() == Kind::Pages);
+        if !kept.any(|kept| (kept.owner, kept.nominal) == (owner, nominal)) {
+            placer.drop_piece(piece, placer.gives_way(owner, by), &mut settled.dropped);
+        }
+    }
     settled
 }
 

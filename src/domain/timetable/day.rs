@@ -3,7 +3,7 @@
 use super::asked::Asked;
 use super::audience::Key;
 use super::conflict::settle;
-use super::limits::{Limits, judge};
+use super::limits;
 use super::place::{Dropped, Piece, Placed, Placer, What, turn_of};
 use super::plan::{DayPlan, DayRef, Kind, LeftOut, PlannedCue};
 use super::sheet::{AssetEntry, Cue, DaySheet, SheetItem};
@@ -81,10 +81,10 @@ impl<'a> DayMaker<'a> {
         let (pieces, dropped) = self.starting(date);
         let (yesterday, _) = self.starting(shift(date, -1));
         let (two_before, _) = self.starting(shift(date, -2));
-        let mut silence = rules.silence(self.zone, date);
-        silence.extend(rules.silence(self.zone, shift(date, 1)));
-        let sessions = judge(rules, &pieces, &yesterday, &two_before);
-        let limits = Limits { silence, sessions };
+        let near = [shift(date, -1), date, shift(date, 1)];
+        let silence: Vec<_> = near.iter().flat_map(|d| rules.silence(self.zone, *d)).collect();
+        let allowed = limits::allow(rules, &silence, &pieces, &yesterday, &two_before);
+        let mut allowed = allowed.into_iter();
 
         let mut left_out: Vec<LeftOut> = dropped.iter().map(|gone| gone.told.clone()).collect();
         let has_speaker = self.key.abilities.speaker.is_some();
@@ -100,16 +100,18 @@ impl<'a> DayMaker<'a> {
         };
         let mut planned = Vec::new();
         for piece in pieces {
-            match piece.kind() {
-                Kind::Clip => match limits.apply(piece) {
-                    Ok(kept) => self.put(&kept, &mut sheet, &mut planned),
-                    Err(cause) => {
-                        let mut gone = Vec::new();
-                        self.placer.drop_piece(piece, cause, &mut gone);
-                        left_out.extend(gone.into_iter().map(|gone| gone.told));
-                    }
-                },
-                Kind::Pages => self.put(piece, &mut sheet, &mut planned),
+            let verdict = match piece.kind() {
+                Kind::Clip => allowed.next(),
+                Kind::Pages => None,
+            };
+            match verdict {
+                None => self.put(piece, &mut sheet, &mut planned),
+                Some(Ok(kept)) => self.put(&kept, &mut sheet, &mut planned),
+                Some(Err(cause)) => {
+                    let mut gone = Vec::new();
+                    self.placer.drop_piece(piece, cause, &mut gone);
+                    left_out.extend(gone.into_iter().map(|gone| gone.told));
+                }
             }
         }
         left_out.sort_by(|a, b| {

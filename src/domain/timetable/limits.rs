@@ -1,7 +1,12 @@
 //! What policies leave of the clips of a day. Boards are not governed.
 //!
-//! Sessions are those of the plan before quiet hours are taken out: a session that quiet hours
-//! shorten is still the same session, and counts even when nothing of it may sound.
+//! # Why
+//! A further policy must never let something sound that was silent before. So sessions are those
+//! of the plan before quiet hours are taken out: a session that quiet hours shorten is still the
+//! same session, and counts even when nothing of it may sound. And where sessions a day are
+//! limited, a session that is silenced for 15 minutes is over: what would follow would be one
+//! session more. Rejected: to count what remains after quiet hours, which lets a fourth session
+//! sound because the first fell silent.
 
 use super::conflict::SHORTEST_CLIP_MS;
 use super::place::Piece;
@@ -10,152 +15,154 @@ use super::reason::{Cause, Effect, Reason};
 use crate::domain::playlist::Priority;
 use crate::domain::policy::{Ban, Rules, SESSION_GAP_MS};
 use crate::domain::time::{Span, UtcMs};
-
-/// The silent stretches around a day and what its sessions may hold.
-pub(super) struct Limits {
-    /// Sorted by start: of the day itself and of the next, into which a clip may last.
-    pub silence: Vec<(Span, Ban)>,
-    /// Stretches of the day by session, with what is allowed of them.
-    pub sessions: Vec<Session>,
-}
+use std::cmp::Reverse;
+use std::ops::Range;
 
 /// Some clips less than 15 minutes apart.
 #[derive(Clone, Debug)]
-pub(super) struct Session {
-    /// First start, perhaps on the day before.
+struct Session {
+    /// First start.
     start: UtcMs,
-    /// First and last start on the day looked at.
-    first: UtcMs,
-    last: UtcMs,
     /// The latest end so far.
     end: UtcMs,
+    /// Its clips among those of the day.
+    clips: Range<usize>,
     /// It began before the day looked at.
     continues: bool,
-    /// The highest priority in it on the day it began.
+    /// The highest priority in it on this day.
     best: Priority,
-    /// Beyond this nothing sounds.
-    until: Option<(UtcMs, Cause)>,
     /// It is one too many.
-    refused: Option<Cause>,
+    refused: bool,
 }
 
-/// Finds the sessions of a day's pieces. `before` is the latest end of a clip of the day before.
-fn sessions<'a>(pieces: impl Iterator<Item = &'a Piece>, before: Option<UtcMs>) -> Vec<Session> {
+/// Finds the sessions of a day's clips. `before` is the latest end of a clip of the day before.
+fn sessions(clips: &[&Piece], before: Option<UtcMs>, rules: &Rules) -> Vec<Session> {
     let mut found: Vec<Session> = Vec::new();
-    let clips = pieces.map(|piece| (piece.at, piece.end, piece.owner.priority));
-    for (at, end, priority) in clips {
+    for (place, clip) in clips.iter().enumerate() {
+        let (start, end, best) = (clip.at, clip.end, clip.owner.priority);
         match found.last_mut() {
-            Some(session) if at.since(session.end) < SESSION_GAP_MS => {
-                session.last = at;
+            Some(session) if start.since(session.end) < SESSION_GAP_MS => {
+                session.clips.end = place + 1;
                 session.end = session.end.max(end);
-                session.best = session.best.max(priority);
+                session.best = session.best.max(best);
             }
             last => {
-                let continues =
-                    last.is_none() && before.is_some_and(|end| at.since(end) < SESSION_GAP_MS);
-                found.push(Session {
-                    start: at,
-                    first: at,
-                    last: at,
-                    end,
-                    continues,
-                    best: priority,
-                    until: None,
-                    refused: None,
-                });
+                let close = before.is_some_and(|end| start.since(end) < SESSION_GAP_MS);
+                let continues = last.is_none() && close;
+                let clips = place..place + 1;
+                found.push(Session { start, end, clips, continues, best, refused: false });
             }
+        }
+    }
+    if let Some((most, _)) = rules.sessions_per_day() {
+        // Those with priority stay first, then the earlier.
+        let mut own: Vec<&mut Session> = found.iter_mut().filter(|s| !s.continues).collect();
+        own.sort_by_key(|session| (Reverse(session.best), session.start));
+        for session in own.into_iter().skip(*most as usize) {
+            session.refused = true;
         }
     }
     found
 }
 
-fn clips<'a>(pieces: &'a [&'a Piece]) -> impl Iterator<Item = &'a Piece> {
-    pieces.iter().copied().filter(|piece| piece.kind() == Kind::Clip)
+fn clips<'a>(pieces: &[&'a Piece]) -> Vec<&'a Piece> {
+    pieces.iter().copied().filter(|piece| piece.kind() == Kind::Clip).collect()
 }
 
-fn latest_end(pieces: &[&Piece]) -> Option<UtcMs> {
-    clips(pieces).map(|piece| piece.end).max()
+fn latest_end(clips: &[&Piece]) -> Option<UtcMs> {
+    clips.iter().map(|clip| clip.end).max()
 }
 
-/// Says which sessions of a day are too many: those with priority stay first, then the earlier.
-fn refuse(sessions: &mut [Session], rules: &Rules) {
-    let Some((most, policy)) = rules.sessions_per_day() else { return };
-    let mut own: Vec<&mut Session> = sessions.iter_mut().filter(|s| !s.continues).collect();
-    own.sort_by_key(|session| (std::cmp::Reverse(session.best), session.start));
-    for session in own.into_iter().skip(*most as usize) {
-        session.refused = Some(Cause::SessionsADay { policy: policy.clone(), most: *most });
-    }
-}
-
-/// Judges the sessions of a day. The pieces are those that start on the day and on the two days
-/// before it, each sorted by start. A session that runs on over a whole day is counted anew.
-pub(super) fn judge(
+/// Returns what may sound of each clip of a day, or why nothing of it may. The pieces are those
+/// that start on the day and on the two days before it, each sorted by start; `silence` covers
+/// the day and its neighbours. A session that lasts a whole day and longer is counted anew.
+pub(super) fn allow(
     rules: &Rules,
+    silence: &[(Span, Ban)],
     day: &[&Piece],
     day_before: &[&Piece],
     two_before: &[&Piece],
-) -> Vec<Session> {
+) -> Vec<Result<Piece, Cause>> {
+    let (today, yesterday) = (clips(day), clips(day_before));
+    let quiet = |clip: &Piece| cut_by_silence(clip, silence);
+    let mut allowed: Vec<Result<Piece, Cause>> = today.iter().map(|clip| quiet(clip)).collect();
     if rules.sessions_per_day().is_none() && rules.minutes_per_session().is_none() {
-        return Vec::new();
+        return allowed;
     }
-    let mut earlier = sessions(clips(day_before), latest_end(two_before));
-    refuse(&mut earlier, rules);
-    let mut found = sessions(clips(day), latest_end(day_before));
-    refuse(&mut found, rules);
-    if let (Some(first), Some(begun)) = (found.first_mut().filter(|s| s.continues), earlier.last())
-    {
-        first.start = begun.start;
-        first.refused.clone_from(&begun.refused);
-    }
-    if let Some((most, policy)) = rules.minutes_per_session() {
-        for session in &mut found {
-            let cause = Cause::SessionMinutes { policy: policy.clone(), most: *most };
-            session.until = Some((session.start.plus(i64::from(*most) * 60_000), cause));
+    let earlier = sessions(&yesterday, latest_end(&clips(two_before)), rules);
+    for session in sessions(&today, latest_end(&yesterday), rules) {
+        let begun = earlier.last().filter(|_| session.continues);
+        let (start, refused) =
+            begun.map_or((session.start, session.refused), |b| (b.start, b.refused));
+        let mut judge = Judge { rules, start, sounded_until: None, over: refused };
+        if let Some(begun) = begun {
+            for clip in &yesterday[begun.clips.clone()] {
+                // What it leaves of them is told on their own day; here only its state counts.
+                drop(judge.clip(quiet(clip), clip));
+            }
+            // A session that never sounded on its own day would be one more of this day.
+            judge.over |= judge.sounded_until.is_none() && rules.sessions_per_day().is_some();
+        }
+        for (verdict, clip) in allowed[session.clips.clone()].iter_mut().zip(&today[session.clips])
+        {
+            *verdict = judge.clip(verdict.clone(), clip);
         }
     }
-    found
+    allowed
 }
 
-impl Limits {
-    /// Returns what may sound of a clip, or why nothing may.
-    pub fn apply(&self, piece: &Piece) -> Result<Piece, Cause> {
-        let mut kept = piece.clone();
-        let mut cut: Option<Cause> = None;
-        let mut earlier = |to: UtcMs, cause: Cause| {
-            if to < kept.end {
-                kept.end = to;
-                cut = Some(cause);
-            }
-        };
-        for (span, ban) in &self.silence {
-            if span.to() > piece.at && span.from() < piece.end {
-                earlier(span.from(), cause_of(ban));
-            }
-        }
-        let session = self.sessions.iter().find(|s| s.first <= piece.at && piece.at <= s.last);
-        if let Some(session) = session {
-            if let Some(cause) = &session.refused {
-                return Err(cause.clone());
-            }
-            if let Some((until, cause)) = &session.until {
-                earlier(*until, cause.clone());
+/// Follows one session clip by clip.
+struct Judge<'a> {
+    rules: &'a Rules,
+    start: UtcMs,
+    sounded_until: Option<UtcMs>,
+    over: bool,
+}
+
+impl Judge<'_> {
+    /// Judges the next clip, of which quiet hours have left something or nothing.
+    fn clip(&mut self, left: Result<Piece, Cause>, clip: &Piece) -> Result<Piece, Cause> {
+        if let Some((most, policy)) = self.rules.sessions_per_day() {
+            let silent_since = self.sounded_until.unwrap_or(self.start);
+            self.over |= clip.at.since(silent_since) >= SESSION_GAP_MS;
+            if self.over {
+                return Err(Cause::SessionsADay { policy: policy.clone(), most: *most });
             }
         }
-        let Some(cause) = cut else { return Ok(kept) };
-        if kept.end.since(kept.at) < SHORTEST_CLIP_MS {
-            return Err(cause);
+        let mut kept = left?;
+        if let Some((most, policy)) = self.rules.minutes_per_session() {
+            let until = self.start.plus(i64::from(*most) * 60_000);
+            let cause = Cause::SessionMinutes { policy: policy.clone(), most: *most };
+            kept = cut(kept, until, cause)?;
         }
-        kept.reasons.retain(|reason| reason.effect != Effect::Shortened);
-        kept.reasons.push(Reason::new(Effect::Shortened, cause));
+        self.sounded_until = self.sounded_until.max(Some(kept.end));
         Ok(kept)
     }
 }
 
-fn cause_of(ban: &Ban) -> Cause {
-    match ban {
+/// Ends a clip by an instant; what would be too short to say anything is left out.
+fn cut(mut clip: Piece, by: UtcMs, cause: Cause) -> Result<Piece, Cause> {
+    if by >= clip.end {
+        return Ok(clip);
+    }
+    if by.since(clip.at) < SHORTEST_CLIP_MS {
+        return Err(cause);
+    }
+    clip.end = by;
+    clip.reasons.retain(|reason| reason.effect != Effect::Shortened);
+    clip.reasons.push(Reason::new(Effect::Shortened, cause));
+    Ok(clip)
+}
+
+fn cut_by_silence(clip: &Piece, silence: &[(Span, Ban)]) -> Result<Piece, Cause> {
+    let touching = |span: &Span| span.to() > clip.at && span.from() < clip.end;
+    let first = silence.iter().filter(|(span, _)| touching(span)).min_by_key(|(s, _)| s.from());
+    let Some((span, ban)) = first else { return Ok(clip.clone()) };
+    let cause = match ban {
         Ban::Quiet(hours, policy) => {
             Cause::QuietHours { policy: policy.clone(), hours: hours.to_string() }
         }
         Ban::Day(policy) => Cause::DayNotAllowed { policy: policy.clone() },
-    }
+    };
+    cut(clip.clone(), span.from(), cause)
 }

@@ -41,3 +41,6 @@ mod size;
 pub use compile::{Compiled, Compiler};
 pub use plan::{DayPlan, DayRef, DevicePlan, Horizon, Kind, LeftOut, PlannedCue};
 pub use reason::{Cause, Effect, Reason};
+
+#[cfg(test)]
+mod tests;
