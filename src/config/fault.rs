@@ -6,9 +6,10 @@
 use super::problem::Problem;
 use serde::Serialize;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt;
 
-/// Most faults kept of one load; what comes after is counted, not kept.
+/// Most faults kept of one load; then one more says that there are too many.
 const MOST: usize = 1_000;
 
 /// How bad a fault is.
@@ -100,38 +101,43 @@ impl fmt::Display for Fault {
 /// The faults of one load, gathered from all files.
 #[derive(Debug, Default)]
 pub struct Faults {
-    kept: RefCell<Vec<(String, Fault)>>,
+    kept: RefCell<Vec<Fault>>,
+    /// Complete, however many faults there are: acceptance rests on it.
+    refused: RefCell<BTreeSet<String>>,
 }
 
 impl Faults {
     /// Notes a problem. `key` names the file inside the load, `label` for people.
     pub fn add(&self, file: FileRef<'_>, place: Place, problem: &Problem) {
-        let mut kept = self.kept.borrow_mut();
-        if kept.len() >= MOST {
-            return;
+        if problem.refuses() {
+            self.refused.borrow_mut().insert(file.key.to_owned());
         }
-        kept.push((
-            file.key.to_owned(),
-            Fault {
-                file: file.label.to_owned(),
-                line: place.line,
-                column: place.column,
-                severity: problem.severity(),
-                message: problem.to_string(),
-                hint: problem.hint(),
-                refuses: problem.refuses(),
-            },
-        ));
+        let mut kept = self.kept.borrow_mut();
+        let too_many = Problem::TooMany { what: "faults", most: MOST };
+        let problem = match kept.len() {
+            0..MOST => problem,
+            MOST => &too_many,
+            _ => return,
+        };
+        kept.push(Fault {
+            file: file.label.to_owned(),
+            line: place.line,
+            column: place.column,
+            severity: problem.severity(),
+            message: problem.to_string(),
+            hint: problem.hint(),
+            refuses: problem.refuses(),
+        });
     }
 
     /// Returns the keys of the files that cannot be used as they are.
-    pub fn refused(&self) -> std::collections::BTreeSet<String> {
-        self.kept.borrow().iter().filter(|(_, f)| f.refuses).map(|(key, _)| key.clone()).collect()
+    pub fn refused(&self) -> BTreeSet<String> {
+        self.refused.borrow().clone()
     }
 
     /// Returns the faults sorted by file and place.
     pub fn into_sorted(self) -> Vec<Fault> {
-        let mut all: Vec<Fault> = self.kept.into_inner().into_iter().map(|(_, f)| f).collect();
+        let mut all = self.kept.into_inner();
         all.sort_by(|a, b| {
             (&a.file, a.line, a.column, &a.message).cmp(&(&b.file, b.line, b.column, &b.message))
         });

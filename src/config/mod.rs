@@ -213,3 +213,6 @@ fn check_id(top: &read::Reader<'_>, name: &str) {
         top.fault(said.place, &Problem::IdDiffers { key, said: text::shown(&said.value), name });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -150,8 +150,7 @@ impl Problem {
             | Self::BoardLacks { .. }
             | Self::LookAlike { .. }
             | Self::OldFont { .. }
-            | Self::StaleSkip { .. }
-            | Self::TooMany { what: "faults", .. } => Severity::Warning,
+            | Self::StaleSkip { .. } => Severity::Warning,
             _ => Severity::Error,
         }
     }
@@ -170,6 +169,7 @@ impl Problem {
             Self::NoFile { .. } => "`loa init` makes a complete folder; `playlists/` is a sample",
             Self::NoProfiles { .. } => "name the folder with `--profiles DIR`",
             Self::TooLarge { .. } => "split the file or take out what is no longer needed",
+            Self::TooMany { what: "faults", .. } => "mend these first; the rest is not listed",
             Self::TooMany { .. } => "move what is no longer in use to another folder",
             Self::NotUtf8 { .. } => {
                 "save the file as UTF-8 (older Vietnamese fonts must be converted)"
@@ -179,6 +179,7 @@ impl Problem {
             Self::SameId { .. } => "rename one of them",
             Self::Escapes { .. } => "copy the file into the folder",
             Self::Path { .. } => "write it as in `clips/ban-tin.mp3`: no `..`, no leading `/`",
+            Self::Syntax { message } if message.contains("date") => "a date is `2026-02-17`",
             Self::Syntax { .. } => "text stands in quotes, lists in [ ], each key on its own line",
             Self::UnknownKey { near, known, .. } => {
                 return meant(near.as_ref()).or_else(|| Some(format!("known here: {known}")));
@@ -249,7 +250,12 @@ impl Problem {
             }
             Self::EmptyProfile => "add `[speaker]` or `[board]`",
             Self::StaleSkip { .. } => "take the entry out when its day has passed",
-            Self::Range { .. } | Self::Number { .. } | Self::DurationRange { .. } => return None,
+            Self::Range { least, most, .. } | Self::Number { least, most, .. } => {
+                return Some(format!("write a number from {least} to {most}"));
+            }
+            Self::DurationRange { least, most, .. } => {
+                return Some(format!("write a length of time from {least} to {most}"));
+            }
         };
         Some(text.to_owned())
     }

@@ -132,7 +132,7 @@ text_id!(
 );
 text_id!(
     /// An item, unique in its playlist.
-    ItemId, "item id", "1 to 40 of a-z, 0-9 and -, no - at the ends", |t| is_slug(t, 1, 40)
+    ItemId, "valid item id", "1 to 40 of a-z, 0-9 and -, no - at the ends", |t| is_slug(t, 1, 40)
 );
 text_id!(
     /// A device profile.
