@@ -4,6 +4,7 @@
 //! that the loudness norm asks for (some 80 bytes a second).
 
 use super::inspect::{PEAK_POINTS, centibel};
+use super::true_peak::TruePeak;
 use ebur128::{EbuR128, Mode};
 
 /// Below this a sample counts as silence: −60 dBFS.
@@ -18,6 +19,9 @@ const MOST_GAIN_CB: i64 = 400;
 /// The meter of one clip.
 pub struct Meter {
     ebu: Option<EbuR128>,
+    true_peaks: Vec<TruePeak>,
+    /// One channel of the samples at hand.
+    lane: Vec<f32>,
     rate_hz: u32,
     channels: usize,
     frames: u64,
@@ -45,9 +49,11 @@ impl Meter {
     /// Returns a meter for one or two channels.
     pub fn new(channels: usize, rate_hz: u32) -> Self {
         let count = u32::try_from(channels).unwrap_or(2);
-        let ebu = EbuR128::new(count, rate_hz, Mode::I | Mode::LRA | Mode::TRUE_PEAK).ok();
+        let ebu = EbuR128::new(count, rate_hz, Mode::I | Mode::LRA).ok();
         Self {
             ebu,
+            true_peaks: (0..channels.max(1)).map(|_| TruePeak::new(rate_hz)).collect(),
+            lane: Vec::new(),
             rate_hz,
             channels: channels.max(1),
             frames: 0,
@@ -64,14 +70,27 @@ impl Meter {
         {
             self.ebu = None;
         }
-        for frame in samples.chunks_exact(self.channels) {
-            let peak = frame.iter().fold(0f32, |peak, sample| peak.max(sample.abs()));
+        for (channel, meter) in self.true_peaks.iter_mut().enumerate() {
+            self.lane.clear();
+            self.lane.extend(samples.iter().skip(channel).step_by(self.channels));
+            meter.add(&self.lane);
+        }
+        let mut rest = samples;
+        while !rest.is_empty() {
+            let frames = usize::try_from(self.curve.room()).unwrap_or(usize::MAX);
+            let (bin, later) = rest.split_at(frames.saturating_mul(self.channels).min(rest.len()));
+            let peak = bin.iter().fold(0f32, |peak, sample| peak.max(sample.abs()));
+            let frames = (bin.len() / self.channels) as u64;
             if peak > SILENCE {
-                self.first_sound.get_or_insert(self.frames);
-                self.last_sound = self.frames;
+                let is_loud = |frame: &[f32]| frame.iter().any(|s| s.abs() > SILENCE);
+                let first = bin.chunks_exact(self.channels).position(is_loud).unwrap_or(0);
+                let last = bin.chunks_exact(self.channels).rposition(is_loud).unwrap_or(0);
+                self.first_sound.get_or_insert(self.frames + first as u64);
+                self.last_sound = self.frames + last as u64;
             }
-            self.curve.add(peak);
-            self.frames += 1;
+            self.curve.add(peak, frames);
+            self.frames += frames;
+            rest = later;
         }
     }
 
@@ -86,18 +105,15 @@ impl Meter {
     }
 
     /// Returns the figures of all samples taken.
-    pub fn finish(self) -> Figures {
+    pub fn finish(mut self) -> Figures {
         let measured = |db: f64| db.is_finite().then_some(db);
         let ebu = self.ebu.as_ref();
         let integrated = ebu.and_then(|e| e.loudness_global().ok()).and_then(measured);
         // Short of one window of three seconds the norm has no range.
         let has_range = integrated.is_some() && self.frames >= 3 * u64::from(self.rate_hz);
         let range = ebu.filter(|_| has_range).and_then(|e| e.loudness_range().ok());
-        let peak = ebu.map(|e| {
-            let channel = |n| e.true_peak(n).unwrap_or(0.0);
-            (0..e.channels()).map(channel).fold(0.0, f64::max)
-        });
-        let true_peak = peak.and_then(|peak| measured(20.0 * peak.log10()));
+        let peak = self.true_peaks.iter_mut().map(TruePeak::peak).fold(0.0, f32::max);
+        let true_peak = measured(20.0 * f64::from(peak).log10());
         let head = self.first_sound.unwrap_or(self.frames);
         let tail = self.first_sound.map_or(self.frames, |_| self.frames - 1 - self.last_sound);
         Figures {
@@ -126,7 +142,7 @@ fn gain_cb(integrated: Option<f64>, true_peak: Option<f64>) -> i64 {
 }
 
 /// Largest samples of equal stretches; when the bins are full, pairs are merged.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Curve {
     bins: Vec<f32>,
     width: u64,
@@ -136,11 +152,23 @@ struct Curve {
 
 const MOST_BINS: usize = 32 * PEAK_POINTS;
 
+impl Default for Curve {
+    fn default() -> Self {
+        Self { bins: Vec::new(), width: 16, filled: 0, peak: 0.0 }
+    }
+}
+
 impl Curve {
-    fn add(&mut self, sample: f32) {
-        self.peak = self.peak.max(sample);
-        self.filled += 1;
-        if self.filled >= self.width.max(1) {
+    /// Returns how many frames the open bin still takes.
+    fn room(&self) -> u64 {
+        self.width - self.filled
+    }
+
+    /// Adds so many frames, at most as many as there is room for, by their largest sample.
+    fn add(&mut self, peak: f32, frames: u64) {
+        self.peak = self.peak.max(peak);
+        self.filled += frames;
+        if self.filled >= self.width {
             self.close();
         }
     }
@@ -150,7 +178,7 @@ impl Curve {
         self.filled = 0;
         if self.bins.len() == MOST_BINS {
             self.bins = self.bins.chunks(2).map(|pair| pair[0].max(pair[1])).collect();
-            self.width = self.width.max(1) * 2;
+            self.width *= 2;
         }
     }
 

@@ -10,6 +10,7 @@ mod identify;
 pub mod inspect;
 mod measure;
 mod refusal;
+mod true_peak;
 
 pub use inspect::{Inspection, Limits, inspect};
 pub use refusal::Refusal;

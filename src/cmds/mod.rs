@@ -17,6 +17,8 @@ mod init;
 mod inspect;
 #[cfg(feature = "server")]
 mod link;
+#[cfg(feature = "speaker")]
+mod play;
 #[cfg(feature = "server")]
 mod reach;
 #[cfg(feature = "server")]
@@ -59,6 +61,9 @@ enum Command {
     Unit(unit::Args),
     #[cfg(feature = "server")]
     Link(link::Args),
+    #[cfg(feature = "speaker")]
+    #[command(hide = true)]
+    Play(play::Args),
     Bench(bench::Args),
 }
 
@@ -85,6 +90,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Answer> {
         Command::Unit(args) => unit::run(args),
         #[cfg(feature = "server")]
         Command::Link(args) => link::run(args),
+        #[cfg(feature = "speaker")]
+        Command::Play(args) => play::run(args),
         Command::Bench(args) => bench::run(args),
     }
 }

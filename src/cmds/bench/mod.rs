@@ -1,6 +1,9 @@
 //! The figures of the README's table: each row prints our figure, the goal or the peer beside it,
 //! and the ratio, all measured in one run. Nothing here passes or fails; a person reads it.
 
+mod inspect;
+mod start;
+
 use super::{Answer, print_json, print_text, table};
 use serde::Serialize;
 
@@ -59,7 +62,7 @@ impl Row {
 type Bench = (&'static str, fn() -> anyhow::Result<Vec<Row>>);
 
 /// All measurements, in the order of the table.
-const ALL: &[Bench] = &[];
+const ALL: &[Bench] = &[("inspect", inspect::rows), ("start", start::rows)];
 
 /// Runs the measurements and prints the table.
 pub fn run(args: Args) -> anyhow::Result<Answer> {

@@ -399,7 +399,7 @@ mod tests {
     /// Asks for so many milliseconds in blocks of odd length; returns the left channel.
     fn render(timeline: &mut Timeline, from_ms: i64, ms: i64, block: usize) -> Vec<f32> {
         let mut left = Vec::new();
-        let total = timeline.frames(ms) as usize;
+        let total = usize::try_from(timeline.frames(ms)).unwrap();
         while left.len() < total {
             let frames = block.min(total - left.len());
             let mut out = vec![9.0; frames * CHANNELS];
@@ -543,7 +543,7 @@ mod tests {
 
     #[test]
     fn volume_counts_in_half_decibels_and_zero_is_mute() {
-        let at = |volume, gain_cb| gain(&Order { volume, gain_cb, ..order(1, 0, 1) });
+        let at = |volume, gain_cb| gain(&Order { gain_cb, volume, ..order(1, 0, 1) });
         assert!(close(at(100, 0), 1.0) && close(at(60, 0), 0.1) && close(at(60, 200), 1.0));
         assert!(close(at(0, 400), 0.0));
         let mut timeline = Timeline::new(RATE);
@@ -596,14 +596,14 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn every_play_gets_one_last_event_and_counts_what_it_handed_out(
-            plays in proptest::collection::vec((0i64..400, 1i64..300, 0u64..20_000, 0i64..60), 1..6),
+            plays in proptest::collection::vec((0i64..400, 1i64..300, 0usize..20_000, 0i64..60), 1..6),
             stops in proptest::collection::vec((0u64..6, 0i64..500), 0..4),
             block in 1usize..3_000,
         ) {
             let mut timeline = Timeline::new(RATE);
             for (token, &(at, ms, frames, fade_ms)) in plays.iter().enumerate() {
                 let order = Order { fade_ms, ..order(token as u64, at, ms) };
-                timeline.play(order, test_feed(0, &vec![0.5; frames as usize]));
+                timeline.play(order, test_feed(0, &vec![0.5; frames]));
             }
             let mut sounding = 0usize;
             for step in 0..80i64 {
@@ -627,8 +627,9 @@ mod tests {
             }
             prop_assert_eq!(last.len(), plays.len());
             prop_assert!(last.values().all(|&n| n == 1));
-            let sounding_ms = (sounding * 1000 / RATE as usize) as i64;
-            prop_assert!((sounding_ms - played_ms).abs() <= plays.len() as i64 + 1);
+            let sounding_ms = i64::try_from(sounding * 1000 / RATE as usize).unwrap();
+            let rounding = i64::try_from(plays.len()).unwrap() + 1;
+            prop_assert!((sounding_ms - played_ms).abs() <= rounding);
         }
     }
 }
