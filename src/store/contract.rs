@@ -343,13 +343,13 @@ async fn a_round_is_read_back_and_repeated_without_effect(store: &dyn Store) {
 
 async fn a_lower_version_is_stale_and_takes_the_round_with_it(store: &dyn Store) {
     let a = sheet(1, 1);
-    store.put_round(&[a.clone()], &[timetable("loa-1", 5, &[&a])], None).await.unwrap();
+    store.put_round(std::slice::from_ref(&a), &[timetable("loa-1", 5, &[&a])], None).await.unwrap();
     let b = sheet(2, 2);
     let mut other = timetable("loa-1", 5, &[&b]);
     other.jws = "other bytes".into();
     for bad in [timetable("loa-1", 4, &[&b]), other] {
         let round = [timetable("loa-2", 9, &[&b]), bad];
-        let refused = store.put_round(&[b.clone()], &round, None).await;
+        let refused = store.put_round(std::slice::from_ref(&b), &round, None).await;
         assert!(matches!(refused, Err(StoreError::Stale { .. })), "{refused:?}");
         assert_eq!(store.newest_timetables().await.unwrap().len(), 1);
         assert_eq!(store.sheets(&[b.sha256]).await.unwrap(), [], "nothing of the round stays");
@@ -360,7 +360,7 @@ async fn a_lower_version_is_stale_and_takes_the_round_with_it(store: &dyn Store)
 
 async fn the_versions_of_a_span_reach_back_to_the_one_in_force(store: &dyn Store) {
     let a = sheet(1, 1);
-    store.put_round(&[a.clone()], &[], None).await.unwrap();
+    store.put_round(std::slice::from_ref(&a), &[], None).await.unwrap();
     for ver in [10, 20, 30, 40] {
         store.put_round(&[], &[timetable("loa-1", ver, &[&a])], None).await.unwrap();
     }

@@ -87,6 +87,15 @@ impl<S: Store + ?Sized> Publisher<S> {
 
     /// Plans the station as it is now, stores what is new, and returns what to publish.
     pub async fn plan(&mut self, station: &Arc<Station>) -> Result<Round, PublishError> {
+        match self.plan_once(station).await {
+            // Somebody else signed meanwhile, or a device came back under a clock set back:
+            // read again what is in force and decide again.
+            Err(PublishError::Store(StoreError::Stale { .. })) => self.plan_once(station).await,
+            result => result,
+        }
+    }
+
+    async fn plan_once(&mut self, station: &Arc<Station>) -> Result<Round, PublishError> {
         let now = self.clock.0.now();
         let mut planner = match self.planner.take() {
             Some(planner) => planner,
