@@ -18,7 +18,7 @@ pub struct Args {
     /// Folder of device profiles; `device-profiles` here or beside the station folder unless given
     #[arg(long, value_name = "DIR")]
     profiles: Option<PathBuf>,
-    /// Print `{ok, errors, warnings, faults: [{file, line, column, severity, message, hint}]}`
+    /// Print `{ok, errors, warnings, faults: [{file, line, column, severity, message, hint, refuses}]}`
     #[arg(long)]
     json: bool,
     /// Print the JSON Schema of a kind of file instead, for editors

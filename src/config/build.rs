@@ -6,6 +6,7 @@
 use super::cross::{self, Registers};
 use super::fault::{Faults, Place};
 use super::files::{FileKind, Files, Finder, NotFound};
+use super::hours::{self, Bound, WasGood};
 use super::playlist::PlacedPlaylist;
 use super::policy::PlacedPolicy;
 use super::problem::Problem;
@@ -14,7 +15,8 @@ use super::registers::{PlacedDevice, PlacedUnit};
 use super::skips::PlacedSkip;
 use super::text::{shown, slug};
 use super::{
-    ClipSource, StationConfig, calendar, playlist, policy, profile, registers, skips, station,
+    ClipSource, LastGood, StationConfig, calendar, playlist, policy, profile, registers, skips,
+    station,
 };
 use crate::domain::ids::{IdError, PlaylistId, ProfileId};
 use crate::domain::playlist::{ClipPath, Skip};
@@ -74,7 +76,12 @@ fn shown_long(why: &str) -> String {
 }
 
 /// Reads and checks a set of files.
-pub(super) fn build(files: &Files, clips: &mut Clips<'_>, faults: &Faults) -> Built {
+pub(super) fn build(
+    files: &Files,
+    last: &LastGood,
+    clips: &mut Clips<'_>,
+    faults: &Faults,
+) -> Built {
     let mut config = None;
     let mut parts = Parts::default();
     for (key, bytes) in &files.bytes {
@@ -107,7 +114,7 @@ pub(super) fn build(files: &Files, clips: &mut Clips<'_>, faults: &Faults) -> Bu
         }
     }
     skip(files, &mut parts, faults);
-    check(files, &parts, clips, faults);
+    check(files, last, &parts, clips, faults);
     let station = config.as_ref().and_then(|config| assemble(config, parts, clips));
     Built { station, config }
 }
@@ -195,7 +202,7 @@ fn add_skip(skips: &mut Vec<Skip>, skip: Skip) {
     }
 }
 
-fn check(files: &Files, parts: &Parts, clips: &mut Clips<'_>, faults: &Faults) {
+fn check(files: &Files, last: &LastGood, parts: &Parts, clips: &mut Clips<'_>, faults: &Faults) {
     if let Some(units) = &parts.units {
         let file = files.file("units.csv");
         registers::check_units(units, |place, problem| faults.add(file, place, problem));
@@ -203,8 +210,14 @@ fn check(files: &Files, parts: &Parts, clips: &mut Clips<'_>, faults: &Faults) {
     let registers = Registers::of(parts);
     cross::devices(files, parts, &registers, faults);
     cross::policies(files, parts, &registers, faults);
+    let bound = Bound::of(parts, &registers);
     for (key, playlist) in &parts.playlists {
-        cross::playlist(files.file(key), playlist, parts, &registers, clips, faults);
+        let file = files.file(key);
+        let speakers = cross::playlist(file, playlist, parts, &registers, clips, faults);
+        let good = last.files.get(key);
+        let same = good.is_some() && files.bytes.get(key).and_then(Option::as_ref) == good;
+        let was_good = if same { WasGood::Yes } else { WasGood::No };
+        hours::check(file, playlist, &speakers, parts, &bound, was_good, faults);
     }
 }
 

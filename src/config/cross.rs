@@ -19,6 +19,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Most levels of units above a device; a register with circles has more.
 const MOST_LEVELS: usize = 8;
 
+/// Most unknown names of a list for which a similar one is looked for.
+const MOST_NEAR: usize = 20;
+
 /// Who stands where, for looking up targets.
 pub(super) struct Registers<'a> {
     units: Option<BTreeSet<&'a str>>,
@@ -61,7 +64,8 @@ impl<'a> Registers<'a> {
         }
     }
 
-    fn reached(&self, targets: &Targets) -> BTreeSet<&'a str> {
+    /// Returns the devices that the targets mean.
+    pub fn reached(&self, targets: &Targets) -> BTreeSet<&'a str> {
         let all = |units: &[UnitId], tags: &[Tag], devices: &[DeviceId]| {
             let mut found: BTreeSet<&'a str> = BTreeSet::new();
             for unit in units {
@@ -91,9 +95,12 @@ fn unknown<T: AsRef<str>>(
     mut fault: impl FnMut(Place, &Problem),
 ) {
     let Some(known) = known else { return };
+    let mut told = 0;
     for id in ids {
         if !known.contains(id.value.as_ref()) {
-            let near = nearest_id(id.value.as_ref(), known);
+            // Looking for a neighbour costs; after some, the register itself is the fault.
+            told += 1;
+            let near = (told <= MOST_NEAR).then(|| nearest_id(id.value.as_ref(), known)).flatten();
             let id_text = id.value.as_ref().to_owned();
             fault(id.place, &Problem::Unknown { what, id: id_text, near, wherein });
         }
@@ -157,15 +164,15 @@ fn names(
     }
 }
 
-/// Checks all that a playlist names outside itself.
-pub(super) fn playlist(
+/// Checks all that a playlist names outside itself; returns the devices that sound.
+pub(super) fn playlist<'a>(
     file: FileRef<'_>,
     placed: &PlacedPlaylist,
     parts: &Parts,
-    registers: &Registers<'_>,
+    registers: &Registers<'a>,
     clips: &mut Clips<'_>,
     faults: &Faults,
-) {
+) -> Vec<&'a str> {
     names(file, &placed.units, &placed.devices, &placed.tags, registers, faults);
     calendars(file, &placed.calendars, parts, faults);
     for (path, place) in &placed.clips {
@@ -174,12 +181,14 @@ pub(super) fn playlist(
             faults.add(file, *place, &Problem::Clip { clip, why, near });
         }
     }
-    let (Some(_), Some(devices)) = (&registers.units, &registers.devices) else { return };
+    let (Some(_), Some(devices)) = (&registers.units, &registers.devices) else {
+        return Vec::new();
+    };
     let reached = registers.reached(&placed.playlist.targets);
     if reached.is_empty() {
         // Names that stand nowhere have their own faults already.
         faults.add(file, placed.targets_place, &Problem::NoDevice);
-        return;
+        return Vec::new();
     }
     let mut by_profile: BTreeMap<&ProfileId, Vec<&str>> = BTreeMap::new();
     for device in reached.iter().filter_map(|id| devices.get(id)) {
@@ -200,6 +209,11 @@ pub(super) fn playlist(
         }
         colours_and_fonts(file, placed, profile, devices, faults);
     }
+    let sounds = |id: &&str| {
+        let profile = devices.get(id).and_then(|device| parts.profiles.get(&device.profile));
+        profile.is_some_and(|profile| profile.speaker.is_some())
+    };
+    reached.into_iter().filter(sounds).collect()
 }
 
 fn named(devices: &[&str]) -> String {

@@ -18,6 +18,7 @@ mod calendar;
 mod cross;
 mod fault;
 mod files;
+mod hours;
 mod playlist;
 mod policy;
 mod problem;
@@ -128,7 +129,7 @@ pub fn load_over(
         .collect();
     let mut clips = Clips::new(dir, clips);
     // Once for the faults of what is on disk, whatever comes into force.
-    let first = build(&disk, &mut clips, &faults);
+    let first = build(&disk, last, &mut clips, &faults);
     let settled = if faults.refused().is_empty() {
         Some((first, disk.clone()))
     } else {
@@ -181,7 +182,7 @@ fn replace_faulty(
 ) -> Option<(Built, Files)> {
     loop {
         let faults = Faults::default();
-        let built = build(&files, clips, &faults);
+        let built = build(&files, last, clips, &faults);
         let mut refused = faults.refused();
         // A file that could not even be read is no fault of `build`.
         refused.extend(files.bytes.iter().filter(|(_, b)| b.is_none()).map(|(key, _)| key.clone()));

@@ -9,10 +9,11 @@ use super::read::{Reader, Source};
 use super::shape::{Kind, Shape, may, must};
 use super::slot;
 use super::text::{nearest, shown};
-use crate::domain::ids::{DeviceId, ItemId, PlaylistId, Tag, UnitId};
+use crate::domain::ids::{DeviceId, ItemId, PlaylistId, SlotId, Tag, UnitId};
 use crate::domain::playlist::{
     Align, ClipPath, Content, Effect, Item, Origin, Page, Playlist, Priority, Slot, Targets,
 };
+use crate::domain::recurrence::LocalTime;
 use std::collections::BTreeMap;
 
 /// Longest dwell of a page and least one: shorter nobody can read.
@@ -111,6 +112,8 @@ pub(super) struct PlacedPlaylist {
     pub clips: BTreeMap<ClipPath, Place>,
     /// Where each item begins.
     pub items: BTreeMap<ItemId, Place>,
+    /// Where the times of each slot stand.
+    pub times: BTreeMap<SlotId, BTreeMap<LocalTime, Place>>,
 }
 
 /// Reads a playlist.
@@ -161,6 +164,7 @@ fn playlist(top: &Reader<'_>, id: &PlaylistId) -> PlacedPlaylist {
         calendars: Vec::new(),
         clips: BTreeMap::new(),
         items: BTreeMap::new(),
+        times: BTreeMap::new(),
     };
     targets(top, &mut found);
     items(top, &mut found);
@@ -353,9 +357,10 @@ fn slots(top: &Reader<'_>, found: &mut PlacedPlaylist) {
             }
         }
         used.extend(read.items.iter().map(|i| i.value.clone()));
-        let calendars = read.calendars.clone();
-        found.calendars.extend(calendars);
+        found.calendars.extend(read.calendars.iter().cloned());
+        let times = read.times.clone();
         if let Some(slot) = read.into_slot() {
+            found.times.entry(slot.id.clone()).or_insert(times);
             found.playlist.slots.push(slot);
         }
     }
@@ -368,7 +373,7 @@ fn slots(top: &Reader<'_>, found: &mut PlacedPlaylist) {
 
 impl PlacedPlaylist {
     /// Returns the slot of that id.
-    pub fn slot_mut(&mut self, id: &crate::domain::ids::SlotId) -> Option<&mut Slot> {
+    pub fn slot_mut(&mut self, id: &SlotId) -> Option<&mut Slot> {
         self.playlist.slots.iter_mut().find(|slot| slot.id == *id)
     }
 }

@@ -129,6 +129,15 @@ pub enum Problem {
     EmptyQuiet { at: String },
     #[error("`{text}` is not a stretch of the day")]
     Quiet { text: String },
+    #[error("slot `{slot}`: `{at}` lies in the quiet hours {hours} of policy `{policy}`")]
+    QuietSlot {
+        slot: String,
+        at: String,
+        hours: String,
+        policy: String,
+        meant: Option<String>,
+        refuses: bool,
+    },
     #[error("the profile has neither speaker nor board")]
     EmptyProfile,
     #[error("skip of `{playlist}/{slot}`: no such {what}")]
@@ -158,8 +167,11 @@ impl Problem {
     /// Says whether the file cannot be used as it is. A clip that is missing or does not suit a
     /// device is wrong, but the rest of its playlist holds: the cue gets a reason, not silence.
     pub fn refuses(&self) -> bool {
-        self.severity() == Severity::Error
-            && !matches!(self, Self::Clip { .. } | Self::Codec { .. } | Self::ClipTooLong { .. })
+        match self {
+            Self::Clip { .. } | Self::Codec { .. } | Self::ClipTooLong { .. } => false,
+            Self::QuietSlot { refuses, .. } => *refuses,
+            _ => self.severity() == Severity::Error,
+        }
     }
 
     /// Says what to do about it.
@@ -247,6 +259,10 @@ impl Problem {
             Self::Zone { .. } => "an IANA name: `Asia/Ho_Chi_Minh`",
             Self::EmptyQuiet { .. } | Self::Quiet { .. } => {
                 "as in `21:30-04:45`; an end before its start is on the next day"
+            }
+            Self::QuietSlot { meant, .. } => {
+                return self::meant(meant.as_ref())
+                    .or_else(|| Some("choose a time outside the quiet hours".to_owned()));
             }
             Self::EmptyProfile => "add `[speaker]` or `[board]`",
             Self::StaleSkip { .. } => "take the entry out when its day has passed",

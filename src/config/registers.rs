@@ -11,6 +11,7 @@ use super::text::{nearest_id, shown};
 use crate::domain::ids::{DeviceId, ProfileId, Tag, UnitId};
 use crate::domain::station::{Device, Unit};
 use chrono::NaiveDate;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 const fn must(name: &'static str) -> Column {
@@ -139,8 +140,11 @@ pub(super) fn check_units(units: &[PlacedUnit], fault: impl Fn(Place, &Problem))
     let by_id: BTreeMap<&str, &PlacedUnit> =
         units.iter().map(|u| (u.unit.id.as_str(), u)).collect();
     let known = by_id.keys().copied().collect();
+    let told = Cell::new(0);
     let unknown = |place: Place, what, id: &UnitId| {
-        let near = nearest_id(id.as_str(), &known);
+        // Looking for a neighbour costs; after some, the register itself is the fault.
+        told.set(told.get() + 1);
+        let near = (told.get() <= 20).then(|| nearest_id(id.as_str(), &known)).flatten();
         let problem = Problem::Unknown { what, id: id.to_string(), near, wherein: "units.csv" };
         fault(place, &problem);
     };

@@ -1,6 +1,7 @@
 //! A slot of a playlist: when, how long, in which order, how loud.
 
-use super::fault::At;
+use super::fault::{At, Place};
+use super::hours::ANY_TIME;
 use super::policy::weekdays;
 use super::problem::Problem;
 use super::read::Reader;
@@ -8,6 +9,7 @@ use super::shape::{Kind, Shape, may, must};
 use crate::domain::ids::{CalendarId, ItemId, SlotId};
 use crate::domain::playlist::{Order, Overrun, Slot};
 use crate::domain::recurrence::{DateSet, LocalTime, Recurrence, Weekdays};
+use std::collections::BTreeMap;
 use std::str::FromStr as _;
 
 pub(super) static SLOT: Shape = Shape {
@@ -71,6 +73,8 @@ pub(super) struct ReadSlot {
     pub id: Option<At<SlotId>>,
     pub items: Vec<At<ItemId>>,
     pub calendars: Vec<At<CalendarId>>,
+    /// Where each time of day stands; of a cron expression, one place for all.
+    pub times: BTreeMap<LocalTime, Place>,
     when: Option<Recurrence>,
     except: Vec<DateSet>,
     only: Vec<DateSet>,
@@ -110,14 +114,17 @@ pub(super) fn read(table: &Reader<'_>) -> ReadSlot {
         table.fault(table.place_of("only"), &Problem::Empty { key: "only".to_owned() });
     }
     let items = items(table);
+    let mut times = BTreeMap::new();
+    let when = when(table, &mut times);
     let overrun = overrun(table);
     let fade = table.duration("fade", (0, "0s"), (30_000, "30s")).map(|f| f.value);
     ReadSlot {
         id: table.id("id"),
-        when: when(table),
+        when,
         except,
         only,
         calendars,
+        times,
         longest_ms: table
             .duration("longest", (1_000, "1s"), (24 * 3_600_000, "24h"))
             .map(|l| l.value),
@@ -145,7 +152,10 @@ fn items(table: &Reader<'_>) -> Vec<At<ItemId>> {
     items
 }
 
-fn when(table: &Reader<'_>) -> Option<Recurrence> {
+fn when(table: &Reader<'_>, places: &mut BTreeMap<LocalTime, Place>) -> Option<Recurrence> {
+    if table.has("cron") {
+        places.insert(ANY_TIME, table.place_of("cron"));
+    }
     let cron = table.text("cron").and_then(|text| match Recurrence::cron(&text.value) {
         Ok(when) => Some(when),
         Err(error) => {
@@ -154,7 +164,7 @@ fn when(table: &Reader<'_>) -> Option<Recurrence> {
         }
     });
     let days = weekdays(table, "days");
-    let at = at(table, days);
+    let at = at(table, days, places);
     match (table.has("at"), table.has("cron")) {
         (true, true) => {
             table.fault(table.place_of("cron"), &Problem::Both { one: "at", other: "cron" });
@@ -178,12 +188,19 @@ fn when(table: &Reader<'_>) -> Option<Recurrence> {
 }
 
 /// Reads times one by one, so that a wrong one has its own place.
-fn at(table: &Reader<'_>, days: Option<Weekdays>) -> Option<Recurrence> {
+fn at(
+    table: &Reader<'_>,
+    days: Option<Weekdays>,
+    places: &mut BTreeMap<LocalTime, Place>,
+) -> Option<Recurrence> {
     let texts = table.texts("at")?;
     let mut times: Vec<&str> = Vec::new();
     for text in &texts {
         match LocalTime::from_str(&text.value) {
-            Ok(_) => times.push(&text.value),
+            Ok(time) => {
+                places.entry(time).or_insert(text.place);
+                times.push(&text.value);
+            }
             Err(error) => table.fault(text.place, &Problem::Schedule(error)),
         }
     }

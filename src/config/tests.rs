@@ -196,6 +196,59 @@ fn a_playlist_that_never_was_good_is_left_out_and_the_others_play() {
 }
 
 #[test]
+fn a_slot_at_a_quarter_past_three_is_refused_and_the_old_time_stays() {
+    let mut folder = Folder::new();
+    folder.write("policies/dem.toml", "title = \"Đêm\"\nquiet = [\"21:30-04:45\"]\n");
+    folder.write("ban-tin.toml", &PLAYLIST.replace("05:00", "15:15"));
+    assert!(folder.load().faults.is_empty());
+    folder.write("ban-tin.toml", &PLAYLIST.replace("\"05:00\"", "\"17:00\", \"03:15\""));
+    let loaded = folder.load();
+    let fault = "slot `sang`: `03:15` lies in the quiet hours 21:30-04:45 of policy `dem`";
+    assert_eq!(told(&loaded), [format!("ban-tin.toml:11:16: {fault}")]);
+    assert_eq!(loaded.faults[0].hint.as_deref(), Some("did you mean `15:15`?"));
+    let in_force = |loaded: &Loaded| {
+        let station = loaded.station.as_ref().unwrap();
+        station.playlists[&PlaylistId::new("ban-tin").unwrap()].slots[0].when.clone()
+    };
+    let afternoon = crate::domain::recurrence::Recurrence::at(&["15:15"], &[]).unwrap();
+    assert_eq!(in_force(&loaded), afternoon);
+    let cron = PLAYLIST.replace("at = [\"05:00\"]", "cron = \"15 3 * * *\"");
+    folder.write("ban-tin.toml", &cron);
+    let loaded = folder.load();
+    assert_eq!(told(&loaded), [format!("ban-tin.toml:11:8: {fault}")]);
+    assert_eq!(in_force(&loaded), afternoon);
+}
+
+#[test]
+fn a_stricter_policy_holds_at_once_though_a_playlist_in_force_contradicts_it() {
+    let mut folder = Folder::new();
+    assert!(folder.load().faults.is_empty());
+    folder.write("policies/dem.toml", "title = \"Đêm\"\nquiet = [\"20:00-06:00\"]\n");
+    let loaded = folder.load();
+    assert_eq!(loaded.faults.len(), 1, "it is told");
+    assert!(!loaded.faults[0].refuses);
+    let station = loaded.station.unwrap();
+    assert_eq!((station.policies.len(), station.playlists.len()), (1, 1));
+}
+
+#[test]
+fn a_time_that_is_quiet_only_for_some_devices_is_left_to_planning() {
+    let mut folder = Folder::new();
+    folder.write(
+        "devices.csv",
+        "id,name,unit,tags,profile\nloa-1,Một,00001,,loa\nloa-2,Hai,00001,truong-hoc,loa\n",
+    );
+    folder.write(
+        "policies/truong.toml",
+        "title = \"Trường\"\nquiet = [\"04:00-06:00\"]\n[applies]\ntags = [\"truong-hoc\"]\n",
+    );
+    folder.write("ban-tin.toml", &PLAYLIST.replace("\"loa-1\"", "\"loa-1\", \"loa-2\""));
+    assert_eq!(told(&folder.load()), Vec::<String>::new());
+    folder.write("ban-tin.toml", &PLAYLIST.replace("\"loa-1\"", "\"loa-2\""));
+    assert_eq!(folder.load().faults.len(), 1);
+}
+
+#[test]
 fn a_faulty_policy_never_lets_more_sound_than_before() {
     let mut folder = Folder::new();
     folder.write("policies/dem.toml", "title = \"Đêm\"\nquiet = [\"21h-5h\"]\n");
@@ -375,7 +428,7 @@ fn built(files: &[(&str, &[u8])]) -> Vec<Fault> {
     for (name, bytes) in files {
         all.bytes.insert((*name).to_owned(), Some((*bytes).into()));
     }
-    let built = build(&all, &mut Clips::new(nowhere, &mut Minute), &faults);
+    let built = build(&all, &LastGood::default(), &mut Clips::new(nowhere, &mut Minute), &faults);
     assert!(built.station.is_none() || !all.bytes.is_empty());
     faults.into_sorted()
 }
