@@ -103,8 +103,9 @@ pub fn check(sheet: &DaySheet) -> Result<(), Refusal> {
                     cue.id
                 )));
             }
-            Some(SheetItem::Clip { asset, .. }) => {
-                if !sheet.assets.contains_key(asset) {
+            Some(SheetItem::Clip { asset, fallback, .. }) => {
+                let mut named = std::iter::once(asset).chain(fallback);
+                if let Some(asset) = named.find(|asset| !sheet.assets.contains_key(*asset)) {
                     return Err(Refusal::content(format!("asset `{asset}` is not described")));
                 }
                 if speaker.is_some_and(|last| last.end_ms > cue.at_ms) {

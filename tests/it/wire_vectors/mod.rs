@@ -9,6 +9,8 @@ mod epochs;
 mod judge;
 mod rest;
 
+use loa::wire::jws::Typ;
+use loa::wire::topic::{Topics, partition};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -134,6 +136,76 @@ fn every_reason_for_a_refusal_has_a_vector() {
     ] {
         assert!(all.contains(&format!("\"expect\": \"{reason}\"")), "no vector for `{reason}`");
     }
+}
+
+#[test]
+fn the_prose_names_every_refusal_every_type_and_every_limit() {
+    let prose = std::fs::read_to_string(root().join("firmware-notes/README.md")).unwrap();
+    let source = std::fs::read_to_string(root().join("src/wire/refusal.rs")).unwrap();
+    let table = prose.split("## 15.").nth(1).unwrap().split("## 16.").next().unwrap();
+    let words = source.split("fn reason").nth(1).unwrap().split("fn hint").next().unwrap();
+    let words: Vec<&str> = words.split('"').skip(1).step_by(2).collect();
+    assert!(words.len() > 25, "{words:?}");
+    for word in words {
+        assert!(table.contains(&format!("`{word}`")), "the table of refusals lacks `{word}`");
+    }
+    for typ in Typ::ALL {
+        assert!(prose.contains(&format!("`{}`", typ.as_str())), "{}", typ.as_str());
+    }
+    let table = prose.split("## 14.").nth(1).unwrap().split("## 15.").next().unwrap();
+    let source = std::fs::read_to_string(root().join("src/wire/limits.rs")).unwrap();
+    let mut checked = 0;
+    for line in source.lines().filter(|line| line.starts_with("pub const")) {
+        let (name, value) = line.split_once(" = ").unwrap();
+        let number: String = value.chars().filter(char::is_ascii_digit).collect();
+        let shown = match name.split([' ', ':']).nth(2).unwrap() {
+            "INTEGER" => "9,007,199,254,740,991".to_owned(),
+            "ASSET_BYTES" => "268,435,456".to_owned(),
+            "DAY_MS" => "26 h".to_owned(),
+            // Not said to devices, or said in the text.
+            "MARKER_BYTES" | "NOTICES" => continue,
+            "WORD_BYTES" => "128 bytes".to_owned(),
+            _ => thousands(&number),
+        };
+        assert!(table.contains(&shown), "the table of limits lacks `{name}` = {shown}");
+        checked += 1;
+    }
+    assert!(checked > 40, "{checked}");
+}
+
+#[test]
+fn the_asyncapi_document_names_topics_and_schemas_that_exist() {
+    let notes = root().join("firmware-notes");
+    let text = std::fs::read_to_string(notes.join("asyncapi.yaml")).unwrap();
+    let sha256 = "0".repeat(64);
+    let mut seen = [0, 0];
+    for line in text.lines() {
+        if let Some(address) = line.trim().strip_prefix("address: ") {
+            let mut topic = address.replace("{device}", "loa-thon-1").replace("{sha256}", &sha256);
+            topic = topic.replace("{kib}", "64").replace("{n}", "0");
+            let device = "loa-thon-1".parse().unwrap();
+            topic = topic.replace("{p}", &partition(&device).to_string());
+            assert!(Topics::default().parse(&topic).is_some(), "{address}");
+            seen[0] += 1;
+        }
+        if let Some((_, rest)) = line.split_once("'schemas/") {
+            let name = rest.split('\'').next().unwrap();
+            assert!(notes.join("schemas").join(name).is_file(), "{name}");
+            seen[1] += 1;
+        }
+    }
+    assert!(seen[0] >= 12 && seen[1] >= 9, "{seen:?}");
+}
+
+fn thousands(digits: &str) -> String {
+    let mut text = String::new();
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 #[test]
