@@ -1,7 +1,7 @@
 //! Signals, cancellation and the order of stopping.
 //!
-//! The first SIGTERM, SIGINT or SIGHUP cancels [`Lifecycle::token`]: every task stops taking
-//! work, finishes what it holds and ends. [`Lifecycle::wait`] waits for them for at most
+//! The first SIGTERM, SIGINT or SIGHUP ([`Lifecycle::catch_signals`]) cancels
+//! [`Lifecycle::token`]: every task stops taking work, finishes what it holds and ends. [`Lifecycle::wait`] waits for them for at most
 //! [`GRACE`]; a second signal or the end of that time drops what is left. Stages stop in the
 //! order in which they were made: http first, then mqtt, device, ledger, store.
 
@@ -18,6 +18,8 @@ pub const GRACE: Duration = Duration::from_secs(4);
 #[derive(Debug)]
 pub struct Lifecycle {
     root: CancellationToken,
+    /// Cancelled by the second signal.
+    hurry: CancellationToken,
     stages: Vec<Stage>,
     grace: Duration,
 }
@@ -48,7 +50,27 @@ impl Default for Lifecycle {
 impl Lifecycle {
     /// Returns a lifecycle without stages.
     pub fn new() -> Self {
-        Self { root: CancellationToken::new(), stages: Vec::new(), grace: GRACE }
+        Self {
+            root: CancellationToken::new(),
+            hurry: CancellationToken::new(),
+            stages: Vec::new(),
+            grace: GRACE,
+        }
+    }
+
+    /// Catches signals from here on; needs a runtime.
+    pub fn catch_signals(&self) -> std::io::Result<()> {
+        let mut signals = Signals::new()?;
+        let (root, hurry) = (self.root.clone(), self.hurry.clone());
+        tokio::spawn(async move {
+            let name = signals.next().await;
+            tracing::info!(signal = name, "Stopping");
+            root.cancel();
+            let name = signals.next().await;
+            tracing::warn!(signal = name, "Dropping what still runs");
+            hurry.cancel();
+        });
+        Ok(())
     }
 
     /// Returns the token that the first signal cancels; cancelling it asks for the end.
@@ -64,14 +86,9 @@ impl Lifecycle {
         stage
     }
 
-    /// Waits for the first signal (or the token), then stops stage by stage.
-    pub async fn wait(self) -> std::io::Result<End> {
-        let mut signals = Signals::new()?;
-        tokio::select! {
-            name = signals.next() => tracing::info!(signal = name, "Stopping"),
-            () = self.root.cancelled() => tracing::info!("Stopping"),
-        }
-        self.root.cancel();
+    /// Waits until the token is cancelled, then stops stage by stage.
+    pub async fn wait(self) -> End {
+        self.root.cancelled().await;
         let stopping = async {
             for stage in &self.stages {
                 stage.token.cancel();
@@ -81,16 +98,13 @@ impl Lifecycle {
             }
         };
         tokio::select! {
-            () = stopping => Ok(End::Clean),
-            name = signals.next() => {
-                tracing::warn!(signal = name, "Dropping what still runs");
-                Ok(End::Dropped)
-            }
+            () = stopping => End::Clean,
+            () = self.hurry.cancelled() => End::Dropped,
             () = tokio::time::sleep(self.grace) => {
                 let left: Vec<_> =
                     self.stages.iter().filter(|s| !s.tracker.is_empty()).map(|s| s.name).collect();
                 tracing::warn!(?left, "Dropping what did not stop in time");
-                Ok(End::Dropped)
+                End::Dropped
             }
         }
     }
@@ -155,7 +169,7 @@ mod tests {
             });
         }
         lifecycle.token().cancel();
-        assert_eq!(lifecycle.wait().await.unwrap(), End::Clean);
+        assert_eq!(lifecycle.wait().await, End::Clean);
         assert_eq!(*order.lock().unwrap(), ["http", "mqtt", "store"]);
     }
 
@@ -164,6 +178,6 @@ mod tests {
         let mut lifecycle = Lifecycle { grace: Duration::from_millis(10), ..Lifecycle::new() };
         lifecycle.stage("stuck").spawn(std::future::pending::<()>());
         lifecycle.token().cancel();
-        assert_eq!(lifecycle.wait().await.unwrap(), End::Dropped);
+        assert_eq!(lifecycle.wait().await, End::Dropped);
     }
 }

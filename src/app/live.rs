@@ -8,9 +8,10 @@
 
 use super::ports::{Registered, Standing};
 use crate::config::Fault;
-use crate::domain::ids::DeviceId;
-use crate::domain::station::Station;
+use crate::domain::ids::{DeviceId, UnitId};
+use crate::domain::station::{Station, Unit};
 use crate::domain::time::UtcMs;
+use crate::domain::timetable::Compiled;
 use crate::domain::timetable::sheet::DaySheet;
 use crate::wire::doc::{State, StateKind};
 use chrono_tz::Tz;
@@ -24,6 +25,8 @@ pub struct Picture {
     pub station: Option<Arc<Station>>,
     /// The sheets that each device follows, oldest first; equal days are one sheet.
     pub schedule: Arc<BTreeMap<DeviceId, Vec<Arc<DaySheet>>>>,
+    /// The same with reasons.
+    pub compiled: Option<Arc<Compiled>>,
     /// Name of the station, also before the folder is valid.
     pub name: String,
     /// Zone of the station.
@@ -77,6 +80,7 @@ impl Picture {
         Self {
             station: None,
             schedule: Arc::default(),
+            compiled: None,
             name: "Loa".to_owned(),
             zone: chrono_tz::Asia::Ho_Chi_Minh,
             faults: Arc::from([]),
@@ -155,6 +159,7 @@ impl Light {
 pub struct Live {
     picture: RwLock<Arc<Picture>>,
     devices: RwLock<Arc<BTreeMap<DeviceId, Registered>>>,
+    parents: RwLock<BTreeMap<UnitId, Option<UnitId>>>,
     heard: RwLock<BTreeMap<DeviceId, Arc<Heard>>>,
 }
 
@@ -164,6 +169,7 @@ impl Live {
         Self {
             picture: RwLock::new(Arc::new(picture)),
             devices: RwLock::new(Arc::new(BTreeMap::new())),
+            parents: RwLock::new(BTreeMap::new()),
             heard: RwLock::new(BTreeMap::new()),
         }
     }
@@ -179,14 +185,53 @@ impl Live {
         change(Arc::make_mut(&mut picture));
     }
 
+    /// Raises an alarm, in the place of an earlier one of that code.
+    pub fn set_alarm(&self, alarm: Alarm) {
+        self.change(|picture| {
+            picture.alarms.retain(|known| known.code != alarm.code);
+            picture.alarms.push(alarm);
+        });
+    }
+
+    /// Takes an alarm back.
+    pub fn clear_alarm(&self, code: &str) {
+        if self.picture().alarms.iter().any(|alarm| alarm.code == code) {
+            self.change(|picture| picture.alarms.retain(|alarm| alarm.code != code));
+        }
+    }
+
     /// Returns the register as last read.
     pub fn devices(&self) -> Arc<BTreeMap<DeviceId, Registered>> {
         Arc::clone(&self.devices.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Takes the register as read.
-    pub fn set_devices(&self, devices: BTreeMap<DeviceId, Registered>) {
+    pub fn set_register(&self, devices: Vec<Registered>, units: &[Unit]) {
+        let devices = devices.into_iter().map(|known| (known.device.id.clone(), known)).collect();
+        let parents = units.iter().map(|u| (u.id.clone(), u.parent.clone())).collect();
         *self.devices.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(devices);
+        *self.parents.write().unwrap_or_else(PoisonError::into_inner) = parents;
+    }
+
+    /// Takes one device as just changed, before anybody is told of the change.
+    pub fn put_device(&self, known: Registered) {
+        let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut devices).insert(known.device.id.clone(), known);
+    }
+
+    /// Returns the unit and all above it, nearest first.
+    pub fn lineage(&self, unit: &UnitId) -> Arc<[UnitId]> {
+        let parents = self.parents.read().unwrap_or_else(PoisonError::into_inner);
+        let mut found = Vec::new();
+        let mut next = Some(unit);
+        while let Some((id, parent)) = next.and_then(|id| parents.get_key_value(id)) {
+            if found.len() == crate::wire::limits::UNITS {
+                break;
+            }
+            found.push(id.clone());
+            next = parent.as_ref();
+        }
+        found.into()
     }
 
     /// Notes what a device says. Returns what it had said before. A will that belongs to an

@@ -8,6 +8,7 @@
 //!   but its own count of refusals, which is shown.
 //! * Secrets and passwords are shown once: the store keeps what checks them.
 
+use super::live::Live;
 use super::ports::{
     CodeUse, Enrolled, Enrolment, EnrolmentCode, Registered, RetainedDocument, Store, StoreError,
 };
@@ -185,6 +186,7 @@ pub struct Register {
     clock: SharedClock,
     reach: RwLock<Arc<Reach>>,
     changed: Notify,
+    live: Option<Arc<Live>>,
 }
 
 impl Register {
@@ -197,7 +199,14 @@ impl Register {
         reach: Reach,
     ) -> Self {
         let reach = RwLock::new(Arc::new(reach));
-        Self { store, keys, epochs, clock, reach, changed: Notify::new() }
+        Self { store, keys, epochs, clock, reach, changed: Notify::new(), live: None }
+    }
+
+    /// Tells this picture of an enrolment before the device hears of it: it logs in at once.
+    #[must_use]
+    pub fn telling(mut self, live: Arc<Live>) -> Self {
+        self.live = Some(live);
+        self
     }
 
     /// Replaces what devices are told about how to reach us.
@@ -337,7 +346,12 @@ impl Register {
             at_ms: now,
         };
         match self.store.enrol(&enrolment).await? {
-            Enrolled::Done => {}
+            Enrolled::Done => {
+                let known = self.store.device(&code.device).await?;
+                if let (Some(live), Some(known)) = (&self.live, known) {
+                    live.put_device(known);
+                }
+            }
             Enrolled::UnknownCode => return Err(EnrolError::Unknown),
             Enrolled::UsedCode { by } => return Err(EnrolError::Used { by }),
             Enrolled::ExpiredCode { at_ms } => return Err(EnrolError::Expired { at_ms }),

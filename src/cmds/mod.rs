@@ -25,6 +25,8 @@ mod reach;
 mod registers;
 #[cfg(feature = "server")]
 mod sample;
+#[cfg(feature = "server")]
+mod serve;
 mod skip;
 #[cfg(feature = "server")]
 mod unit;
@@ -52,6 +54,8 @@ pub struct Cli {
 enum Command {
     #[cfg(feature = "server")]
     Init(init::Args),
+    #[cfg(feature = "server")]
+    Serve(serve::Args),
     Check(check::Args),
     Skip(skip::Args),
     Inspect(inspect::Args),
@@ -81,6 +85,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Answer> {
     match cli.command {
         #[cfg(feature = "server")]
         Command::Init(args) => init::run(args),
+        #[cfg(feature = "server")]
+        Command::Serve(args) => serve::run(args),
         Command::Check(args) => check::run(args),
         Command::Skip(args) => skip::run(args),
         Command::Inspect(args) => inspect::run(args),

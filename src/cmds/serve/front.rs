@@ -1,0 +1,63 @@
+//! Opens the HTTP front: listener, TLS, and what stands behind it.
+
+use super::super::failed;
+use crate::config::StationConfig;
+use crate::http::door::Door;
+use crate::http::{AppState, router};
+use anyhow::Context as _;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+/// Binds the listener; TLS when the station file names a certificate.
+pub async fn open(
+    address: SocketAddr,
+    config: &StationConfig,
+    folder: &Path,
+) -> anyhow::Result<(Door, SocketAddr)> {
+    let tls = match &config.listen.tls {
+        Some(files) => Some(acceptor(&folder.join(&files.cert), &folder.join(&files.key))?),
+        None => None,
+    };
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        let error = anyhow::Error::new(error).context(format!("listening on `{address}`"));
+        failed(error, "another program may listen there; name another address by `--http`")
+    })?;
+    let bound = listener.local_addr()?;
+    Ok((Door::open(listener, tls)?, bound))
+}
+
+/// Answers until told to stop, then finishes what runs.
+pub async fn serve(door: Door, state: AppState, stop: CancellationToken) {
+    let service = router(state).into_make_service_with_connect_info::<crate::http::door::Peer>();
+    let served = axum::serve(door, service).with_graceful_shutdown(stop.cancelled_owned()).await;
+    if let Err(error) = served {
+        tracing::error!(%error, "The HTTP front ended");
+    }
+}
+
+fn acceptor(cert: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
+    let hint = "`tls_cert` and `tls_key` are PEM files, relative to the station folder";
+    let failed = |error: anyhow::Error| failed(error, hint);
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(cert)
+        .and_then(Iterator::collect)
+        .map_err(|error| anyhow::anyhow!("{error}"))
+        .with_context(|| format!("reading the certificates of `{}`", cert.display()))
+        .map_err(failed)?;
+    let key = PrivateKeyDer::from_pem_file(key)
+        .map_err(|error| anyhow::anyhow!("{error}"))
+        .with_context(|| format!("reading the key `{}`", key.display()))
+        .map_err(failed)?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .context("setting up TLS")
+        .map_err(failed)?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}

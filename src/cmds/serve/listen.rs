@@ -1,0 +1,161 @@
+//! Reads the link: records to ingest, states to the picture, the rest to the inbox.
+//!
+//! Records wait for ingest, and so does the broker then (a message is acknowledged when it is
+//! taken); nothing else here ever waits.
+
+use super::inbox::{Inbox, Line};
+use crate::app::ingest::Arrived;
+use crate::app::link::{Link, LinkEvent, LinkEvents};
+use crate::app::live::Live;
+use crate::app::ports::Standing;
+use crate::clock::SharedClock;
+use crate::domain::ids::DeviceId;
+use crate::wire::doc::{Presence, State, TimeAnswer, WantedKind};
+use crate::wire::jws::{self, Typ};
+use crate::wire::server_keys::ServerKeys;
+use crate::wire::topic::{Topic, Topics};
+use bytes::Bytes;
+use metrics::counter;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// What the reader needs.
+pub struct Listener {
+    pub link: Link,
+    pub live: Arc<Live>,
+    pub inbox: Arc<Inbox>,
+    pub records: mpsc::Sender<Arrived>,
+    pub keys: Arc<ServerKeys>,
+    pub topics: Topics,
+    pub clock: SharedClock,
+    /// The connection id in our presence.
+    pub conn: String,
+}
+
+impl Listener {
+    /// Reads until told to stop or the link is closed.
+    pub async fn run(self, mut events: LinkEvents, stop: CancellationToken) {
+        loop {
+            let event = tokio::select! {
+                () = stop.cancelled() => return,
+                event = events.next() => event,
+            };
+            match event {
+                Some(LinkEvent::Connected) => self.connected().await,
+                Some(LinkEvent::Disconnected { why }) => self.disconnected(why),
+                Some(LinkEvent::Message { topic, payload, .. }) => {
+                    self.message(&topic, payload).await;
+                }
+                None => return,
+            }
+        }
+    }
+
+    async fn connected(&self) {
+        let filters = vec![
+            self.topics.of(&Topic::Epoch),
+            self.topics.of(&Topic::Server),
+            self.topics.states_filter(),
+            self.topics.records_filter(None),
+        ];
+        match self.link.subscribe(filters).await {
+            Ok(()) => {
+                tracing::info!("Connected to the broker");
+                self.live.change(|picture| {
+                    picture.broker.connected = true;
+                    picture.broker.why = None;
+                });
+                self.inbox.put(|waiting| waiting.line = Some(Line::Up));
+            }
+            Err(error) => {
+                tracing::error!(%error, hint = error.hint(), "Failed to subscribe");
+                self.live.change(|picture| picture.broker.why = Some(error.to_string()));
+            }
+        }
+    }
+
+    fn disconnected(&self, why: String) {
+        let was = self.live.picture().broker.connected;
+        if was {
+            tracing::warn!(why, "Lost the broker");
+        } else {
+            tracing::debug!(why, "No broker yet");
+        }
+        self.live.change(|picture| {
+            picture.broker.connected = false;
+            picture.broker.why = Some(why);
+        });
+        self.inbox.put(|waiting| waiting.line = Some(Line::Down));
+    }
+
+    async fn message(&self, topic: &str, payload: Bytes) {
+        match self.topics.parse(topic) {
+            Some(Topic::Records(device)) => {
+                let _ = self.records.send(Arrived { device, lines: payload }).await;
+            }
+            Some(Topic::State(device)) => self.state(&device, &payload),
+            Some(Topic::Epoch) => self.inbox.put(|waiting| waiting.marker = Some(payload)),
+            Some(Topic::Server) => self.presence(&payload),
+            _ => counter!("loa_messages_ignored_total").increment(1),
+        }
+    }
+
+    fn state(&self, device: &DeviceId, payload: &[u8]) {
+        let known = self.live.devices().get(device).map(|known| known.standing.clone());
+        if !matches!(known, Some(Standing::Enrolled { .. })) || payload.is_empty() {
+            counter!("loa_messages_ignored_total").increment(1);
+            return;
+        }
+        let state = match State::decode(payload) {
+            Ok(state) => state,
+            Err(error) => {
+                counter!("loa_states_refused_total").increment(1);
+                tracing::debug!(device.id = %device, reason = error.reason(), "Refused a state");
+                return;
+            }
+        };
+        if let Some(nonce) = &state.nonce {
+            self.answer_time(device, nonce);
+        }
+        let sheets: Vec<_> = state
+            .want
+            .iter()
+            .filter(|want| want.kind == WantedKind::Sheet)
+            .map(|want| want.sha256)
+            .collect();
+        if self.live.hear(device, self.clock.now(), state).is_ok() {
+            self.inbox.put(|waiting| {
+                waiting.devices.insert(device.clone());
+                waiting.sheets.extend(sheets);
+            });
+        }
+    }
+
+    /// Answers at once or not at all: an answer that waited would tell a wrong time, and the
+    /// device asks again.
+    fn answer_time(&self, device: &DeviceId, nonce: &str) {
+        let now_ms = self.clock.now();
+        let answer = TimeAnswer {
+            v: 1,
+            aud: device.clone(),
+            iat: now_ms.numeric_date(),
+            nonce: nonce.to_owned(),
+            now_ms,
+        };
+        let answer = jws::sign(&self.keys.time, Typ::Time, &answer);
+        let topic = self.topics.of(&Topic::Time(device.clone()));
+        if self.link.try_publish(topic, answer, false).is_err() {
+            counter!("loa_time_answers_dropped_total").increment(1);
+        }
+    }
+
+    fn presence(&self, payload: &[u8]) {
+        // Not verified: it only makes us say again what is true.
+        let text = std::str::from_utf8(payload).unwrap_or("");
+        let own = super::presence::claims(text).is_some_and(|p: Presence| p.conn == self.conn);
+        if !own {
+            self.inbox.put(|waiting| waiting.foreign_presence = true);
+        }
+    }
+}

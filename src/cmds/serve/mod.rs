@@ -1,0 +1,485 @@
+//! `loa serve`: builds the parts of the server and ties them together.
+//!
+//! | Task | Does |
+//! |---|---|
+//! | folder | watches the station folder; what is valid comes into force |
+//! | publishing | plans it, stores the plan, tells the broker what it lacks |
+//! | listener | reads the link: records to ingest, states to the picture |
+//! | ingest | verifies and stores records, hands out receipts |
+//! | upkeep | lease, register, alarms, sessions |
+//! | http | API, page, enrolment, assets |
+//!
+//! They stop in the order http, line (listener, ingest), publishing, upkeep; the store closes last.
+
+mod clips;
+mod folder;
+mod front;
+#[cfg(feature = "embedded-broker")]
+mod gate;
+mod inbox;
+mod listen;
+mod options;
+mod presence;
+mod publish;
+mod upkeep;
+
+pub use options::{Args, Options};
+
+use super::data::{DataFolder, Hold};
+use super::reach::reach;
+use super::{Answer, failed, runtime, wrong_use};
+use crate::app::access;
+use crate::app::assets::{Courier, FileLibrary, Shelf};
+use crate::app::ingest::Ingest;
+use crate::app::link::Link;
+use crate::app::live::{Alarm, Live, Picture};
+use crate::app::ports::{RetainedDocument, Store};
+use crate::app::publish::{Publication, Publisher, Settings};
+use crate::app::registry::Register;
+use crate::clock::{SharedClock, SystemClock};
+use crate::config::{Approval, StationConfig};
+use crate::http::{AppState, Site, Turnstile};
+use crate::lifecycle::{End, Lifecycle};
+use crate::mqtt::{BrokerUrl, MqttConfig, Password, TlsSettings};
+use crate::store::SqliteStore;
+use crate::wire::b64;
+use crate::wire::topic::Topic;
+use anyhow::Context as _;
+use folder::Folder;
+use inbox::Inbox;
+use listen::Listener;
+use presence::Present;
+use publish::{Parts, Publishing};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+
+/// Batches of records that wait for ingest; beyond that the broker waits.
+const RECORDS: usize = 512;
+/// Receipts that wait for the line; beyond that ingest waits.
+const RECEIPTS: usize = 1024;
+/// Devices at the embedded broker.
+#[cfg(feature = "embedded-broker")]
+const DEVICES: usize = 20_000;
+/// Memory of the broker that chunks may take.
+const SHELF_BYTES: u64 = 256 << 20;
+
+/// Runs the server until it is told to stop.
+pub fn run(args: Args) -> anyhow::Result<Answer> {
+    let options = args.options()?;
+    let end = runtime()?.block_on(serve(&options))?;
+    if end == End::Dropped {
+        eprintln!("warning: some tasks did not end in time and were dropped");
+    }
+    Ok(Answer::Yes)
+}
+
+/// The broker in use.
+enum Side {
+    #[cfg(feature = "embedded-broker")]
+    Embedded(Arc<crate::broker::Broker>),
+    External,
+}
+
+async fn serve(options: &Options) -> anyhow::Result<End> {
+    let data = DataFolder::existing(&options.data)?;
+    let mut lifecycle = Lifecycle::new();
+    lifecycle.catch_signals().context("listening for signals")?;
+    let [http, line, publishing, upkeep] =
+        ["http", "line", "publishing", "upkeep"].map(|name| lifecycle.stage(name));
+    let clock: SharedClock = Arc::new(SystemClock::new());
+    let keys = Arc::new(data.read_keys()?);
+    let epochs = Arc::new(data.read_epochs(&keys)?);
+    let store_file = Arc::new(data.open_store().await?);
+    let store: Arc<dyn Store> = store_file.clone();
+    let live = Arc::new(Live::new(Picture::empty("–")));
+
+    let library = Arc::new(FileLibrary::open(data.assets()).map_err(|error| {
+        let hint = error.hint();
+        failed(error, hint)
+    })?);
+    // The station first: it says where to listen.
+    let mut folder = Folder::open(
+        &options.playlists,
+        &options.profiles,
+        library.clone(),
+        store.clone(),
+        live.clone(),
+        clock.clone(),
+    )
+    .await?;
+    let (config, station) = folder.load().await?;
+    let config = config.ok_or_else(|| {
+        let shown = options.playlists.display();
+        failed(
+            anyhow::anyhow!("`{shown}` has no valid station and never had one"),
+            format!("`loa check {shown}` lists every fault with its remedy"),
+        )
+    })?;
+    let broker_url = options.broker.clone().or_else(|| config.broker.url.clone());
+    let hold = if broker_url.is_some() { Hold::Shared } else { Hold::Alone };
+    let _held = data.hold(hold)?;
+    let http_address = options.http.unwrap_or(config.listen.http);
+    let mqtt_address = options.mqtt.unwrap_or(config.listen.mqtt);
+    guard_lan(&config, http_address, mqtt_address, broker_url.as_deref(), &live)?;
+    note_settings(&config, &data, &live);
+
+    let (door, http_bound) = front::open(http_address, &config, &options.playlists).await?;
+    let conn = b64::encode(&random::<12>()?);
+    let (side, mqtt, mqtt_bound) = match &broker_url {
+        Some(url) => external(url, &config, &options.playlists, &conn)?,
+        None => embedded(&config, &options.playlists, mqtt_address, &live).await?,
+    };
+    let reach = reach(
+        &config,
+        &options.playlists,
+        http_bound,
+        mqtt_bound.unwrap_or(mqtt_address),
+        broker_url.as_deref(),
+        clock.now(),
+    )?;
+    let topics = reach.topics.clone();
+    live.change(|picture| picture.broker.address.clone_from(&reach.broker));
+    let register = Register::new(store.clone(), keys.clone(), epochs.clone(), clock.clone(), reach)
+        .telling(live.clone());
+    let register = Arc::new(register);
+
+    let state = AppState {
+        store: store.clone(),
+        live: live.clone(),
+        register: register.clone(),
+        clock: clock.clone(),
+        shelf: crate::http::Shelf(Arc::new(data.assets())),
+        site: Site { tls: config.listen.tls.is_some() },
+        turnstile: Turnstile::default(),
+        metrics: metrics()?,
+    };
+    http.spawn(front::serve(door, state, http.token()));
+    announce(&*store, &clock, http_bound, config.listen.tls.is_some()).await?;
+
+    // Whoever holds the lease works; another process on this store stands by.
+    let holder = match hold {
+        Hold::Alone => "alone".to_owned(),
+        Hold::Shared => conn.clone(),
+    };
+    let root = lifecycle.token();
+    let Some(lease) = upkeep::take_lease(&*store, &holder, &clock, &root).await? else {
+        return finish(lifecycle, side, &store_file).await;
+    };
+    let fence = lease.fence();
+    let name = config.name.clone();
+    let present = Present {
+        keys: keys.clone(),
+        clock: clock.clone(),
+        topics: topics.clone(),
+        name: name.clone(),
+        conn: conn.clone(),
+    };
+    store
+        .put_retained(&[RetainedDocument {
+            topic: topics.of(&Topic::Keys),
+            ver: i64::from(epochs.epoch()),
+            made_ms: clock.now(),
+            body: epochs.body().encode().into(),
+        }])
+        .await
+        .context("keeping the key chain")?;
+
+    let will = present.clone();
+    let wills = Box::new(move || Some(will.will()));
+    let (link, events, driver) = crate::mqtt::prepare(mqtt, wills).map_err(|error| {
+        let hint = error.hint();
+        failed(error, hint)
+    })?;
+    upkeep.spawn(driver.run(upkeep.token()));
+
+    let inbox = Arc::new(Inbox::default());
+    let (records_in, records) = mpsc::channel(RECORDS);
+    let (receipts, receipts_out) = mpsc::channel(RECEIPTS);
+    let listener = Listener {
+        link: link.clone(),
+        live: live.clone(),
+        inbox: inbox.clone(),
+        records: records_in,
+        keys: keys.clone(),
+        topics: topics.clone(),
+        clock: clock.clone(),
+        conn,
+    };
+    line.spawn(listener.run(events, line.token()));
+    let ingest =
+        Ingest::new(store.clone(), keys.clone(), topics.clone(), name, clock.clone()).fenced(fence);
+    upkeep.spawn(upkeep::watch_ingest(ingest.condition(), live.clone(), upkeep.token()));
+    line.spawn(ingest.run(records, receipts, line.token()));
+    line.spawn(hand_out(link.clone(), receipts_out));
+
+    let settings = Settings { topics: topics.clone(), ..Settings::default() };
+    let mut publisher =
+        Publisher::new(store.clone(), settings, keys.schedule.clone(), clock.clone());
+    publisher.fence(Some(fence));
+    let publishing_task = Publishing::new(Parts {
+        publisher,
+        store: store.clone(),
+        link: link.clone(),
+        courier: Courier::new(link, library, topics),
+        shelf: Shelf::new(SHELF_BYTES),
+        live: live.clone(),
+        inbox: inbox.clone(),
+        present,
+        clock: clock.clone(),
+    });
+    let (in_force, station_in_force) = watch::channel(station);
+    let (reload, reloads) = mpsc::channel(1);
+    publishing.spawn(publishing_task.run(station_in_force, publishing.token()));
+    line.spawn(folder.watch(in_force, reloads, line.token()));
+    upkeep.spawn(upkeep::keep_lease(
+        store.clone(),
+        lease,
+        clock.clone(),
+        live.clone(),
+        upkeep.token(),
+        root,
+    ));
+    upkeep.spawn(upkeep::watch_register(
+        store.clone(),
+        register,
+        live,
+        inbox,
+        reload,
+        kick(&side),
+        upkeep.token(),
+    ));
+    upkeep.spawn(upkeep::sweep(store, clock, upkeep.token()));
+    finish(lifecycle, side, &store_file).await
+}
+
+/// Waits for the end, then closes what all tasks used.
+async fn finish(lifecycle: Lifecycle, side: Side, store: &SqliteStore) -> anyhow::Result<End> {
+    let end = lifecycle.wait().await;
+    match side {
+        #[cfg(feature = "embedded-broker")]
+        Side::Embedded(broker) => {
+            if let Some(broker) = Arc::into_inner(broker) {
+                broker.stop().await;
+            }
+        }
+        Side::External => {}
+    }
+    store.close().await;
+    Ok(end)
+}
+
+/// Publishes receipts as they come; one that the line lost is told again after the next
+/// connection, from the store.
+async fn hand_out(link: Link, mut receipts: mpsc::Receiver<Publication>) {
+    while let Some(Publication { topic, payload, retain }) = receipts.recv().await {
+        if let Err(error) = link.publish(topic, payload, retain).await {
+            tracing::debug!(%error, "A receipt waits for the next connection");
+        }
+    }
+}
+
+/// Refuses listeners that others on the network could read, unless that was said on purpose.
+fn guard_lan(
+    config: &StationConfig,
+    http: SocketAddr,
+    mqtt: SocketAddr,
+    broker: Option<&str>,
+    live: &Live,
+) -> anyhow::Result<()> {
+    let tls = config.listen.tls.is_some();
+    let mut open = Vec::new();
+    if !tls && !http.ip().is_loopback() {
+        open.push(format!("http://{http}"));
+    }
+    match broker {
+        None if !tls && !mqtt.ip().is_loopback() => open.push(format!("mqtt://{mqtt}")),
+        Some(url) => {
+            let url: BrokerUrl = url.parse().map_err(|error: crate::mqtt::UrlError| {
+                let hint = error.hint();
+                wrong_use(error, hint)
+            })?;
+            if !url.tls && !url.is_loopback() {
+                open.push(url.to_string());
+            }
+        }
+        None => {}
+    }
+    if open.is_empty() {
+        return Ok(());
+    }
+    let open = open.join(", ");
+    if !config.insecure_lan {
+        return Err(wrong_use(
+            format!("{open} would be readable by everybody on the network"),
+            "configure `tls_cert` and `tls_key` (or `mqtts://`), or say `insecure_lan = true` in \
+             `station.toml` if the network is your own",
+        ));
+    }
+    tracing::warn!(open, "Listening without TLS, as `insecure_lan` says");
+    live.change(|picture| {
+        picture.notices.push(Alarm {
+            code: "insecure-lan",
+            vi: format!("Kết nối không mã hoá, ai trong mạng cũng đọc được: {open}"),
+            en: format!("Not encrypted, readable by everybody on the network: {open}"),
+        });
+    });
+    Ok(())
+}
+
+/// Says what the operator should know about the settings.
+fn note_settings(config: &StationConfig, data: &DataFolder, live: &Live) {
+    let mut notices = Vec::new();
+    if data.root_key().exists() {
+        let path = data.root_key().display().to_string();
+        notices.push(Alarm {
+            code: "root-key",
+            vi: format!("Khoá gốc vẫn nằm trên máy chủ: in ra, chép vào USB rồi xoá {path}"),
+            en: format!("The root key is still on this server: print, copy, then delete `{path}`"),
+        });
+    }
+    let (vi, en) = match config.approval {
+        Approval::Required => (
+            "Duyệt phát chưa có trong phiên bản này: danh sách hợp lệ có hiệu lực ngay khi lưu.",
+            "Approval is not part of this version: a valid playlist is in force once saved.",
+        ),
+        Approval::Off => (
+            "Đài đang chạy không cần người duyệt (approval = \"off\").",
+            "This station runs without approval (`approval = \"off\"`).",
+        ),
+    };
+    notices.push(Alarm { code: "approval", vi: vi.to_owned(), en: en.to_owned() });
+    live.change(|picture| picture.notices.extend(notices));
+}
+
+/// Prepares the connection to an external broker.
+fn external(
+    url: &str,
+    config: &StationConfig,
+    folder: &Path,
+    conn: &str,
+) -> anyhow::Result<(Side, MqttConfig, Option<SocketAddr>)> {
+    let url: BrokerUrl = url.parse().map_err(|error: crate::mqtt::UrlError| {
+        let hint = error.hint();
+        wrong_use(error, hint)
+    })?;
+    let login = match (&config.broker.user, &config.broker.password_file) {
+        (Some(user), Some(file)) => {
+            let path = folder.join(file);
+            let text = std::fs::read_to_string(&path)
+                .with_context(|| format!("reading the password of `{}`", path.display()))?;
+            Some((user.clone(), Password::new(text.trim_end_matches(['\r', '\n']))))
+        }
+        (Some(user), None) => Some((user.clone(), Password::new(""))),
+        (None, _) => None,
+    };
+    // Ids with a dot belong to no device; several servers must not put each other out.
+    let client_id = format!("loa.server.{conn}");
+    let mut mqtt = MqttConfig::server(url, &client_id, login);
+    let ca_file = config.broker.ca_file.as_ref().map(|file| folder.join(file));
+    mqtt.tls = TlsSettings { ca_file, ..TlsSettings::default() };
+    Ok((Side::External, mqtt, None))
+}
+
+/// Starts the embedded broker.
+#[cfg(feature = "embedded-broker")]
+async fn embedded(
+    config: &StationConfig,
+    folder: &Path,
+    listen: SocketAddr,
+    live: &Arc<Live>,
+) -> anyhow::Result<(Side, MqttConfig, Option<SocketAddr>)> {
+    use crate::broker::{Broker, BrokerConfig, TlsFiles};
+    use crate::wire::topic::Topics;
+    let tls = config
+        .listen
+        .tls
+        .as_ref()
+        .map(|files| TlsFiles { cert: folder.join(&files.cert), key: folder.join(&files.key) });
+    let topics = Topics::new(&config.broker.prefix)?;
+    let broker = BrokerConfig { listen, tls, topics, max_devices: DEVICES };
+    let gate = Arc::new(gate::RegisterGate::new(live.clone()));
+    let broker = Broker::start(broker, gate).await.map_err(|error| {
+        let hint = error.hint();
+        failed(error, hint)
+    })?;
+    let (address, user, password) = broker.server();
+    let url = BrokerUrl { host: address.ip().to_string(), port: address.port(), tls: false };
+    let login = Some((user.to_owned(), Password::new(password)));
+    let mqtt = MqttConfig::server(url, user, login);
+    let bound = broker.devices();
+    Ok((Side::Embedded(Arc::new(broker)), mqtt, Some(bound)))
+}
+
+/// This build has no broker of its own.
+#[cfg(not(feature = "embedded-broker"))]
+#[expect(clippy::unused_async, reason = "the same shape as with the broker")]
+async fn embedded(
+    _: &StationConfig,
+    _: &Path,
+    _: SocketAddr,
+    _: &Arc<Live>,
+) -> anyhow::Result<(Side, MqttConfig, Option<SocketAddr>)> {
+    Err(wrong_use("this build has no embedded broker", "name one: `--broker mqtt://HOST:PORT`"))
+}
+
+/// Returns what puts a device out; at a foreign broker only its administrator can.
+fn kick(side: &Side) -> upkeep::Kick {
+    match side {
+        #[cfg(feature = "embedded-broker")]
+        Side::Embedded(broker) => {
+            let broker = Arc::downgrade(broker);
+            Arc::new(move |device| {
+                if let Some(broker) = broker.upgrade() {
+                    tokio::spawn(async move { broker.kick(&device).await });
+                }
+            })
+        }
+        Side::External => Arc::new(|_| {}),
+    }
+}
+
+/// Installs the recorder of the figures, once a process.
+fn metrics() -> anyhow::Result<metrics_exporter_prometheus::PrometheusHandle> {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder)
+        .map_err(|_| anyhow::anyhow!("the figures of this process are recorded already"))?;
+    Ok(handle)
+}
+
+/// Says where the page is, with a link that opens it once.
+async fn announce(
+    store: &dyn Store,
+    clock: &SharedClock,
+    bound: SocketAddr,
+    tls: bool,
+) -> anyhow::Result<()> {
+    let life = Some(access::LINK_MS);
+    let secret = access::grant(store, "serve", access::LINK, clock.now(), life).await?;
+    let scheme = if tls { "https" } else { "http" };
+    eprintln!("Page: {scheme}://{bound}/in/{} (opens once, within a day)", secret.reveal());
+    Ok(())
+}
+
+fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).context("the system gave no random numbers")?;
+    Ok(bytes)
+}
+
+/// Writes an error with its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}
