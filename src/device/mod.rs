@@ -1,6 +1,6 @@
 //! What runs at the edge: a loudspeaker or a board that plays alone and proves what it did.
 //!
-//! [`executor`] decides, purely; `run` obeys and is the only part that owns clocks, files and a
+//! [`executor`] decides, purely; [`run`] obeys and is the only part that owns clocks, files and a
 //! link. [`accept`] judges what the broker brings, [`trust`] what time it is, [`ledger`] keeps the
 //! evidence, [`storage`] and [`fetch`] the assets, `speaker`, `board` and `panel` the outputs.
 
@@ -8,13 +8,20 @@ pub mod accept;
 #[cfg(feature = "board")]
 pub mod board;
 pub mod disk;
+pub mod enrol;
 pub mod executor;
 pub mod fetch;
 pub mod floor;
+pub mod hardware;
+pub mod identity;
 pub mod ledger;
+#[cfg(feature = "board")]
+pub mod panel;
 #[cfg(feature = "speaker")]
 pub mod player;
+pub mod progress;
 pub mod refusals;
+pub mod run;
 #[cfg(feature = "speaker")]
 pub mod speaker;
 pub mod storage;

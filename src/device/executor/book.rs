@@ -126,6 +126,11 @@ impl Book {
         all.into_iter().collect()
     }
 
+    pub fn follows_newest(&self) -> bool {
+        let in_force = |day: &DayRef| self.in_force.iter().any(|f| f.day == *day);
+        self.schedule.as_ref().is_some_and(|schedule| schedule.days.iter().all(in_force))
+    }
+
     pub fn missing_sheets(&self) -> Vec<Digest> {
         let mut seen = BTreeSet::new();
         let days = self.schedule.iter().flat_map(|s| &s.days).map(|d| d.sheet);

@@ -286,6 +286,18 @@ impl Executor {
         self.world.book.needed(now, NeedFilter::All)
     }
 
+    /// Says whether the days follow the newest timetable.
+    pub fn follows_newest(&self) -> bool {
+        self.world.book.follows_newest()
+    }
+
+    /// Says whether a command was not obeyed before, and remembers it.
+    pub fn first_time(&mut self, now: Moment, jti: &str) -> bool {
+        // Commands expire after 5 minutes; an id is remembered for an hour of running.
+        self.obeyed.retain(|_, at| now.mono_ms.saturating_sub(*at) < 3_600_000);
+        self.obeyed.insert(jti.to_owned(), now.mono_ms).is_none()
+    }
+
     /// Names the sheets that are in force or come into force.
     pub fn sheets(&self) -> Vec<Digest> {
         self.world.book.sheet_names()
@@ -411,12 +423,9 @@ impl Executor {
     }
 
     fn obey(&mut self, now: Moment, jti: String, order: &Order, out: &mut Vec<Action>) {
-        if self.obeyed.contains_key(&jti) {
+        if !self.first_time(now, &jti) {
             return;
         }
-        // Commands expire after 5 minutes; an id is remembered for an hour of running.
-        self.obeyed.retain(|_, at| now.mono_ms.saturating_sub(*at) < 3_600_000);
-        self.obeyed.insert(jti.clone(), now.mono_ms);
         let (what, result) = match (&mut self.machine, order) {
             _ if self.world.time != Time::Fit => ("command", "refused: clock".to_owned()),
             (Machine::Speaker(speaker), Order::Stop) => {

@@ -338,13 +338,15 @@ impl Ledger {
         Some(Body::Lost { from: span.from, to, n: to - span.from + 1, hash })
     }
 
-    /// Returns the records written since an instant, oldest first.
-    pub fn since(&self, from: UtcMs) -> Result<Vec<Record>, LedgerError> {
+    /// Returns the records of the last stretch before the newest one, oldest first.
+    pub fn recent(&self, stretch_ms: i64) -> Result<Vec<Record>, LedgerError> {
+        let all = || self.chains.iter().flat_map(Chain::entries);
+        let newest = all().map(|entry| entry.at_ms).max().unwrap_or(i64::MIN);
+        let from = newest.saturating_sub(stretch_ms);
         let mut records = Vec::new();
         for chain in &self.chains {
-            let wanted = |e: &&Entry| e.at_ms >= from.0;
-            for seq in chain.entries().filter(wanted).map(|e| e.seq).collect::<Vec<_>>() {
-                records.extend(chain.text(seq)?.and_then(|text| self.read(&text)));
+            for entry in chain.entries().filter(|entry| entry.at_ms >= from) {
+                records.extend(chain.text(entry.seq)?.and_then(|text| self.read(&text)));
             }
         }
         Ok(records)

@@ -1,0 +1,210 @@
+//! Drives a board: one thread that turns pages into frames and holds each for its time.
+//!
+//! A pass is reported when it ends, with what was really shown; the last frame stands until the
+//! next order or [`Panel::blank`]. A board that fails ends the pass with what was shown so far.
+
+use super::board::Output;
+use super::executor::{Event, PassEnd, ShowOrder};
+use crate::clock::SharedClock;
+use crate::domain::profile::BoardProfile;
+use crate::raster::{Frame, render};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
+use tokio::sync::mpsc::Sender;
+
+/// Orders that may wait.
+const QUEUE: usize = 16;
+/// How often a standing frame looks at the clock.
+const LOOK: Duration = Duration::from_millis(100);
+
+#[derive(Debug)]
+enum Command {
+    Show(ShowOrder),
+    Blank,
+}
+
+/// The loop's handle; dropping it ends the thread.
+#[derive(Debug)]
+pub struct Panel {
+    commands: SyncSender<Command>,
+}
+
+/// The board's thread does not take the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the board does not answer")]
+pub struct PanelGone;
+
+impl Panel {
+    /// Starts the thread.
+    pub fn start(
+        output: Box<dyn Output>,
+        profile: BoardProfile,
+        clock: SharedClock,
+        events: Sender<Event>,
+    ) -> std::io::Result<Self> {
+        let (commands, orders) = sync_channel(QUEUE);
+        std::thread::Builder::new().name("board".to_owned()).spawn(move || {
+            Thread { output, profile, clock, events, failing: false }.run(&orders)
+        })?;
+        Ok(Self { commands })
+    }
+
+    /// Shows one pass; ends the one before.
+    pub fn show(&self, order: ShowOrder) -> Result<(), PanelGone> {
+        self.commands.try_send(Command::Show(order)).map_err(|_| PanelGone)
+    }
+
+    /// Turns all pixels off; ends the pass.
+    pub fn blank(&self) -> Result<(), PanelGone> {
+        self.commands.try_send(Command::Blank).map_err(|_| PanelGone)
+    }
+}
+
+struct Thread {
+    output: Box<dyn Output>,
+    profile: BoardProfile,
+    clock: SharedClock,
+    events: Sender<Event>,
+    failing: bool,
+}
+
+enum Held {
+    Whole,
+    Over,
+    Interrupted(Option<Command>),
+}
+
+impl Thread {
+    fn run(mut self, orders: &Receiver<Command>) {
+        let mut next = orders.recv().ok();
+        while let Some(command) = next.take() {
+            match command {
+                Command::Blank => {
+                    let blanked = self.output.blank();
+                    self.note(blanked);
+                    next = orders.recv().ok();
+                }
+                Command::Show(order) => {
+                    let token = order.token;
+                    let (pass, then) = self.pass(&order, orders);
+                    if self.events.blocking_send(Event::Passed { token, pass }).is_err() {
+                        return;
+                    }
+                    next = match then {
+                        Held::Interrupted(command) => command,
+                        Held::Whole | Held::Over => orders.recv().ok(),
+                    };
+                }
+            }
+        }
+        drop(self.output.blank());
+    }
+
+    /// Shows the pages once, until the end, an error or the next order.
+    fn pass(&mut self, order: &ShowOrder, orders: &Receiver<Command>) -> (PassEnd, Held) {
+        let from = self.clock.now();
+        let begun = self.clock.mono_ms();
+        let mut first = None;
+        let mut held = Held::Whole;
+        'pages: for page in &order.pages {
+            for frame in render(page, &self.profile) {
+                if self.clock.now() >= order.until {
+                    held = Held::Over;
+                    break 'pages;
+                }
+                let shown = self.output.show(&frame);
+                if !self.note(shown) {
+                    held = Held::Over;
+                    break 'pages;
+                }
+                first.get_or_insert_with(|| frame.hash());
+                held = self.hold(&frame, order, orders);
+                if !matches!(held, Held::Whole) {
+                    break 'pages;
+                }
+            }
+        }
+        let shown_ms = if first.is_some() { self.clock.mono_ms() - begun } else { 0 };
+        let whole = matches!(held, Held::Whole);
+        (PassEnd { from, to: from.plus(shown_ms), shown_ms, whole, frame: first }, held)
+    }
+
+    fn hold(&self, frame: &Frame, order: &ShowOrder, orders: &Receiver<Command>) -> Held {
+        let end = self.clock.mono_ms().saturating_add(frame.hold_ms);
+        loop {
+            let left = end.saturating_sub(self.clock.mono_ms());
+            if left <= 0 {
+                return Held::Whole;
+            }
+            let until = order.until.since(self.clock.now());
+            if until <= 0 {
+                return Held::Over;
+            }
+            let wait = Duration::from_millis(left.min(until).unsigned_abs()).min(LOOK);
+            match orders.recv_timeout(wait) {
+                Ok(command) => return Held::Interrupted(Some(command)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Held::Interrupted(None),
+            }
+        }
+    }
+
+    /// Logs the first failure of a row; says whether it went well.
+    fn note(&mut self, result: Result<(), super::board::OutputError>) -> bool {
+        match result {
+            Ok(()) => {
+                self.failing = false;
+                true
+            }
+            Err(error) => {
+                if !self.failing {
+                    tracing::warn!(error = %error, hint = error.hint(), "The board shows nothing");
+                }
+                self.failing = true;
+                false
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock as _, SystemClock};
+    use crate::domain::ids::CueId;
+    use crate::domain::playlist::{Align, Effect, Page};
+    use std::sync::Arc;
+
+    fn order(token: u64, until_ms: i64, clock: &SystemClock) -> ShowOrder {
+        let (align, effect) = (Align::Centre, Effect::Still);
+        let text = "Đài".to_owned();
+        let page = Page { text, align, effect, dwell_ms: 600_000, colour: None, font: None };
+        let until = clock.now().plus(until_ms);
+        ShowOrder { token, cue: CueId([0; 16]), pages: vec![page], until }
+    }
+
+    #[tokio::test]
+    async fn a_pass_ends_at_its_time_or_at_the_next_order_and_says_what_was_shown() {
+        let clock = Arc::new(SystemClock::new());
+        let (events_tx, mut events) = tokio::sync::mpsc::channel(8);
+        let profile = BoardProfile {
+            width_px: 64,
+            height_px: 32,
+            colours: Vec::new(),
+            fonts: Vec::new(),
+            scroll_px_s: 40,
+        };
+        let output = Box::new(super::super::board::Null);
+        let panel = Panel::start(output, profile, clock.clone(), events_tx).unwrap();
+        panel.show(order(1, 120, &clock)).unwrap();
+        let Some(Event::Passed { token: 1, pass }) = events.recv().await else { panic!() };
+        assert!(!pass.whole && pass.frame.is_some() && pass.shown_ms >= 100, "{pass:?}");
+        panel.show(order(2, 60_000, &clock)).unwrap();
+        panel.blank().unwrap();
+        let Some(Event::Passed { token: 2, pass }) = events.recv().await else { panic!() };
+        assert!(!pass.whole, "{pass:?}");
+        panel.show(order(3, -1, &clock)).unwrap();
+        let Some(Event::Passed { token: 3, pass }) = events.recv().await else { panic!() };
+        assert_eq!((pass.frame, pass.shown_ms), (None, 0), "over before it began");
+    }
+}
