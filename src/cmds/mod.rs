@@ -31,6 +31,13 @@ mod skip;
 #[cfg(feature = "server")]
 mod unit;
 
+#[cfg(any(feature = "speaker", feature = "board"))]
+mod agent;
+#[cfg(feature = "board")]
+mod board;
+#[cfg(feature = "speaker")]
+mod speaker;
+
 use clap::{Parser, Subcommand};
 use std::fmt::{self, Display};
 use std::io::Write as _;
@@ -68,6 +75,10 @@ enum Command {
     #[cfg(feature = "speaker")]
     #[command(hide = true)]
     Play(play::Args),
+    #[cfg(feature = "speaker")]
+    Speaker(speaker::Args),
+    #[cfg(feature = "board")]
+    Board(board::Args),
     Bench(bench::Args),
 }
 
@@ -98,6 +109,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Answer> {
         Command::Link(args) => link::run(args),
         #[cfg(feature = "speaker")]
         Command::Play(args) => play::run(args),
+        #[cfg(feature = "speaker")]
+        Command::Speaker(args) => speaker::run(args),
+        #[cfg(feature = "board")]
+        Command::Board(args) => board::run(args),
         Command::Bench(args) => bench::run(args),
     }
 }

@@ -120,14 +120,16 @@ pub(super) fn build(
 }
 
 /// Reads device profiles alone.
-pub(super) fn read_profiles(files: &Files, faults: &Faults) {
+pub(super) fn read_profiles(files: &Files, faults: &Faults) -> Vec<Profile> {
     let mut ids = BTreeMap::new();
+    let mut profiles = Vec::new();
     for (key, bytes) in &files.bytes {
         let decoded =
             bytes.as_ref().and_then(|bytes| Source::decode(files.file(key), bytes, faults));
         let read = Part { key, source: decoded.as_ref(), files, faults };
-        let _: Option<Profile> = read.part(&mut ids, "profile", profile::read);
+        profiles.extend(read.part(&mut ids, "profile", profile::read));
     }
+    profiles
 }
 
 /// A file whose name is its id.

@@ -42,6 +42,7 @@ pub use schema::{KINDS, schema};
 pub use settings::{Approval, BrokerConfig, ListenConfig, Retention, StationConfig, TlsFiles};
 
 use crate::domain::ids::Digest;
+use crate::domain::profile::Profile;
 use crate::domain::station::{AssetFacts, Station};
 use build::{Built, Clips, build};
 use fault::Faults;
@@ -86,10 +87,15 @@ pub fn load(dir: &Path, profiles: &Path, clips: &mut dyn ClipSource) -> Loaded {
 
 /// Returns the faults of a folder of device profiles by itself.
 pub fn profile_faults(profiles: &Path) -> Vec<Fault> {
+    self::profiles(profiles).1
+}
+
+/// Reads a folder of device profiles by itself; a profile with a fault is left out.
+pub fn profiles(folder: &Path) -> (Vec<Profile>, Vec<Fault>) {
     let faults = Faults::default();
-    let files = Files::read_profiles(profiles, &faults);
-    build::read_profiles(&files, &faults);
-    faults.into_sorted()
+    let files = Files::read_profiles(folder, &faults);
+    let profiles = build::read_profiles(&files, &faults);
+    (profiles, faults.into_sorted())
 }
 
 /// Reads the folder; a faulty file counts as it was when it last was good.

@@ -36,7 +36,7 @@ impl Hardware {
     pub fn speaker(
         sink: super::player::SinkSpec,
         clock: crate::clock::SharedClock,
-    ) -> Result<(Self, mpsc::Receiver<Event>), super::player::SinkError> {
+    ) -> Result<(Self, mpsc::Receiver<Event>), super::speaker::sink::SinkError> {
         use super::player::{Player, SinkSpec};
         // A sink without a listener proves nothing beyond the program's own word.
         let output = match sink {
@@ -139,6 +139,7 @@ fn translate(event: super::player::PlayerEvent) -> Event {
                 EndedBy::Stop => Ended::Halted,
                 EndedBy::Replaced => Ended::Replaced,
                 EndedBy::Output => Ended::Output,
+                EndedBy::Damaged => Ended::Damaged,
             };
             Event::Ended { token, at, played_ms, by }
         }

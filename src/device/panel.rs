@@ -44,7 +44,7 @@ impl Panel {
     ) -> std::io::Result<Self> {
         let (commands, orders) = sync_channel(QUEUE);
         std::thread::Builder::new().name("board".to_owned()).spawn(move || {
-            Thread { output, profile, clock, events, failing: false }.run(&orders)
+            Thread { output, profile, clock, events, failing: false }.run(&orders);
         })?;
         Ok(Self { commands })
     }

@@ -50,6 +50,8 @@ pub enum Ended {
     Replaced,
     /// The output failed.
     Output,
+    /// The clip could not be decoded further.
+    Damaged,
 }
 
 /// Why nothing sounded, as the player says.
@@ -167,6 +169,7 @@ impl Speaker {
         let cause = match (run.cut, by) {
             (Some(cut), _) => cut.cause,
             (None, Ended::Output) => "output",
+            (None, Ended::Damaged) => "damaged",
             (None, Ended::Replaced) => "overlap",
             (None, Ended::Halted) => "stop",
             (None, Ended::Time) if run.quiet_end => "quiet",
@@ -545,7 +548,11 @@ impl Run {
 
     fn halt(&mut self, cause: &'static str, now: Moment, out: &mut Vec<Action>) {
         self.cut = Some(Cut { cause, mono_ms: now.mono_ms });
-        let fade_ms = if matches!(cause, "quiet" | "clock") { 0 } else { fade(&self.cue) };
+        let fade_ms = match cause {
+            "quiet" | "clock" => 0,
+            "off" => fade(&self.cue).min(1_000),
+            _ => fade(&self.cue),
+        };
         out.push(Action::Halt { token: self.token, fade_ms });
     }
 

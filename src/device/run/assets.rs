@@ -13,6 +13,8 @@ use tokio::sync::mpsc;
 
 /// Checks that may be reported before the loop takes them.
 const WAITING: usize = 64;
+/// What found no room is ordered again after this time: needs change as cues pass.
+const ORDER_AGAIN_MS: i64 = 300_000;
 
 /// A check of a whole file that was done off the loop.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +45,9 @@ pub(super) struct Assets {
     /// Right by their hash but refused by the decoder: fetching them again is of no use.
     undecodable: BTreeSet<Digest>,
     wanted: (Vec<Digest>, Vec<AssetWant>),
+    /// Thrown away for want of room; the executor is told after the orders are out.
+    evicted: Vec<Digest>,
+    ordered_mono: i64,
     checks: mpsc::Sender<Checked>,
 }
 
@@ -55,13 +60,11 @@ impl Assets {
             held: BTreeSet::new(),
             undecodable: BTreeSet::new(),
             wanted: (Vec::new(), Vec::new()),
+            evicted: Vec::new(),
+            ordered_mono: 0,
             checks,
         };
         (assets, checked)
-    }
-
-    pub fn kib(&self) -> u32 {
-        self.size.kib()
     }
 }
 
@@ -95,7 +98,8 @@ impl Agent {
         let checks = self.assets.checks.clone();
         tokio::task::spawn_blocking(move || {
             let right = work();
-            drop(checks.blocking_send(Checked { asset, kind, right }));
+            // A loop that ended does not ask any more.
+            let _ = checks.blocking_send(Checked { asset, kind, right });
         });
     }
 
@@ -145,6 +149,7 @@ impl Agent {
         let now = self.time.moment();
         let time = self.time.timing().time;
         let spread_ms = self.assets.spread_ms;
+        self.assets.ordered_mono = now.mono_ms;
         let (sheets, assets) = self.assets.wanted.clone();
         let mut actions = Vec::new();
         let named: BTreeSet<Digest> =
@@ -178,35 +183,31 @@ impl Agent {
                 actions.extend(self.fetcher.want_asset(now.mono_ms, order, need, None));
                 continue;
             }
-            match self.storage.make_room(&want, &needed) {
-                Some(dropped) => {
-                    for gone in dropped {
-                        tracing::info!(asset.sha256 = %gone, "Dropped an asset for want of room");
-                        self.assets.held.remove(&gone);
-                        // Not needed before what takes its place; the executor will ask again.
-                        self.executor_loses(gone);
-                    }
-                    let left = self.storage.left(&order);
-                    actions.extend(self.fetcher.want_asset(
-                        now.mono_ms,
-                        order,
-                        need,
-                        left.as_ref(),
-                    ));
-                }
-                None => tracing::warn!(asset.sha256 = %asset, "No room for an asset"),
+            let Some(dropped) = self.storage.make_room(&want, &needed) else {
+                tracing::warn!(asset.sha256 = %asset, "No room for an asset");
+                continue;
+            };
+            for gone in dropped {
+                tracing::info!(asset.sha256 = %gone, "Dropped an asset for want of room");
+                self.assets.held.remove(&gone);
+                self.assets.evicted.push(gone);
             }
+            let left = self.storage.left(&order);
+            actions.extend(self.fetcher.want_asset(now.mono_ms, order, need, left.as_ref()));
         }
         self.fetch(actions);
     }
 
-    fn executor_loses(&mut self, asset: Digest) {
-        // Without the loop's own `feed`: an eviction must not order anew while it orders.
-        let moment = self.time.moment();
-        for action in self.executor.handle(moment, Event::AssetLost(asset)) {
-            if let crate::device::executor::Action::Record(body) = action {
-                self.record(vec![*body]);
-            }
+    /// Tells the executor what was thrown away, and tries again what found no room.
+    pub(super) fn tend(&mut self) {
+        for gone in std::mem::take(&mut self.assets.evicted) {
+            self.feed(Event::AssetLost(gone));
+        }
+        let now = self.time.moment().mono_ms;
+        if now.saturating_sub(self.assets.ordered_mono) >= ORDER_AGAIN_MS
+            && !self.assets.wanted.1.is_empty()
+        {
+            self.order();
         }
     }
 

@@ -53,7 +53,7 @@ use tokio_util::sync::CancellationToken;
 /// How often the loop looks at the clock.
 const TICK: Duration = Duration::from_millis(200);
 /// How long an orderly end may take.
-const GRACE: Duration = Duration::from_millis(3_500);
+const GRACE: Duration = Duration::from_millis(2_500);
 /// A sign of life is recorded so often.
 const BEAT_MS: i64 = 1_800_000;
 /// Records that wait while the disk does not take them.
@@ -281,7 +281,7 @@ impl Agent {
         let days = past.days.clone();
         let executor = Executor::new(hardware.output(), floor, past, time.moment());
         let config = FetchConfig {
-            prefix: topics.prefix().to_owned(),
+            topics: topics.clone(),
             sheet_bytes: settings.profile.sheet_bytes as usize,
             ..FetchConfig::default()
         };
@@ -503,6 +503,7 @@ impl Agent {
         }
         let actions = self.fetcher.tick(now.mono_ms);
         self.fetch(actions);
+        self.tend();
         self.deliver();
         self.report();
     }

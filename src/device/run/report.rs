@@ -1,7 +1,7 @@
 //! What the device says about itself: its state, and the question for the time in it.
 
 use super::{Agent, Connection, nonce};
-use crate::wire::doc::{Held, State, StateClock, StateKind, Storage, Wanted, WantedKind};
+use crate::wire::doc::{Held, State, StateClock, StateKind, Storage};
 use crate::wire::topic::Topic;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -132,14 +132,6 @@ impl Agent {
             needed.iter().map(|w| w.asset).filter(|a| self.assets.held.contains(a)).collect();
         let named: BTreeSet<_> = held.iter().copied().collect();
         held.extend(self.assets.held.iter().filter(|asset| !named.contains(asset)));
-        let sheets: BTreeSet<_> = self.executor.sheets().into_iter().collect();
-        let want = self.fetcher.want().into_iter().map(|sha256| {
-            if sheets.contains(&sha256) {
-                Wanted { kind: WantedKind::Sheet, sha256, kib: None }
-            } else {
-                Wanted { kind: WantedKind::Asset, sha256, kib: Some(self.assets.kib()) }
-            }
-        });
         State {
             nonce: self.reporter.nonce(),
             chain: Some(self.ledger.chain()),
@@ -153,7 +145,7 @@ impl Agent {
                 floor,
             }),
             held,
-            want: want.collect(),
+            want: self.fetcher.want(),
             storage: Some(Storage { total, free, pending, stored }),
             clock: Some(StateClock { src: note.src, age_s: note.age_s, err_ms: note.err_ms }),
             fw: Some(self.settings.fw.clone()),
