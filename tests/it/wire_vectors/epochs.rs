@@ -193,7 +193,7 @@ pub fn make() -> Value {
                     Typ::Keys,
                     &edit(
                         &super::build::payload(&two),
-                        &claims(&two)["roles"]["time"][0]["x"].as_str().unwrap().to_owned(),
+                        claims(&two)["roles"]["time"][0]["x"].as_str().unwrap(),
                         "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
                     ),
                 ),

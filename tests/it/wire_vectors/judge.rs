@@ -164,7 +164,7 @@ fn one_chunk(given: &Value, vector: &Value) -> Result<String, Refusal> {
     let asset: AssetEntry = serde_json::from_value(given["asset"].clone()).unwrap();
     let kib = u32::try_from(vector["kib"].as_u64().unwrap()).unwrap();
     let size = ChunkSize::from_kib(kib).unwrap();
-    let bytes: Vec<u8> = (0..asset.bytes).map(|n| ((7 * n + n / 256) % 256) as u8).collect();
+    let bytes: Vec<u8> = (0..asset.bytes).map(|n| (7 * n + n / 256).to_le_bytes()[0]).collect();
     let sums = loa::wire::chunk::concat(&loa::wire::chunk::hashes(&bytes, size));
     if vector["kind"] == "sums" {
         let body = (0..body(vector).len() / 2)

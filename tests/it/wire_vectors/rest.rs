@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 fn clip() -> Vec<u8> {
-    (0..70_000_u32).map(|n| ((n * 7 + (n >> 8)) & 0xff) as u8).collect()
+    (0..70_000_u32).map(|n| (n * 7 + n / 256).to_le_bytes()[0]).collect()
 }
 
 fn asset() -> (Digest, AssetEntry) {
