@@ -164,3 +164,14 @@ fn a_skip_is_written_once_and_only_where_the_slot_occurs() {
     );
     assert_eq!(fs::read_to_string(&file).unwrap(), "[[skips]\n");
 }
+
+#[test]
+fn the_example_that_the_folder_explains_itself_with_is_right() {
+    let dir = sample();
+    let readme = fs::read_to_string(root().join("playlists/README.md")).unwrap();
+    let example = readme.split("```toml").nth(1).unwrap().split("```").next().unwrap();
+    let example = example.replace("clips/bai-mot.mp3", "clips/loi-ket.mp3");
+    fs::write(dir.path().join("playlists/vi-du.toml"), example).unwrap();
+    let seen = loa(dir.path(), &["check"]);
+    assert_eq!((seen.status.code(), text(&seen.stdout)), (Some(0), String::new()));
+}

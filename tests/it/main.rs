@@ -6,5 +6,6 @@ mod architecture;
 mod check;
 mod dependencies;
 mod link_contract;
+mod sample_pages;
 mod support;
 mod wire_vectors;
