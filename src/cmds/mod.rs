@@ -28,6 +28,7 @@ mod sample;
 #[cfg(feature = "server")]
 mod serve;
 mod skip;
+mod timetable;
 #[cfg(feature = "server")]
 mod unit;
 
@@ -64,6 +65,7 @@ enum Command {
     #[cfg(feature = "server")]
     Serve(serve::Args),
     Check(check::Args),
+    Timetable(timetable::Args),
     Skip(skip::Args),
     Inspect(inspect::Args),
     #[cfg(feature = "server")]
@@ -99,6 +101,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Answer> {
         #[cfg(feature = "server")]
         Command::Serve(args) => serve::run(args),
         Command::Check(args) => check::run(args),
+        Command::Timetable(args) => timetable::run(args),
         Command::Skip(args) => skip::run(args),
         Command::Inspect(args) => inspect::run(args),
         #[cfg(feature = "server")]

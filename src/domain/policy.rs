@@ -147,6 +147,11 @@ impl Rules {
         self.quiet.iter().find(|(hours, _)| hours.contains(time))
     }
 
+    /// Returns the weekdays of each policy that names some.
+    pub fn days(&self) -> impl Iterator<Item = &(Weekdays, PolicyId)> {
+        self.days.iter()
+    }
+
     /// Returns the policy that allows no sound on the date, if any.
     pub fn forbids(&self, date: NaiveDate) -> Option<&PolicyId> {
         let mut days = self.days.iter();

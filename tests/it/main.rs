@@ -6,6 +6,7 @@ mod architecture;
 mod check;
 mod dependencies;
 mod link_contract;
+mod recurrence;
 mod sample_pages;
 mod support;
 mod wire_vectors;

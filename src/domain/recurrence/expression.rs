@@ -205,6 +205,10 @@ impl Cron {
             && self.weekdays.contains(date.weekday())
     }
 
+    pub(super) fn weekdays(&self) -> Weekdays {
+        self.weekdays
+    }
+
     pub(super) fn per_day(&self) -> u32 {
         let schedule = &self.schedule;
         schedule.hours().count() * schedule.minutes().count() * schedule.seconds().count()

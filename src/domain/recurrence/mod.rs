@@ -83,6 +83,14 @@ impl Recurrence {
         }
     }
 
+    /// Returns the weekdays on which it may fall.
+    pub fn weekdays(&self) -> Weekdays {
+        match self {
+            Self::At { days, .. } => *days,
+            Self::Cron(cron) => cron.weekdays(),
+        }
+    }
+
     /// Returns the times of day, sorted: the same on every date on which it recurs.
     pub fn times_of_day(&self) -> Vec<LocalTime> {
         match self {

@@ -3,7 +3,6 @@
 //! A unit in the targets reaches itself and everything below it, on dates on which it is valid;
 //! exclusions and policies hold whatever the validity of the unit, since silence is the safe side.
 
-use super::asked::Asked;
 use super::reason::Cause;
 use crate::domain::ids::{DeviceId, PlaylistId, ProfileId, Tag, UnitId};
 use crate::domain::playlist::Playlist;
@@ -39,7 +38,7 @@ impl Window {
 /// A playlist that reaches a device.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Request {
-    /// The playlist's [`Asked::version`].
+    /// The playlist's version.
     pub version: u64,
     /// The device's own unit, when it is valid for a time only.
     own: Option<Window>,
@@ -155,7 +154,8 @@ pub(super) struct Audience<'a> {
 }
 
 impl<'a> Audience<'a> {
-    pub fn new(station: &'a Station, asked: &BTreeMap<PlaylistId, Asked>) -> Self {
+    /// `version` names the content of each playlist of the station.
+    pub fn new(station: &'a Station, version: impl Fn(&PlaylistId) -> Option<u64>) -> Self {
         let mut ranked: Vec<&Playlist> = station.playlists.values().collect();
         ranked.sort_by_key(|playlist| {
             let order = playlist.order.map_or((1, 0), |order| (0, order));
@@ -174,10 +174,7 @@ impl<'a> Audience<'a> {
         }
         Self {
             station,
-            ranked: ranked
-                .iter()
-                .filter_map(|playlist| asked.get(&playlist.id).map(|asked| asked.version))
-                .collect(),
+            ranked: ranked.iter().filter_map(|playlist| version(&playlist.id)).collect(),
             targets,
             exclusions,
             policies,

@@ -61,7 +61,8 @@ impl Compiler {
         self.ask(station, &dates);
         let by_version: BTreeMap<u64, &Asked> =
             self.asked.values().map(|asked| (asked.version, asked)).collect();
-        let mut audience = Audience::new(station, &self.asked);
+        let version = |id: &PlaylistId| self.asked.get(id).map(|asked| asked.version);
+        let mut audience = Audience::new(station, version);
         let mut devices = BTreeMap::new();
         // By address: the audience hands out equal keys as one `Arc`.
         let mut used: HashMap<*const Key, (Arc<Key>, Arc<Days>)> = HashMap::new();

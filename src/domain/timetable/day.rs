@@ -114,9 +114,9 @@ impl<'a> DayMaker<'a> {
                 }
             }
         }
+        // Items of one occurrence stay in the order in which they would have come.
         left_out.sort_by(|a, b| {
-            let key = |o: &LeftOut| (o.nominal, o.playlist.clone(), o.slot.clone(), o.item.clone());
-            key(a).cmp(&key(b))
+            (a.nominal, &a.playlist, &a.slot).cmp(&(b.nominal, &b.playlist, &b.slot))
         });
         Some((sheet, planned, left_out))
     }

@@ -24,6 +24,7 @@
 //!   Items of a kind that the device has no output for are not asked of it.
 //! * Same input, same bytes; equal sheets are one [`std::sync::Arc`].
 
+pub mod acceptance;
 mod asked;
 mod audience;
 pub mod compile;
@@ -43,4 +44,4 @@ pub use plan::{DayPlan, DayRef, DevicePlan, Horizon, Kind, LeftOut, PlannedCue};
 pub use reason::{Cause, Effect, Reason};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

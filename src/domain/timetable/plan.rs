@@ -86,7 +86,7 @@ pub struct DayPlan {
     pub day: DayRef,
     /// One for each cue of the sheet, in the same order.
     pub cues: Vec<PlannedCue>,
-    /// Sorted by nominal start, playlist, slot and item.
+    /// Sorted by nominal start, playlist and slot.
     pub left_out: Vec<LeftOut>,
 }
 
