@@ -155,6 +155,7 @@ pub fn run(
         let opened = opened()?;
         let (hardware, outputs) = hardware(&opened)?;
         let mut lifecycle = Lifecycle::new();
+        lifecycle.catch_signals().advise("the system gives no signals")?;
         // The device first: it says goodbye over the link.
         let (device_stage, mqtt_stage) = (lifecycle.stage("device"), lifecycle.stage("mqtt"));
         let Opened { device, mqtt, .. } = opened;
@@ -169,7 +170,7 @@ pub fn run(
             root.cancel();
             ended
         });
-        lifecycle.wait().await.advise("the system gives no signals")?;
+        lifecycle.wait().await;
         match running.await {
             Ok(Err(error)) => {
                 let hint = error.hint();
