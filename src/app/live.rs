@@ -11,7 +11,6 @@ use crate::config::Fault;
 use crate::domain::ids::{DeviceId, UnitId};
 use crate::domain::station::{Station, Unit};
 use crate::domain::time::UtcMs;
-use crate::domain::timetable::Compiled;
 use crate::domain::timetable::sheet::DaySheet;
 use crate::wire::doc::{State, StateKind};
 use chrono_tz::Tz;
@@ -25,8 +24,6 @@ pub struct Picture {
     pub station: Option<Arc<Station>>,
     /// The sheets that each device follows, oldest first; equal days are one sheet.
     pub schedule: Arc<BTreeMap<DeviceId, Vec<Arc<DaySheet>>>>,
-    /// The same with reasons.
-    pub compiled: Option<Arc<Compiled>>,
     /// Name of the station, also before the folder is valid.
     pub name: String,
     /// Zone of the station.
@@ -80,7 +77,6 @@ impl Picture {
         Self {
             station: None,
             schedule: Arc::default(),
-            compiled: None,
             name: "Loa".to_owned(),
             zone: chrono_tz::Asia::Ho_Chi_Minh,
             faults: Arc::from([]),

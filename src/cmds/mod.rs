@@ -10,6 +10,8 @@ pub(crate) mod check;
 pub(crate) mod clips;
 #[cfg(feature = "server")]
 mod data;
+#[cfg(all(feature = "embedded-broker", feature = "speaker", feature = "board"))]
+mod demo;
 #[cfg(feature = "server")]
 mod device;
 #[cfg(feature = "server")]
@@ -64,6 +66,8 @@ enum Command {
     Init(init::Args),
     #[cfg(feature = "server")]
     Serve(serve::Args),
+    #[cfg(all(feature = "embedded-broker", feature = "speaker", feature = "board"))]
+    Demo(demo::Args),
     Check(check::Args),
     Timetable(timetable::Args),
     Skip(skip::Args),
@@ -100,6 +104,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Answer> {
         Command::Init(args) => init::run(args),
         #[cfg(feature = "server")]
         Command::Serve(args) => serve::run(args),
+        #[cfg(all(feature = "embedded-broker", feature = "speaker", feature = "board"))]
+        Command::Demo(args) => demo::run(args),
         Command::Check(args) => check::run(args),
         Command::Timetable(args) => timetable::run(args),
         Command::Skip(args) => skip::run(args),

@@ -68,7 +68,11 @@ const SHELF_BYTES: u64 = 256 << 20;
 /// Runs the server until it is told to stop.
 pub fn run(args: Args) -> anyhow::Result<Answer> {
     let options = args.options()?;
-    let end = runtime()?.block_on(serve(&options))?;
+    let runtime = runtime()?;
+    let end = runtime.block_on(serve(&options));
+    // An hour of audio under inspection need not hold up the end.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(300));
+    let end = end?;
     if end == End::Dropped {
         eprintln!("warning: some tasks did not end in time and were dropped");
     }

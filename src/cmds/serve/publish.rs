@@ -251,10 +251,8 @@ impl Publishing {
             let sheets = |plan: &DevicePlan| plan.days().iter().map(|d| d.sheet.clone()).collect();
             compiled.devices().map(|(id, plan)| (id.clone(), sheets(plan))).collect()
         });
-        let compiled = self.parts.publisher.compiled().cloned().map(Arc::new);
         self.parts.live.change(|picture| {
             picture.schedule = Arc::new(schedule.unwrap_or_default());
-            picture.compiled = compiled;
             picture.alarms.retain(|a| !matches!(a.code, "publish-failed" | "over-limit"));
             picture.alarms.extend(round.faults.iter().map(|fault| Alarm {
                 code: "over-limit",

@@ -12,6 +12,7 @@ pub mod links;
 pub mod playlists;
 pub mod records;
 pub mod station;
+pub mod timetable;
 pub mod units;
 
 use super::error::ApiError;
@@ -34,6 +35,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(units::list))
         .routes(routes!(devices::list, devices::register))
         .routes(routes!(devices::one))
+        .routes(routes!(timetable::get))
         .routes(routes!(codes::issue))
         .routes(routes!(codes::list))
         .routes(routes!(playlists::list))
