@@ -1,6 +1,7 @@
 //! The figures of the README's table: each row prints our figure, the goal or the peer beside it,
 //! and the ratio, all measured in one run. Nothing here passes or fails; a person reads it.
 
+mod compile;
 mod inspect;
 mod start;
 
@@ -62,7 +63,8 @@ impl Row {
 type Bench = (&'static str, fn() -> anyhow::Result<Vec<Row>>);
 
 /// All measurements, in the order of the table.
-const ALL: &[Bench] = &[("inspect", inspect::rows), ("start", start::rows)];
+const ALL: &[Bench] =
+    &[("compile", compile::rows), ("inspect", inspect::rows), ("start", start::rows)];
 
 /// Runs the measurements and prints the table.
 pub fn run(args: Args) -> anyhow::Result<Answer> {
