@@ -14,6 +14,8 @@ pub mod live;
 #[cfg(feature = "server")]
 pub mod mosquitto;
 #[cfg(feature = "server")]
+pub mod outcome;
+#[cfg(feature = "server")]
 pub mod ports;
 #[cfg(feature = "server")]
 pub mod publish;

@@ -56,4 +56,4 @@ pub struct TimetablePublication {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

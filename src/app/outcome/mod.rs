@@ -1,0 +1,217 @@
+//! What became of the cues of a device in a period: published schedules against records.
+//!
+//! Leaves the judging to [`crate::domain::proof::outcome`]; gathers what it needs.
+
+use super::ports::{CueOutput, Page, RecordFilter, Store, StoreError, StoredRecord};
+use crate::domain::ids::{CueId, DeviceId, Digest};
+use crate::domain::proof::outcome::{
+    Due, Expected, Heard, Life, Outcome, Receipted, SILENCE_MS, Sign, Version, in_force, judge,
+};
+use crate::domain::proof::record::{Body, Record, Subject};
+use crate::domain::time::{Span, UtcMs};
+use crate::domain::timetable::Kind;
+use crate::wire::b64;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Records read at once.
+const PAGE: u32 = 1_000;
+
+/// How long before its end a cue of the period may have begun, and a record be written after.
+const LONGEST_MS: i64 = 26 * 3_600_000;
+
+/// Why outcomes could not be told.
+#[derive(Debug, thiserror::Error)]
+pub enum OutcomeError {
+    #[error("schedules and records could not be read")]
+    Store(#[from] StoreError),
+}
+
+impl OutcomeError {
+    /// Says what to do about it.
+    pub fn hint(&self) -> &'static str {
+        let Self::Store(error) = self;
+        error.hint()
+    }
+}
+
+/// Tells outcomes from what is stored.
+#[derive(Clone)]
+pub struct Outcomes {
+    store: Arc<dyn Store>,
+}
+
+impl Outcomes {
+    /// Returns outcomes over the store.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    /// Returns the outcome of every cue of the device that starts within the period, by start.
+    pub async fn of_device(
+        &self,
+        device: &DeviceId,
+        period: Span,
+        now: UtcMs,
+    ) -> Result<Vec<Outcome>, OutcomeError> {
+        let expected = self.expected(device, period).await?;
+        let mut heard: BTreeMap<(_, u64), Heard> = BTreeMap::new();
+        let mut life = self.chains(device).await?;
+        let filter = RecordFilter {
+            device: Some(device.clone()),
+            from_ms: Some(period.from().plus(-SILENCE_MS)),
+            to_ms: Some(period.to().plus(LONGEST_MS + SILENCE_MS)),
+            ..RecordFilter::default()
+        };
+        self.each(&filter, |stored, record| {
+            if let Some(record) = record {
+                life.see(Sign {
+                    chain: stored.chain,
+                    seq: stored.seq,
+                    boot: record.head.boot,
+                    at_ms: stored.at_ms,
+                });
+                hear(&mut heard, stored, record, &expected, period);
+            }
+        })
+        .await?;
+        // A play cut by a power failure is closed at the next boot, which may be days later.
+        for cue in expected.keys() {
+            let filter = RecordFilter {
+                device: Some(device.clone()),
+                from_ms: Some(period.to().plus(LONGEST_MS)),
+                cue: Some(*cue),
+                ..RecordFilter::default()
+            };
+            self.each(&filter, |stored, record| {
+                if let Some(record) = record {
+                    hear(&mut heard, stored, record, &expected, period);
+                }
+            })
+            .await?;
+        }
+        let heard: Vec<Heard> = heard.into_values().collect();
+        Ok(judge(&expected, &heard, &life, now))
+    }
+
+    /// Returns how each cue of the period stands to the schedules published.
+    async fn expected(
+        &self,
+        device: &DeviceId,
+        period: Span,
+    ) -> Result<BTreeMap<CueId, Expected>, OutcomeError> {
+        let timetables = self.store.timetables_of(device, period.from(), period.to()).await?;
+        let within = |from: UtcMs, to: UtcMs| from < period.to() && period.from() < to;
+        let named: BTreeSet<Digest> = timetables
+            .iter()
+            .flat_map(|timetable| timetable.days.iter())
+            .filter(|day| within(day.from_ms, day.to_ms))
+            .map(|day| day.sheet)
+            .collect();
+        let named: Vec<Digest> = named.into_iter().collect();
+        let sheets = self.store.sheets(&named).await?;
+        let sheets: BTreeMap<Digest, _> =
+            sheets.into_iter().map(|sheet| (sheet.sha256, sheet)).collect();
+        let versions: Vec<Version> = timetables
+            .iter()
+            .filter_map(|timetable| {
+                let days = timetable.days.iter().filter(|day| within(day.from_ms, day.to_ms));
+                let cues = days
+                    .filter_map(|day| sheets.get(&day.sheet))
+                    .flat_map(|sheet| sheet.cues.iter())
+                    .map(|row| Due {
+                        cue: row.cue,
+                        at_ms: row.at_ms,
+                        end_ms: row.end_ms,
+                        item: row.item.clone(),
+                        title: row.title.clone(),
+                        kind: match row.output {
+                            CueOutput::Clip => Kind::Clip,
+                            CueOutput::Pages => Kind::Pages,
+                        },
+                    })
+                    .collect();
+                let published_ms = timetable.published_ms?;
+                Some(Version { ver: timetable.ver, published_ms, cues })
+            })
+            .collect();
+        let mut expected = in_force(&versions);
+        expected.retain(|_, known| match known {
+            Expected::Due(due) | Expected::TooLate(due) | Expected::Withdrawn { due, .. } => {
+                period.contains(due.at_ms)
+            }
+        });
+        Ok(expected)
+    }
+
+    async fn chains(&self, device: &DeviceId) -> Result<Life, OutcomeError> {
+        let mut life = Life::default();
+        for chain in self.store.chains_of(device).await? {
+            if let (Some(first_ms), Some(upto_ms)) = (chain.first_at_ms, chain.upto_at_ms) {
+                life.complete(chain.chain, Receipted { first_ms, upto: chain.upto, upto_ms });
+            }
+        }
+        let filter = RecordFilter {
+            device: Some(device.clone()),
+            kind: Some("lost".to_owned()),
+            ..RecordFilter::default()
+        };
+        self.each(&filter, |stored, record| {
+            if let Some(Record { body: Body::Lost { from, to, .. }, .. }) = record {
+                life.lose(stored.chain, from, to);
+            }
+        })
+        .await?;
+        Ok(life)
+    }
+
+    async fn each(
+        &self,
+        filter: &RecordFilter,
+        mut take: impl FnMut(&StoredRecord, Option<Record>),
+    ) -> Result<(), OutcomeError> {
+        let mut position = 0;
+        loop {
+            let page = Page::After { position, limit: PAGE };
+            let listed = self.store.records(filter, page).await?;
+            for listed in &listed {
+                take(&listed.record, content(&listed.record));
+            }
+            match listed.last() {
+                Some(last) if listed.len() == PAGE as usize => position = last.position,
+                _ => return Ok(()),
+            }
+        }
+    }
+}
+
+/// Reads a stored record, which was verified before it was stored; `None` when it cannot be read.
+pub fn content(stored: &StoredRecord) -> Option<Record> {
+    let payload = stored.jws.split('.').nth(1)?;
+    serde_json::from_slice(&b64::decode(payload)?).ok()
+}
+
+/// Keeps what speaks of a cue of the period.
+fn hear(
+    heard: &mut BTreeMap<(crate::domain::ids::ChainId, u64), Heard>,
+    stored: &StoredRecord,
+    record: Record,
+    expected: &BTreeMap<CueId, Expected>,
+    period: Span,
+) {
+    let (subject, at) = match &record.body {
+        Body::Start { subject, started_ms, .. } => (subject, *started_ms),
+        Body::Play(play) => (&play.subject, play.due_ms),
+        Body::Show(show) => (&show.subject, show.from_ms),
+        _ => return,
+    };
+    let Subject::Cue { cue } = subject else { return };
+    // Of cues without a schedule, the record's own word says whether they belong to the period.
+    if expected.contains_key(cue) || period.contains(at) {
+        let (chain, seq) = (stored.chain, stored.seq);
+        heard.insert((chain, seq), Heard { chain, seq, body: record.body });
+    }
+}
+
+#[cfg(test)]
+mod tests;

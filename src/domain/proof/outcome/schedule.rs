@@ -1,0 +1,84 @@
+//! Which cues were in force: all versions of a device's schedule, folded.
+
+use crate::domain::ids::CueId;
+use crate::domain::time::UtcMs;
+use crate::domain::timetable::Kind;
+use std::collections::BTreeMap;
+
+/// A cue as one version of the schedule has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    pub cue: CueId,
+    pub at_ms: UtcMs,
+    pub end_ms: UtcMs,
+    pub item: String,
+    pub title: String,
+    pub kind: Kind,
+}
+
+/// One version of a device's schedule, as far as the period goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    pub ver: i64,
+    pub published_ms: UtcMs,
+    /// Each cue at most once; the first counts.
+    pub cues: Vec<Due>,
+}
+
+/// How a cue stands to all versions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// In force at its start.
+    Due(Due),
+    /// Dropped before its start.
+    Withdrawn { due: Due, at_ms: UtcMs },
+    /// Known only from a version that came after its start.
+    TooLate(Due),
+}
+
+/// Folds the versions: for each cue the newest one published before its start decides.
+pub fn in_force(versions: &[Version]) -> BTreeMap<CueId, Expected> {
+    let mut versions: Vec<&Version> = versions.iter().collect();
+    versions.sort_by_key(|version| version.ver);
+    // A version that came out after a higher one was refused by the device.
+    let mut next = UtcMs(i64::MAX);
+    let mut rising = Vec::with_capacity(versions.len());
+    for version in versions.into_iter().rev() {
+        if version.published_ms < next {
+            next = version.published_ms;
+            rising.push(version);
+        }
+    }
+    rising.reverse();
+    let mut expected: BTreeMap<CueId, Expected> = BTreeMap::new();
+    for version in rising {
+        let mut named: BTreeMap<CueId, &Due> = BTreeMap::new();
+        for due in &version.cues {
+            named.entry(due.cue).or_insert(due);
+        }
+        for (cue, known) in &mut expected {
+            if let Expected::Due(due) = known
+                && due.at_ms > version.published_ms
+                && !named.contains_key(cue)
+            {
+                let at_ms = version.published_ms;
+                *known = Expected::Withdrawn { due: due.clone(), at_ms };
+            }
+        }
+        for (cue, due) in named {
+            let begun = matches!(
+                expected.get(&cue),
+                Some(Expected::Due(known)) if known.at_ms <= version.published_ms
+            );
+            if begun {
+                continue;
+            }
+            if due.at_ms > version.published_ms {
+                expected.insert(cue, Expected::Due(due.clone()));
+            } else {
+                expected.entry(cue).or_insert_with(|| Expected::TooLate(due.clone()));
+            }
+        }
+    }
+    expected
+}
