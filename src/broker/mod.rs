@@ -137,6 +137,8 @@ impl BrokerError {
 pub struct Counts {
     /// Connections that stand, the server's included.
     pub connections: u64,
+    /// Sessions, those without a connection included.
+    pub sessions: u64,
     /// Logins granted.
     pub logins: u64,
     /// Logins refused.
@@ -232,6 +234,7 @@ impl Broker {
         let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
             connections: u64::try_from(self.context.connections.count()).unwrap_or(0),
+            sessions: u64::try_from(self.context.sessions.count()).unwrap_or(0),
             logins: read(&self.counters.logins),
             refused_logins: read(&self.counters.refused_logins),
             refused_publishes: read(&self.counters.refused_publishes),
@@ -377,4 +380,37 @@ fn secret() -> Result<String, BrokerError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|e| BrokerError::Setup { why: e.to_string() })?;
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nobody;
+
+    impl Gate for Nobody {
+        fn login(&self, _: &str, _: &[u8], _: &str) -> Option<Who> {
+            None
+        }
+        fn who(&self, _: &str) -> Option<Who> {
+            None
+        }
+    }
+
+    /// Messages would vanish after 5 minutes, and a loaded machine would turn devices away.
+    #[tokio::test]
+    async fn trap_6_no_default_of_the_library_is_left_that_would_hurt() {
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let builder = listener("x", listen, DEVICE_WINDOW, DEVICE_QUEUE, 9).unwrap();
+        assert!(!builder.allow_anonymous && !builder.allow_zero_keepalive);
+        assert_eq!(builder.message_expiry_interval, Duration::ZERO);
+        assert_eq!(builder.max_packet_size as usize, limits::PACKET_BYTES);
+        assert_eq!(builder.max_inflight.get(), DEVICE_WINDOW);
+        assert_eq!((builder.max_mqueue_len, builder.max_subscriptions), (DEVICE_QUEUE, 9));
+        assert!(builder.session_expiry_interval < Duration::from_mins(1));
+        let config = BrokerConfig { listen, tls: None, topics: Topics::default(), max_devices: 10 };
+        let broker = Broker::start(config, Arc::new(Nobody)).await.unwrap();
+        assert!(!broker.context.busy_check_enable);
+        broker.stop().await;
+    }
 }

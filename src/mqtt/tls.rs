@@ -1,7 +1,7 @@
 //! How an `mqtts://` broker is recognised.
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
@@ -77,12 +77,17 @@ pub(super) fn client(settings: &TlsSettings) -> Result<ClientConfig, TlsError> {
             .build()
             .map_err(|e| TlsError::Rustls(Error::General(e.to_string())))?;
     let verifier = Verifier { inner: verifier, time_trusted: settings.time_trusted.clone() };
-    Ok(ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Rustls)?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth())
+        .with_no_client_auth();
+    if settings.time_trusted.is_some() {
+        // A resumed session shows no certificate: what was let in undated would stay in.
+        config.resumption = Resumption::disabled();
+    }
+    Ok(config)
 }
 
 /// Judges as usual, but for the dates while the clock is not trusted.

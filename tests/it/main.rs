@@ -3,6 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 mod architecture;
+mod broker_access;
+#[cfg(feature = "embedded-broker")]
+mod broker_traps;
 mod check;
 mod dependencies;
 mod link_contract;

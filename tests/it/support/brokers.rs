@@ -1,7 +1,7 @@
 //! The same fleet of two devices and a server on each kind of broker.
 
 use super::mosquitto::{self, Account, Mosquitto};
-use super::wait::within;
+use super::wait::{DEADLINE, within};
 use loa::app::link::hub::Hub;
 use loa::app::link::{Link, LinkEvent, LinkEvents, Will, WillSource};
 #[cfg(feature = "embedded-broker")]
@@ -30,6 +30,16 @@ pub fn accounts() -> Vec<Account> {
             units: units(&["00071", "01"]),
         },
     ]
+}
+
+/// Returns so many devices of one commune, called `loa-1001` and on.
+pub fn fleet(devices: usize) -> Vec<Account> {
+    let account = |n: usize| Account {
+        id: format!("loa-{}", 1_001 + n).parse().unwrap(),
+        password: format!("mật khẩu {n}"),
+        units: vec!["00070".parse().unwrap(), "01".parse().unwrap()],
+    };
+    (0..devices).map(account).collect()
 }
 
 /// A gate over a list that tests may change.
@@ -99,43 +109,62 @@ async fn start_at(listen: SocketAddr, register: &Register, tls: Option<TlsFiles>
     Broker::start(config, Arc::new(register.clone())).await.unwrap()
 }
 
-/// One of the brokers, with everything that is needed to connect.
-pub enum World {
+/// A broker of one kind.
+pub enum Kind {
     Hub(Hub),
     #[cfg(feature = "embedded-broker")]
     Embedded(Box<Embedded>),
     Mosquitto(Mosquitto),
 }
 
+/// A broker with everything that is needed to connect.
+pub struct World {
+    pub kind: Kind,
+    accounts: Vec<Account>,
+}
+
 impl World {
     pub fn hub() -> Self {
-        Self::Hub(Hub::new())
+        Self { kind: Kind::Hub(Hub::new()), accounts: accounts() }
     }
 
     #[cfg(feature = "embedded-broker")]
     pub async fn embedded() -> Self {
-        Self::Embedded(Box::new(Embedded::start(&accounts()).await))
+        Self::embedded_of(accounts()).await
+    }
+
+    #[cfg(feature = "embedded-broker")]
+    pub async fn embedded_of(accounts: Vec<Account>) -> Self {
+        let kind = Kind::Embedded(Box::new(Embedded::start(&accounts).await));
+        Self { kind, accounts }
     }
 
     pub async fn mosquitto() -> Self {
-        Self::Mosquitto(Mosquitto::start(&accounts()).await)
+        Self::mosquitto_of(accounts()).await
+    }
+
+    pub async fn mosquitto_of(accounts: Vec<Account>) -> Self {
+        Self { kind: Kind::Mosquitto(Mosquitto::start(&accounts).await), accounts }
     }
 
     /// Connects the server's client.
     pub async fn server(&self) -> Client {
-        match self {
-            Self::Hub(hub) => Client::of_hub(hub, "server", Box::new(|| None)).await,
-            #[cfg(feature = "embedded-broker")]
-            Self::Embedded(embedded) => {
-                let (at, user, password) = embedded.broker().server();
-                Client::connect(server_config(at, user, password), Box::new(|| None)).await
-            }
-            Self::Mosquitto(mosquitto) => {
-                let (user, password) = mosquitto::SERVER;
-                Client::connect(server_config(mosquitto.at, user, password), Box::new(|| None))
-                    .await
-            }
+        match &self.kind {
+            Kind::Hub(hub) => Client::of_hub(hub, "server", Box::new(|| None)).await,
+            _ => Client::connect(self.server_config(), Box::new(|| None)).await,
         }
+    }
+
+    /// Returns how the server's client connects to a broker of sockets.
+    pub fn server_config(&self) -> MqttConfig {
+        let (at, user, password) = match &self.kind {
+            Kind::Hub(_) => panic!("the hub has no address"),
+            #[cfg(feature = "embedded-broker")]
+            Kind::Embedded(embedded) => embedded.broker().server(),
+            Kind::Mosquitto(mosquitto) => (mosquitto.at, mosquitto::SERVER.0, mosquitto::SERVER.1),
+        };
+        let login = Some((user.to_owned(), Password::new(password)));
+        quick(MqttConfig::server(url(at), user, login))
     }
 
     /// Connects a device of [`accounts`].
@@ -145,32 +174,31 @@ impl World {
 
     /// Connects a device with wills.
     pub async fn device_with(&self, id: &str, wills: WillSource) -> Client {
-        match self {
-            Self::Hub(hub) => Client::of_hub(hub, id, wills).await,
+        match &self.kind {
+            Kind::Hub(hub) => Client::of_hub(hub, id, wills).await,
             _ => Client::connect(self.device_config(id), wills).await,
         }
     }
 
     /// Returns how a device of [`accounts`] connects to a broker of sockets.
     pub fn device_config(&self, id: &str) -> MqttConfig {
-        let at = match self {
-            Self::Hub(_) => panic!("the hub has no address"),
+        let at = match &self.kind {
+            Kind::Hub(_) => panic!("the hub has no address"),
             #[cfg(feature = "embedded-broker")]
-            Self::Embedded(embedded) => embedded.devices,
-            Self::Mosquitto(mosquitto) => mosquitto.at,
+            Kind::Embedded(embedded) => embedded.devices,
+            Kind::Mosquitto(mosquitto) => mosquitto.at,
         };
-        let accounts = accounts();
-        let account = accounts.iter().find(|account| account.id.as_str() == id).unwrap();
+        let account = self.accounts.iter().find(|account| account.id.as_str() == id).unwrap();
         quick(MqttConfig::device(url(at), id, Password::new(&account.password)))
     }
 
     /// Kills the broker without a farewell and brings an empty one up in its place.
     pub async fn kill_and_restart(&mut self) {
-        match self {
-            Self::Hub(hub) => hub.forget(),
+        match &mut self.kind {
+            Kind::Hub(hub) => hub.forget(),
             #[cfg(feature = "embedded-broker")]
-            Self::Embedded(embedded) => embedded.restart().await,
-            Self::Mosquitto(mosquitto) => mosquitto.kill_and_restart().await,
+            Kind::Embedded(embedded) => embedded.restart().await,
+            Kind::Mosquitto(mosquitto) => mosquitto.kill_and_restart().await,
         }
     }
 }
@@ -178,12 +206,6 @@ impl World {
 /// Returns the address as the client takes it.
 pub fn url(at: SocketAddr) -> mqtt::BrokerUrl {
     format!("mqtt://{at}").parse().unwrap()
-}
-
-/// Returns how the server's client connects.
-pub fn server_config(at: SocketAddr, user: &str, password: &str) -> MqttConfig {
-    let login = Some((user.to_owned(), Password::new(password)));
-    quick(MqttConfig::server(url(at), user, login))
 }
 
 /// Shortens the waits between attempts: tests restart brokers.
@@ -251,13 +273,18 @@ impl Client {
 
     /// Waits for `Connected`, passing over failed attempts.
     pub async fn connected(&mut self) {
-        loop {
-            match self.next().await {
-                LinkEvent::Connected => return,
-                LinkEvent::Disconnected { .. } => {}
-                LinkEvent::Message { topic, .. } => panic!("a message on `{topic}`"),
+        let mut why = String::new();
+        let connected = async {
+            loop {
+                match self.events.next().await.expect("the link is open") {
+                    LinkEvent::Connected => return,
+                    LinkEvent::Disconnected { why: now } => why = now,
+                    LinkEvent::Message { topic, .. } => panic!("a message on `{topic}`"),
+                }
             }
-        }
+        };
+        let in_time = tokio::time::timeout(DEADLINE, connected).await.is_ok();
+        assert!(in_time, "no connection: {why}");
     }
 
     /// Waits for `Disconnected` and returns its reason.

@@ -1,0 +1,252 @@
+//! What the embedded broker's library gets wrong or leaves open, one test each.
+
+use crate::support::brokers::{Client, Embedded, Kind, World, accounts, will};
+use crate::support::wait::{until, within};
+use loa::app::link::LinkError;
+use loa::broker::{Broker, BrokerConfig, BrokerError, TlsFiles};
+use loa::wire::topic::Topics;
+use rumqttc::{AsyncClient, ConnectReturnCode, ConnectionError, Event, MqttOptions, Packet, QoS};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+fn embedded(world: &World) -> &Embedded {
+    match &world.kind {
+        Kind::Embedded(embedded) => embedded,
+        _ => unreachable!("made so"),
+    }
+}
+
+#[tokio::test]
+async fn trap_1_a_will_on_a_foreign_topic_is_refused_at_login() {
+    let world = World::embedded().await;
+    let foreign = will("loa/1/d/loa-2/state", "giả", true);
+    let mut device = Client::start(world.device_config("loa-1"), foreign);
+    assert!(device.disconnected().await.contains("NotAuthorized"));
+    assert_eq!(embedded(&world).broker().counts().refused_logins, 1);
+}
+
+#[tokio::test]
+async fn trap_2_a_shared_subscription_is_refused_instead_of_silently_empty() {
+    let world = World::embedded().await;
+    let shared = "$share/g/loa/1/r/+/+".to_owned();
+    let refused = Err(LinkError::Refused { filters: vec![shared.clone()] });
+    assert_eq!(world.server().await.link.subscribe(vec![shared.clone()]).await, refused);
+    assert_eq!(world.device("loa-1").await.link.subscribe(vec![shared]).await, refused);
+}
+
+#[tokio::test]
+async fn trap_3_it_stops_with_clients_on_it_and_frees_its_ports() {
+    let mut world = World::embedded().await;
+    let mut device = world.device("loa-1").await;
+    device.subscribe(&["loa/1/keys"]).await;
+    let Kind::Embedded(embedded) = &mut world.kind else { unreachable!("made so") };
+    let broker = embedded.broker.take().unwrap();
+    let server = broker.server().0;
+    within("it stops", broker.stop()).await;
+    device.disconnected().await;
+    assert!(TcpStream::connect(embedded.devices).await.is_err());
+    assert!(TcpStream::connect(server).await.is_err());
+    // Dropping it on an async thread must not panic either.
+    drop(Embedded::start(&accounts()).await.broker.take());
+}
+
+#[tokio::test]
+async fn trap_4_fifty_starts_on_one_port_each_answer() {
+    let mut world = Embedded::start(&accounts()).await;
+    for _ in 0..50 {
+        within("it starts again", world.restart()).await;
+        assert_eq!(world.broker().devices(), world.devices);
+    }
+}
+
+#[tokio::test]
+async fn trap_4_a_port_that_is_taken_is_said_at_once() {
+    let world = Embedded::start(&accounts()).await;
+    let config = BrokerConfig {
+        listen: world.devices,
+        tls: None,
+        topics: Topics::default(),
+        max_devices: 10,
+    };
+    let error = Broker::start(config, Arc::new(world.register.clone())).await.err().unwrap();
+    assert!(matches!(error, BrokerError::Listen { .. }), "{error}");
+    assert!(error.hint().contains("--broker"));
+}
+
+#[tokio::test]
+async fn trap_5_what_a_full_queue_drops_is_counted_though_it_was_acknowledged() {
+    let world = World::embedded().await;
+    let server = world.server().await;
+    let mut stalled = world.device("loa-1").await;
+    stalled.subscribe(&["loa/1/d/loa-1/command"]).await;
+    let sent = 2_000;
+    for _ in 0..sent {
+        server.publish("loa/1/d/loa-1/command", "x", false).await;
+    }
+    let held = u64::from(loa::broker::DEVICE_WINDOW) + loa::broker::DEVICE_QUEUE as u64;
+    let broker = embedded(&world).broker();
+    until("what does not fit is dropped", || broker.counts().dropped >= sent - held - 1).await;
+    assert!(broker.counts().dropped <= sent - held + 1, "{}", broker.counts().dropped);
+}
+
+#[tokio::test]
+async fn trap_6_the_largest_packet_of_the_contract_passes() {
+    let world = World::embedded().await;
+    let server = world.server().await;
+    let mut device = world.device("loa-1").await;
+    let topic = format!("loa/1/a/{}/64/sums", loa::domain::ids::Digest::of(b"x"));
+    let body = vec![1; loa::wire::limits::SUMS_BYTES];
+    server.publish(&topic, body.clone(), true).await;
+    device.subscribe(&[&topic]).await;
+    assert_eq!(device.message().await, (topic, body, true));
+}
+
+#[tokio::test]
+async fn trap_7_a_denied_publish_is_acknowledged_and_goes_nowhere() {
+    let world = World::embedded().await;
+    let device = world.device("loa-1").await;
+    device.publish("loa/1/d/loa-2/state", "giả", true).await;
+    assert_eq!(embedded(&world).broker().counts().refused_publishes, 1);
+    let mut server = world.server().await;
+    server.subscribe(&["loa/1/d/+/state"]).await;
+    device.publish("loa/1/d/loa-1/state", "thật", true).await;
+    assert_eq!(server.message().await.0, "loa/1/d/loa-1/state");
+}
+
+#[tokio::test]
+async fn trap_8_a_clean_session_gets_nothing_redelivered() {
+    let world = World::embedded().await;
+    let server = world.server().await;
+    {
+        let device = world.device("loa-1").await;
+        device.subscribe(&["loa/1/d/loa-1/command"]).await;
+        for n in 0..40 {
+            server.publish("loa/1/d/loa-1/command", format!("{n}"), false).await;
+        }
+        // None of them was taken, so none was acknowledged.
+    }
+    let mut device = world.device("loa-1").await;
+    device.subscribe(&["loa/1/d/loa-1/command"]).await;
+    server.publish("loa/1/d/loa-1/command", "mới", false).await;
+    assert_eq!(device.message().await.1, "mới".as_bytes());
+}
+
+#[tokio::test]
+async fn trap_9_sessions_that_come_and_go_leave_nothing_behind() {
+    let world = World::embedded().await;
+    let server = world.server().await;
+    let at = embedded(&world).devices;
+    for n in 0..200 {
+        // Unclean sessions, against the contract, each with a message waiting.
+        let mut options = MqttOptions::new("loa-1", at.ip().to_string(), at.port());
+        options.set_credentials("loa-1", &accounts()[0].password);
+        options.set_clean_session(n % 2 == 0);
+        let (client, mut events) = AsyncClient::new(options, 10);
+        client.subscribe("loa/1/d/loa-1/command", QoS::AtLeastOnce).await.unwrap();
+        let subscribed = async {
+            loop {
+                match events.poll().await {
+                    Ok(Event::Incoming(Packet::SubAck(_))) => return,
+                    Ok(_) => {}
+                    // The library refuses whoever comes while its earlier session ends; it is
+                    // let in when it tries again, as our client does with its back-off.
+                    Err(ConnectionError::ConnectionRefused(code)) => {
+                        assert_eq!(code, ConnectReturnCode::ServiceUnavailable);
+                    }
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        };
+        within("a session", subscribed).await;
+        server.publish("loa/1/d/loa-1/command", vec![0; 1_000], false).await;
+    }
+    let broker = embedded(&world).broker();
+    until("their connections are gone", || broker.counts().connections <= 1).await;
+    until("at most the last session is left", || broker.counts().sessions <= 2).await;
+}
+
+/// Makes an authority and a certificate for `127.0.0.1` with openssl, valid until that year.
+fn certificates(folder: &Path, until: u16) -> (PathBuf, TlsFiles) {
+    let openssl = |args: &str| {
+        let done = std::process::Command::new("openssl")
+            .args(args.split(' '))
+            .current_dir(folder)
+            .output()
+            .expect("openssl is installed: run `make setup`");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    write("ext", "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n");
+    write("index.txt", "");
+    write("serial", "01\n");
+    write(
+        "ca.cnf",
+        "[ca]\ndefault_ca=x\n[x]\ndatabase=index.txt\nserial=serial\nnew_certs_dir=.\n\
+         policy=p\ndefault_md=sha256\n[p]\ncommonName=supplied\n",
+    );
+    openssl("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=ca -days 30");
+    openssl("req -newkey rsa:2048 -nodes -keyout key.pem -out req.pem -subj /CN=loa-test");
+    openssl(&format!(
+        "ca -batch -config ca.cnf -cert ca.pem -keyfile ca.key -in req.pem -out cert.pem \
+         -extfile ext -notext -startdate 20200101000000Z -enddate {until}0101000000Z"
+    ));
+    let tls = TlsFiles { cert: folder.join("cert.pem"), key: folder.join("key.pem") };
+    (folder.join("ca.pem"), tls)
+}
+
+fn over_tls(world: &Embedded, ca: Option<&Path>) -> loa::mqtt::MqttConfig {
+    let account = &accounts()[0];
+    let url = format!("mqtts://{}", world.devices).parse().unwrap();
+    let password = loa::mqtt::Password::new(&account.password);
+    let mut config = loa::mqtt::MqttConfig::device(url, account.id.as_str(), password);
+    config.tls.ca_file = ca.map(Into::into);
+    config.backoff = (Duration::from_millis(20), Duration::from_millis(100));
+    config
+}
+
+#[tokio::test]
+async fn a_device_over_tls_trusts_the_authority_it_was_given_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ca, tls) = certificates(folder.path(), 2049);
+    let world = Embedded::start_with(&accounts(), Some(tls)).await;
+    let device = Client::connect(over_tls(&world, Some(&ca)), Box::new(|| None)).await;
+    device.publish("loa/1/d/loa-1/state", "x", true).await;
+    let foreign = tempfile::tempdir().unwrap();
+    let (foreign, _) = certificates(foreign.path(), 2049);
+    let mut refused = Client::start(over_tls(&world, Some(&foreign)), Box::new(|| None));
+    let why = refused.disconnected().await;
+    assert!(why.contains("certificate"), "{why}");
+    // In the clear on the same port: no answer that could be taken for one.
+    let mut clear = over_tls(&world, None);
+    clear.url.tls = false;
+    let mut clear = Client::start(clear, Box::new(|| None));
+    clear.disconnected().await;
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_refused_once_the_clock_is_trusted() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let folder = tempfile::tempdir().unwrap();
+    let (ca, tls) = certificates(folder.path(), 2021);
+    let world = Embedded::start_with(&accounts(), Some(tls)).await;
+    let mut refused = Client::start(over_tls(&world, Some(&ca)), Box::new(|| None));
+    let why = refused.disconnected().await;
+    assert!(why.to_lowercase().contains("expired"), "{why}");
+    let trusted = Arc::new(AtomicBool::new(false));
+    let mut config = over_tls(&world, Some(&ca));
+    config.tls.time_trusted = Some(Arc::clone(&trusted));
+    let mut device = Client::connect(config, Box::new(|| None)).await;
+    trusted.store(true, Ordering::SeqCst);
+    world.broker().kick(&"loa-1".parse().unwrap()).await;
+    device.disconnected().await;
+    assert!(device.disconnected().await.to_lowercase().contains("expired"));
+    // The chain is judged whatever the clock says.
+    let foreign = tempfile::tempdir().unwrap();
+    let (foreign, _) = certificates(foreign.path(), 2049);
+    let mut config = over_tls(&world, Some(&foreign));
+    config.tls.time_trusted = Some(Arc::new(AtomicBool::new(false)));
+    let why = Client::start(config, Box::new(|| None)).disconnected().await;
+    assert!(why.contains("certificate") && !why.to_lowercase().contains("expired"), "{why}");
+}
