@@ -79,7 +79,7 @@ async fn trap_4_a_port_that_is_taken_is_said_at_once() {
 async fn trap_5_what_a_full_queue_drops_is_counted_though_it_was_acknowledged() {
     let world = World::embedded().await;
     let server = world.server().await;
-    let mut stalled = world.device("loa-1").await;
+    let stalled = world.device("loa-1").await;
     stalled.subscribe(&["loa/1/d/loa-1/command"]).await;
     let sent = 2_000;
     for _ in 0..sent {

@@ -8,10 +8,10 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Waits for the future; fails naming what did not come about.
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(DEADLINE, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("not within {} s: {what}", DEADLINE.as_secs()),
-    }
+    let Ok(value) = tokio::time::timeout(DEADLINE, future).await else {
+        panic!("not within {} s: {what}", DEADLINE.as_secs());
+    };
+    value
 }
 
 /// Waits until the condition holds, looking every few milliseconds.
