@@ -18,7 +18,7 @@ use crate::domain::profile::Profile;
 use crate::domain::station::{Device, Unit};
 use crate::domain::time::UtcMs;
 use crate::wire::Refusal;
-use crate::wire::doc::Floor;
+use crate::wire::doc::{self, Floor};
 use crate::wire::enrol::{Answer, Code, Request, Secret, Welcome};
 use crate::wire::epoch::KeySet;
 use crate::wire::jws::{self, Typ};
@@ -360,7 +360,7 @@ impl Register {
         }
         let welcome = Welcome {
             v: 1,
-            iss: reach.name.clone(),
+            iss: doc::issuer(&reach.name),
             iat: now.numeric_date(),
             request: request.digest,
             id: code.device.clone(),

@@ -13,15 +13,21 @@ use crate::domain::time::UtcMs;
 use crate::wire::Refusal;
 use crate::wire::doc::{self, Command, Floor, Presence, Receipt, TimeAnswer, Timetable};
 use crate::wire::epoch::{Advance, KeySet};
-use crate::wire::judge::{self, Stamp, Verdict};
-use crate::wire::jws::Kid;
+use crate::wire::judge::{self, Judged, Stamp, Verdict};
+use crate::wire::jws::{Kid, Opened};
 use crate::wire::topic::Topic;
 
 /// What came in, judged.
 #[derive(Debug)]
 pub enum Accepted {
-    /// A longer chain of key epochs: it is in force; persist the body, judge parked documents.
-    Keys,
+    /// A longer chain of key epochs: it is in force; persist the body, drop what a revoked key
+    /// signed, judge parked documents.
+    Keys {
+        /// The timetable is void, its sheets with it.
+        timetable_void: bool,
+        /// The quiet floor is void.
+        floor_void: bool,
+    },
     /// Persist the bytes, then follow.
     Timetable(Box<Timetable>),
     /// Persist the bytes, then follow.
@@ -48,14 +54,28 @@ pub struct Gate {
     device: DeviceId,
     pin: Kid,
     keys: KeySet,
-    timetable: Option<Stamp>,
-    floor: Option<Stamp>,
+    timetable: Option<InForce>,
+    floor: Option<InForce>,
+    timetable_void: bool,
+}
+
+/// What is remembered of a document in force.
+#[derive(Clone, Copy, Debug)]
+struct InForce {
+    stamp: Stamp,
+    kid: Kid,
+}
+
+impl InForce {
+    fn of<T: Judged>(opened: &Opened<T>) -> Self {
+        Self { stamp: Stamp::of(opened), kid: opened.kid }
+    }
 }
 
 impl Gate {
     /// Returns the gate as it was left.
     pub fn new(device: DeviceId, pin: Kid, keys: KeySet) -> Self {
-        Self { device, pin, keys, timetable: None, floor: None }
+        Self { device, pin, keys, timetable: None, floor: None, timetable_void: false }
     }
 
     /// Returns the keys in force.
@@ -65,15 +85,17 @@ impl Gate {
 
     /// Returns the versions in force: timetable and floor, 0 when there is none.
     pub fn versions(&self) -> (i64, i64) {
-        let ver = |stamp: Option<Stamp>| stamp.map_or(0, |s| s.ver);
+        let ver = |known: Option<InForce>| known.map_or(0, |known| known.stamp.ver);
         (ver(self.timetable), ver(self.floor))
     }
 
     /// Reads a timetable that was accepted before.
     pub fn restore_timetable(&mut self, bytes: &[u8]) -> Result<Timetable, Refusal> {
-        let opened = doc::open::<Timetable>(bytes, &self.keys)?;
+        let opened = doc::open::<Timetable>(bytes, &self.keys).inspect_err(|refusal| {
+            self.timetable_void = matches!(refusal, Refusal::Revoked { .. });
+        })?;
         judge::addressed(&opened.claims, &self.device)?;
-        self.timetable = Some(Stamp::of(&opened));
+        self.timetable = Some(InForce::of(&opened));
         Ok(opened.claims)
     }
 
@@ -81,8 +103,28 @@ impl Gate {
     pub fn restore_floor(&mut self, bytes: &[u8]) -> Result<Floor, Refusal> {
         let opened = doc::open::<Floor>(bytes, &self.keys)?;
         judge::addressed(&opened.claims, &self.device)?;
-        self.floor = Some(Stamp::of(&opened));
+        self.floor = Some(InForce::of(&opened));
         Ok(opened.claims)
+    }
+
+    /// Says whether the kept timetable was signed by a key that is revoked: its days are void too.
+    pub fn timetable_void(&self) -> bool {
+        self.timetable_void
+    }
+
+    /// Takes new keys and forgets what a revoked one signed; versions begin anew, since the epoch
+    /// of the next key comes before them.
+    fn rekey(&mut self, keys: KeySet) -> Accepted {
+        let void = |known: Option<InForce>| known.is_some_and(|known| keys.is_revoked(&known.kid));
+        let (timetable_void, floor_void) = (void(self.timetable), void(self.floor));
+        self.keys = keys;
+        if timetable_void {
+            self.timetable = None;
+        }
+        if floor_void {
+            self.floor = None;
+        }
+        Accepted::Keys { timetable_void, floor_void }
     }
 
     /// Judges a message. `now` is trusted time; `nonce` is the question that stands.
@@ -114,15 +156,16 @@ impl Gate {
             Topic::Keys => match self.keys.advance(bytes, &self.pin)? {
                 Advance::Same => Ok(Accepted::Nothing),
                 Advance::Newer(keys) => {
-                    self.keys = *keys;
-                    Ok(Accepted::Keys)
+                    keys.timely(now)?;
+                    Ok(self.rekey(*keys))
                 }
             },
             Topic::Timetable(device) if *device == self.device => {
                 let opened = doc::open::<Timetable>(bytes, &self.keys)?;
-                match judge::judge(&opened, &self.device, self.timetable.as_ref(), now) {
+                let last = self.timetable.map(|known| known.stamp);
+                match judge::judge(&opened, &self.device, last.as_ref(), now) {
                     Verdict::Accept => {
-                        self.timetable = Some(Stamp::of(&opened));
+                        self.timetable = Some(InForce::of(&opened));
                         Ok(Accepted::Timetable(Box::new(opened.claims)))
                     }
                     Verdict::Same => Ok(Accepted::Nothing),
@@ -131,9 +174,10 @@ impl Gate {
             }
             Topic::Floor(device) if *device == self.device => {
                 let opened = doc::open::<Floor>(bytes, &self.keys)?;
-                match judge::judge(&opened, &self.device, self.floor.as_ref(), now) {
+                let last = self.floor.map(|known| known.stamp);
+                match judge::judge(&opened, &self.device, last.as_ref(), now) {
                     Verdict::Accept => {
-                        self.floor = Some(Stamp::of(&opened));
+                        self.floor = Some(InForce::of(&opened));
                         Ok(Accepted::Floor(Box::new(opened.claims)))
                     }
                     Verdict::Same => Ok(Accepted::Nothing),
@@ -162,5 +206,121 @@ impl Gate {
             }
             _ => Ok(Accepted::Nothing),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::Digest;
+    use crate::wire::epoch::{self, Epoch, KeysBody};
+    use crate::wire::jws::{self, SecretKey, Typ};
+    use crate::wire::server_keys::ServerKeys;
+
+    const NOW: UtcMs = UtcMs(1_800_000_000_000);
+
+    fn server(n: u8) -> ServerKeys {
+        ServerKeys::from_seeds(&[1, 2, 3, 4, 5].map(|role| [10 * n + role; 32]))
+    }
+
+    fn root() -> SecretKey {
+        SecretKey::from_seed(&[200; 32])
+    }
+
+    fn me() -> DeviceId {
+        DeviceId::new("loa-thon-1").unwrap()
+    }
+
+    fn first() -> String {
+        epoch::first(&root(), &server(1), NOW.numeric_date() - 10)
+    }
+
+    /// A second epoch that revokes the first schedule and policy keys.
+    fn second(iat: i64) -> Vec<u8> {
+        let epoch = Epoch {
+            v: 1,
+            epoch: 2,
+            prev: Some(Digest::of(first().as_bytes())),
+            iat,
+            root: root().public(),
+            roles: server(2).public(),
+            retired: Vec::new(),
+            revoked: vec![server(1).schedule.kid(), server(1).policy.kid()],
+        };
+        KeysBody::new(vec![first(), jws::sign(&root(), Typ::Keys, &epoch)]).encode()
+    }
+
+    fn gate() -> Gate {
+        let body = KeysBody::new(vec![first()]).encode();
+        Gate::new(me(), root().kid(), KeySet::verify(&body, &root().kid()).unwrap())
+    }
+
+    fn timetable(keys: &ServerKeys, ver: i64) -> Vec<u8> {
+        let claims = Timetable {
+            v: 1,
+            iss: "x".to_owned(),
+            aud: me(),
+            iat: NOW.numeric_date(),
+            exp: NOW.numeric_date() + 86_400,
+            ver,
+            units: Vec::new(),
+            volume_cap: 100,
+            trim_ms: 0,
+            fetch_spread_s: 0,
+            days: Vec::new(),
+            standby: std::collections::BTreeMap::new(),
+            idle: None,
+        };
+        doc::sign(&keys.schedule, &claims).unwrap().into_bytes()
+    }
+
+    fn floor(keys: &ServerKeys, ver: i64) -> Vec<u8> {
+        let claims = Floor::first(me(), ver, NOW.numeric_date(), 420);
+        doc::sign(&keys.policy, &claims).unwrap().into_bytes()
+    }
+
+    fn take(gate: &mut Gate, topic: &Topic, bytes: &[u8]) -> Accepted {
+        gate.judge(topic, bytes, Some(NOW), None)
+    }
+
+    #[test]
+    fn what_a_revoked_key_signed_is_void_at_once_and_after_a_restart() {
+        let mut gate = gate();
+        let table = Topic::Timetable(me());
+        let old = timetable(&server(1), NOW.0 + 5);
+        assert!(matches!(take(&mut gate, &table, &old), Accepted::Timetable(_)));
+        let old_floor = floor(&server(1), 7);
+        assert!(matches!(take(&mut gate, &Topic::Floor(me()), &old_floor), Accepted::Floor(_)));
+        let keys = take(&mut gate, &Topic::Keys, &second(NOW.numeric_date()));
+        assert!(matches!(keys, Accepted::Keys { timetable_void: true, floor_void: true }));
+        assert_eq!(gate.versions(), (0, 0));
+        let again = take(&mut gate, &table, &old);
+        assert!(matches!(again, Accepted::Refused(Refusal::Revoked { .. })), "{again:?}");
+        // A new key counts anew, although its version is lower.
+        let new = timetable(&server(2), NOW.0);
+        assert!(matches!(take(&mut gate, &table, &new), Accepted::Timetable(_)));
+
+        let keys = KeySet::verify(&second(NOW.numeric_date()), &root().kid()).unwrap();
+        let mut restarted = Gate::new(me(), root().kid(), keys);
+        assert!(!restarted.timetable_void());
+        assert!(restarted.restore_timetable(&old).is_err());
+        assert!(restarted.timetable_void());
+    }
+
+    #[test]
+    fn keys_made_more_than_a_day_ahead_are_refused() {
+        let mut gate = gate();
+        let ahead = take(&mut gate, &Topic::Keys, &second(NOW.numeric_date() + 86_401));
+        assert!(matches!(ahead, Accepted::Refused(Refusal::Ahead { .. })), "{ahead:?}");
+        assert_eq!(gate.keys().epoch(), 1);
+    }
+
+    #[test]
+    fn a_document_by_an_unknown_key_waits_and_an_empty_one_is_nothing() {
+        let mut gate = gate();
+        let table = Topic::Timetable(me());
+        assert!(matches!(take(&mut gate, &table, &timetable(&server(2), 1)), Accepted::Parked));
+        assert!(matches!(take(&mut gate, &table, b""), Accepted::Nothing));
+        assert!(matches!(take(&mut gate, &table, b"x"), Accepted::Refused(Refusal::Jws { .. })));
     }
 }

@@ -3,7 +3,7 @@
 use crate::app::publish::Publication;
 use crate::domain::ids::{ChainId, DeviceId, Digest};
 use crate::domain::time::UtcMs;
-use crate::wire::doc::{Command, Do};
+use crate::wire::doc::{self, Command, Do};
 use crate::wire::jws::{self, SecretKey, Typ};
 use crate::wire::limits;
 use crate::wire::topic::{Topic, Topics};
@@ -73,7 +73,7 @@ impl Asking {
             let name = format!("resend {device} {chain} {from} {to} {}", now.0);
             let command = Command {
                 v: 1,
-                iss: issuer.to_owned(),
+                iss: doc::issuer(issuer),
                 aud: device.clone(),
                 iat: now.numeric_date(),
                 exp: now.numeric_date() + limits::COMMAND_LIFE_S,

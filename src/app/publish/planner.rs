@@ -15,7 +15,7 @@ use crate::domain::station::Station;
 use crate::domain::time::UtcMs;
 use crate::domain::timetable::sheet::{DaySheet, SheetItem};
 use crate::domain::timetable::{Compiled, Compiler, DayPlan, DevicePlan, Horizon};
-use crate::wire::doc::{DayEntry, Timetable};
+use crate::wire::doc::{self, DayEntry, Timetable};
 use crate::wire::jws::{self, SecretKey, Typ};
 use crate::wire::topic::{Topic, Topics};
 use crate::wire::{limits, sheet, version};
@@ -344,7 +344,7 @@ impl Work<'_> {
         }
         let claims = Timetable {
             v: 1,
-            iss: issuer(&self.station.name),
+            iss: doc::issuer(&self.station.name),
             aud: id.clone(),
             iat: self.now.numeric_date(),
             exp: last_day.to_ms.numeric_date(),
@@ -554,15 +554,6 @@ pub(super) fn timetable_publication(
             retain: true,
         },
     }
-}
-
-/// Returns the station's name as documents carry it.
-fn issuer(name: &str) -> String {
-    let mut end = name.len().min(limits::WORD_BYTES);
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    name[..end].to_owned()
 }
 
 /// Returns the moment of the day, after midnight, at which a device's horizon moves on.

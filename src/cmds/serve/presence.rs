@@ -3,7 +3,7 @@
 use crate::app::link::Will;
 use crate::clock::SharedClock;
 use crate::wire::b64;
-use crate::wire::doc::{Presence, ServerState};
+use crate::wire::doc::{self, Presence, ServerState};
 use crate::wire::jws::{self, Typ};
 use crate::wire::server_keys::ServerKeys;
 use crate::wire::topic::{Topic, Topics};
@@ -32,7 +32,7 @@ impl Present {
     pub fn sign(&self, state: ServerState) -> Bytes {
         let presence = Presence {
             v: 1,
-            iss: self.name.clone(),
+            iss: doc::issuer(&self.name),
             iat: self.clock.now().numeric_date(),
             state,
             conn: self.conn.clone(),

@@ -3,7 +3,8 @@
 use super::{Agent, Connection, jitter, quiet};
 use crate::device::accept::Accepted;
 use crate::device::disk;
-use crate::device::executor::{Event, Order};
+use crate::device::executor::{Event, Order, Schedule};
+use crate::device::floor::QuietFloor;
 use crate::device::ledger::Receipted;
 use crate::device::ledger::delivery::Span;
 use crate::domain::proof::record::Body;
@@ -32,8 +33,17 @@ impl Agent {
         let nonce = self.reporter.nonce();
         match self.gate.judge(known, payload, trusted, nonce.as_deref()) {
             Accepted::Nothing => {}
-            Accepted::Keys => {
+            Accepted::Keys { timetable_void, floor_void } => {
                 self.keep("keys.json", payload);
+                self.time.signed_at(self.gate.keys().iat());
+                if timetable_void {
+                    tracing::error!("The key of the timetable was revoked: its days are dropped");
+                    self.void_timetable();
+                }
+                if floor_void {
+                    tracing::error!("The key of the quiet floor was revoked: the usual one holds");
+                    self.feed(Event::Floor(QuietFloor::default()));
+                }
                 tracing::info!(keys.epoch = self.gate.keys().epoch(), "A new key epoch");
                 for (topic, parked) in self.refusals.unpark() {
                     if let Some(known) = self.topics.parse(&topic) {
@@ -80,6 +90,12 @@ impl Agent {
         if let Err(error) = disk::write(&path, bytes) {
             tracing::error!(path = %path.display(), %error, "Cannot keep a document");
         }
+    }
+
+    /// Drops the days of a timetable that nobody may have signed.
+    pub(super) fn void_timetable(&mut self) {
+        self.reporter.timetable = 0;
+        self.feed(Event::Timetable(Schedule::default()));
     }
 
     fn command(&mut self, command: &Command) {

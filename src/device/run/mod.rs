@@ -321,6 +321,8 @@ impl Agent {
         agent.load_sheets(&names);
         if let Some(timetable) = timetable {
             agent.follow(timetable);
+        } else if agent.gate.timetable_void() {
+            agent.void_timetable();
         }
         agent.check_assets();
         let time = agent.time.timing().time;

@@ -48,6 +48,15 @@ pub fn open<T: Document>(body: &[u8], keys: &dyn Keys) -> Result<Opened<T>, Refu
     Ok(opened)
 }
 
+/// Returns a station's name as `iss` carries it: whole characters within the limit.
+pub fn issuer(name: &str) -> String {
+    let mut end = name.len().min(super::limits::WORD_BYTES);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    name[..end].to_owned()
+}
+
 /// Versions count from 1: 0 stands for "none" in a device's state.
 fn positive(number: i64, member: &'static str) -> Result<(), Refusal> {
     if number > 0 { Ok(()) } else { Err(Refusal::content(format!("`{member}` is not above 0"))) }
@@ -122,6 +131,16 @@ mod tests {
             jti: "c-1".to_owned(),
             act,
         }
+    }
+
+    #[test]
+    fn a_long_name_of_a_station_is_cut_between_characters() {
+        let name = "Đài truyền thanh ".repeat(10);
+        let cut = issuer(&name);
+        assert!(name.starts_with(&cut) && (125..=128).contains(&cut.len()), "{cut}");
+        let order = Command { iss: cut, ..command(Do::Stop) };
+        assert!(sign(&key(), &order).is_ok());
+        assert_eq!(issuer("Đài"), "Đài");
     }
 
     #[test]
