@@ -8,6 +8,8 @@ mod broker_access;
 mod broker_traps;
 mod check;
 mod dependencies;
+#[cfg(feature = "speaker")]
+mod device_loop;
 mod link_contract;
 mod recurrence;
 mod sample_pages;

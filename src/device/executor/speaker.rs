@@ -170,11 +170,12 @@ impl Speaker {
             (Some(cut), _) => cut.cause,
             (None, Ended::Output) => "output",
             (None, Ended::Damaged) => "damaged",
-            (None, Ended::Replaced) => "overlap",
+            // The next cue takes the output at the instant at which this one is over.
+            (None, Ended::Replaced) if at < run.order.end.plus(-100) => "overlap",
             (None, Ended::Halted) => "stop",
-            (None, Ended::Time) if run.quiet_end => "quiet",
-            (None, Ended::Time | Ended::Clip) if run.fallback => "fallback",
-            (None, Ended::Time | Ended::Clip) => "end",
+            (None, Ended::Time | Ended::Replaced) if run.quiet_end => "quiet",
+            (None, _) if run.fallback => "fallback",
+            (None, Ended::Time | Ended::Clip | Ended::Replaced) => "end",
         };
         let started = run.sounding.map_or(at.plus(-played_ms), |s| s.at);
         let offset = run.sounding.map_or(run.order.offset_ms, |s| s.offset_ms);
