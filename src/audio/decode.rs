@@ -52,6 +52,8 @@ pub struct Decoder {
     barren: u32,
     ended: bool,
     cut_short: bool,
+    /// Time at which the next packet should begin, in the reader's count.
+    expected: Option<i64>,
     title: Option<String>,
     promised: Option<u64>,
 }
@@ -117,6 +119,7 @@ impl Decoder {
             barren: 0,
             ended: false,
             cut_short: false,
+            expected: None,
             title,
         };
         decoder.check()?;
@@ -221,9 +224,18 @@ impl Decoder {
             return self.is_barren();
         }
         self.packets += 1;
+        // Where the stream counts, a jump tells of packets that the reader passed over.
+        let (begins, lasts) = (packet.pts.get(), i64::try_from(packet.dur.get()).unwrap_or(0));
+        let expected = self.expected.replace(begins.saturating_add(lasts));
+        if expected.is_some_and(|expected| begins > expected) {
+            self.note("sound is missing");
+        }
         let buffer = match self.codec.decode(&packet) {
             Ok(buffer) => buffer,
-            Err(Error::DecodeError(what)) => return self.skip(what),
+            // Damaged bits may ask for things that no encoder of this kind ever asks for.
+            Err(Error::DecodeError(what) | Error::Unsupported(what) | Error::LimitError(what)) => {
+                return self.skip(what);
+            }
             Err(Error::IoError(_)) => return self.skip("a packet is too short"),
             Err(error) => return Err(broken(error)),
         };
@@ -299,6 +311,7 @@ impl Decoder {
         let to = SeekTo::Timestamp { ts: Timestamp::new(ts), track_id: self.track };
         if self.format.seek(SeekMode::Accurate, to).is_ok() {
             self.codec.reset();
+            self.expected = None;
             self.trim.expect_seek();
         }
     }

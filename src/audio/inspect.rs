@@ -20,6 +20,9 @@ use unicode_normalization::UnicodeNormalization as _;
 /// Points of the peak curve.
 pub const PEAK_POINTS: usize = 1000;
 
+/// Damaged places that are told one by one.
+const MOST_PLACES: usize = 20;
+
 /// How large and long a clip may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -178,6 +181,7 @@ fn measure_file(path: &Path, limits: &Limits) -> Result<(Measured, Vec<String>),
     }
     file.rewind().map_err(unreadable)?;
     let known = identify::identify(&mut file, name.bytes)?.map_err(unreadable)?;
+    let gaps = identify::damage(&mut file, name.bytes, &known).map_err(unreadable)?;
     drop(file);
     let mut decoder = Decoder::new(path, &known)?;
     let mut meter = Meter::new(decoder.channels(), decoder.rate_hz());
@@ -188,7 +192,7 @@ fn measure_file(path: &Path, limits: &Limits) -> Result<(Measured, Vec<String>),
         }
     }
     let figures = meter.finish();
-    let warnings = judge(&known, &decoder, &figures)?;
+    let warnings = judge(&known, gaps, &decoder, &figures)?;
     let measured = Measured {
         sha256: name.sha256,
         bytes: name.bytes,
@@ -214,7 +218,12 @@ fn measure_file(path: &Path, limits: &Limits) -> Result<(Measured, Vec<String>),
 }
 
 /// Decides between refusal and warnings once everything is decoded.
-fn judge(known: &Known, decoder: &Decoder, figures: &Figures) -> Result<Vec<String>, Refusal> {
+fn judge(
+    known: &Known,
+    gaps: Vec<(i64, String)>,
+    decoder: &Decoder,
+    figures: &Figures,
+) -> Result<Vec<String>, Refusal> {
     let (damage, damaged) = decoder.damage();
     let promised_ms = decoder.promised().map(|frames| {
         i64::try_from(frames.saturating_mul(1000) / u64::from(decoder.rate_hz()))
@@ -235,10 +244,14 @@ fn judge(known: &Known, decoder: &Decoder, figures: &Figures) -> Result<Vec<Stri
         return Err(Refusal::Silence { duration_ms: found_ms });
     }
     let mut warnings = known.warnings.clone();
-    for place in damage {
-        warnings.push(format!("damaged at {} and skipped: {}", clock(place.at_ms), place.what));
+    let damaged = damaged + gaps.len() as u64;
+    let mut places = gaps;
+    places.extend(damage.iter().map(|place| (place.at_ms, place.what.to_owned())));
+    places.sort();
+    for (at_ms, what) in places.iter().take(MOST_PLACES) {
+        warnings.push(format!("damaged at {} and skipped: {what}", clock(*at_ms)));
     }
-    let untold = damaged - damage.len() as u64;
+    let untold = damaged - places.len().min(MOST_PLACES) as u64;
     if untold > 0 {
         warnings.push(format!("{untold} more damaged places"));
     }

@@ -10,6 +10,7 @@ mod check;
 mod dependencies;
 #[cfg(feature = "speaker")]
 mod device_loop;
+mod inspect;
 mod link_contract;
 mod recurrence;
 mod sample_pages;

@@ -150,12 +150,7 @@ impl FrameHeader {
             (false, _) => 4,
         };
         let bits = usize::from(BITRATES[row][bitrate]) * 1000;
-        let hz = [44_100, 48_000, 32_000][usize::from(rate)]
-            >> match version {
-                3 => 0,
-                2 => 1,
-                _ => 2,
-            };
+        let hz = rate_hz(version, rate) as usize;
         let padding = usize::from(b[2] >> 1 & 1);
         let len = match (layer, first) {
             (1, _) => (12 * bits / hz + padding) * 4,
@@ -165,9 +160,32 @@ impl FrameHeader {
         Some(Self { len, layer, version, rate })
     }
 
+    /// Returns the sample rate.
+    pub fn rate_hz(self) -> u32 {
+        rate_hz(self.version, self.rate)
+    }
+
+    /// Returns how many samples a frame has for each channel.
+    pub fn samples(self) -> u64 {
+        match (self.layer, self.version) {
+            (1, _) => 384,
+            (3, 0 | 2) => 576,
+            _ => 1152,
+        }
+    }
+
     /// Says whether the other may follow in one stream.
     pub fn is_like(self, other: Self) -> bool {
         (self.layer, self.version, self.rate) == (other.layer, other.version, other.rate)
+    }
+}
+
+fn rate_hz(version: u8, rate: u8) -> u32 {
+    let full = [44_100, 48_000, 32_000, 48_000][usize::from(rate & 3)];
+    match version {
+        3 => full,
+        2 => full / 2,
+        _ => full / 4,
     }
 }
 

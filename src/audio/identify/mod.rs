@@ -6,6 +6,7 @@
 
 pub mod aac;
 mod magic;
+mod mp3;
 mod mp4;
 mod ogg;
 mod wav;
@@ -105,6 +106,17 @@ fn identify_head(
         return adts.identify(head).map(Ok);
     }
     magic::mpeg_audio(head).map(Ok)
+}
+
+/// Returns warnings that need a look at the whole file: where frames of MP3 are missing.
+pub fn damage(file: &mut File, bytes: u64, known: &Known) -> std::io::Result<Vec<(i64, String)>> {
+    if known.format != "mp3" {
+        return Ok(Vec::new());
+    }
+    let (start, _) = read_head(file, bytes)?;
+    let gaps = mp3::gaps(file, start)?;
+    let tell = |gap: mp3::Gap| (gap.at_ms, format!("{} bytes that are no sound", gap.bytes));
+    Ok(gaps.into_iter().map(tell).collect())
 }
 
 fn plain(format: &'static str, codec: &'static str, media_type: &'static str) -> Known {

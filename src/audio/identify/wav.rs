@@ -60,8 +60,8 @@ pub fn identify(chunks: &Chunks) -> Result<Known, Refusal> {
         _ => return codec("RF64"),
     }
     let format = &chunks.format;
-    let (Some(tag), Some(align), Some(bits)) =
-        (le16(format, 0), le16(format, 12), le16(format, 14))
+    let (Some(tag), Some(channels), Some(align), Some(bits)) =
+        (le16(format, 0), le16(format, 2), le16(format, 12), le16(format, 14))
     else {
         return Err(if chunks.format.is_empty() && !chunks.has_data {
             Refusal::NotAudio { looks_like: "a RIFF file without a WAVE format" }
@@ -92,6 +92,9 @@ pub fn identify(chunks: &Chunks) -> Result<Known, Refusal> {
         (0x2000, _) => return codec("ac-3"),
         _ => return codec(&format!("WAVE format {tag:#06x}")),
     };
+    if !(1..=2).contains(&channels) {
+        return Err(Refusal::Channels { channels: channels.into() });
+    }
     let promised = chunks.data.and_then(|bytes| bytes.checked_div(u64::from(align)));
     let mut warnings = Vec::new();
     if chunks.data.is_none() {

@@ -1,5 +1,6 @@
 //! What several behaviours need: brokers to run against, waiting on conditions.
 
 pub mod brokers;
+pub mod clips;
 pub mod mosquitto;
 pub mod wait;
