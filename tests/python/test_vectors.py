@@ -13,6 +13,8 @@ import pathlib
 import jsonschema
 import jwt
 
+import reader
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "wire"
 NOTES = ROOT / "firmware-notes"
@@ -219,6 +221,38 @@ def test_schemas_refuse_what_is_wrong():
             assert not validator("state").is_valid(json.loads(vector["body"])), vector["name"]
             refused += 1
     assert refused >= 3
+
+
+def word(judge, *args, **kwargs):
+    try:
+        return judge(*args, **kwargs)
+    except reader.Refused as refused:
+        return str(refused)
+
+
+def test_a_reader_written_from_the_prose_agrees_with_every_vector():
+    wrong = []
+    for vector in load("json.json")["vectors"]:
+        said = word(lambda raw: reader.strict(raw) and "accept" or "accept", vector["body"].encode())
+        wrong += [(vector["name"], vector["expect"], said)] if said != vector["expect"] else []
+    epochs = load("epochs.json")
+    for vector in epochs["vectors"]:
+        given = epochs["given"] | vector
+        said = word(
+            reader.judge_keys, vector["body"].encode(), given["pin"], before=vector.get("before"),
+            now_ms=given["now_ms"],
+        )
+        wrong += [(vector["name"], vector["expect"], said)] if said != vector["expect"] else []
+    documents = load("documents.json")
+    keys = reader.Keys(documents["given"]["keys"], documents["given"]["pin"])
+    for vector in documents["vectors"]:
+        given = documents["given"] | vector
+        said = word(
+            reader.judge, vector["body"], vector["typ"], keys, given["me"], now_ms=given["now_ms"],
+            last=vector.get("last"), seen=vector.get("seen", ()), nonce=vector.get("nonce"),
+        )
+        wrong += [(vector["name"], vector["expect"], said)] if said != vector["expect"] else []
+    assert not wrong, wrong
 
 
 if __name__ == "__main__":

@@ -1,0 +1,250 @@
+"""A second reader of the contract, written from `firmware-notes/README.md` alone.
+
+It judges what a device judges (§1, §2, §5, §6) and returns the word of §15. That it agrees with
+the vectors shows that the prose says enough. Numbers in comments are sections of the prose.
+"""
+
+import base64
+import hashlib
+import json
+import re
+
+import jwt
+
+B64 = re.compile(r"[A-Za-z0-9_-]*")
+DEVICE = re.compile(r"[a-z0-9][a-z0-9-]{1,38}[a-z0-9]")
+HEX64 = re.compile(r"[0-9a-f]{64}")
+MAX = 2**53 - 1
+ROLES = {
+    "loa-keys+jwt": ("root", 16_384),
+    "loa-timetable+jwt": ("schedule", 4_096),
+    "loa-command+jwt": ("schedule", 2_048),
+    "loa-floor+jwt": ("policy", 2_048),
+    "loa-time+jwt": ("time", 1_024),
+    "loa-receipt+jwt": ("receipt", 4_096),
+    "loa-server+jwt": ("receipt", 4_096),
+}
+
+
+class Refused(Exception):
+    pass
+
+
+def need(right, word):
+    if not right:
+        raise Refused(word)
+
+
+def sha256(text):
+    return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()
+
+
+def unb64(text):
+    need(B64.fullmatch(text) and len(text) % 4 != 1, "jws")
+    raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    need(base64.urlsafe_b64encode(raw).rstrip(b"=").decode() == text, "jws")
+    return raw
+
+
+def strict(raw, limit=65_536):  # §1
+    need(raw, "empty")
+    need(len(raw) <= limit, "limit")
+
+    def pairs(members):
+        need(len({name for name, _ in members}) == len(members), "json")
+        return dict(members)
+
+    def whole(text):
+        need(text != "-0" and abs(int(text)) <= MAX, "json")
+        return int(text)
+
+    def no(_):
+        raise Refused("json")
+
+    try:
+        text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
+        value = json.loads(
+            text, object_pairs_hook=pairs, parse_int=whole, parse_float=no, parse_constant=no
+        )
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # half a surrogate pair
+    except (ValueError, RecursionError):
+        raise Refused("json") from None
+
+    def depth(value):
+        inner = value.values() if isinstance(value, dict) else value
+        if not isinstance(value, (dict, list)):
+            return 0
+        return 1 + max(map(depth, inner), default=0)
+
+    need(depth(value) <= 16, "json")
+    return value
+
+
+def kid_of(jwk):
+    need(isinstance(jwk, dict) and jwk.get("kty") == "OKP", "member")
+    need(jwk.get("crv") == "Ed25519" and isinstance(jwk.get("x"), str), "member")
+    x = '{"crv":"Ed25519","kty":"OKP","x":"%s"}' % jwk["x"]
+    return base64.urlsafe_b64encode(hashlib.sha256(x.encode()).digest()).rstrip(b"=").decode()
+
+
+def public(jwk):
+    raw = unb64(jwk["x"])
+    # Of small order or not canonical: enough for the vectors; use libsodium's check in earnest.
+    need(len(raw) == 32 and raw not in (bytes([1]) + bytes(31), bytes(32)), "member")
+    return jwt.PyJWK({"kty": "OKP", "crv": "Ed25519", "x": jwk["x"]}).key
+
+
+def open_jws(text, typ, find):  # §2
+    role, limit = ROLES[typ]
+    need(text, "empty")
+    need(len(text.encode()) <= limit, "limit")
+    parts = text.split(".")
+    need(len(parts) == 3, "jws")
+    head_raw, payload, signature = map(unb64, parts)
+    need(len(signature) == 64, "jws")
+    head = strict(head_raw, 512)
+    need(set(head) <= {"alg", "typ", "kid"}, "header")
+    need(head.get("alg") == "EdDSA", "alg")
+    need(head.get("typ") == typ, "typ")
+    need(isinstance(head.get("kid"), str) and len(head["kid"]) == 43, "jws")
+    key, epoch, retired_ms = find(head["kid"], role)
+    try:
+        jwt.api_jws.decode(text, key, algorithms=["EdDSA"])
+    except jwt.PyJWTError:
+        raise Refused("signature") from None
+    claims = strict(payload)
+    need(isinstance(claims, dict) and isinstance(claims.get("v"), int), "member")
+    need(claims["v"] == 1, "unsupported")
+    need(retired_ms is None or claims.get("iat", MAX) * 1_000 <= retired_ms, "retired")
+    return claims, head["kid"], epoch
+
+
+class Keys:  # §5
+    def __init__(self, body, pin):
+        body = strict(body)
+        need(isinstance(body, dict) and isinstance(body.get("v"), int), "member")
+        need(body["v"] == 1, "unsupported")
+        self.epochs = body["epochs"]
+        need(len(self.epochs) <= 64, "limit")
+        need(self.epochs, "epoch")
+        self.revoked, self.since, self.named = set(), {}, set()
+        first = self.epochs[0]
+        need(len(first.split(".")) == 3, "jws")
+        root = strict(unb64(first.split(".")[1]))["root"]
+        need(strict(unb64(first.split(".")[0]), 512).get("kid") == kid_of(root), "epoch")
+        prev, iat, pinned = None, 0, False
+        for number, text in enumerate(self.epochs, 1):
+            signer = root
+
+            def find(kid, _):
+                need(kid == kid_of(signer), "unknown-key")
+                return public(signer), 0, None
+
+            claims, kid, _ = open_jws(text, "loa-keys+jwt", find)
+            need(claims["epoch"] == number and claims["prev"] == prev, "epoch")
+            need(claims["iat"] >= iat, "epoch")
+            root, prev, iat = claims["root"], sha256(text), claims["iat"]
+            pinned = pinned or kid == pin
+            self.take(number, claims, kid_of(root))
+        need(pinned, "root")
+        self.iat = iat
+
+    def take(self, number, claims, root):
+        self.current, seen = {}, set()
+        for role in ("schedule", "urgent", "policy", "time", "receipt"):
+            for jwk in claims["roles"].get(role, []):
+                kid = kid_of(jwk)
+                need(kid not in seen and kid != root, "epoch")
+                need(kid not in claims["revoked"], "epoch")
+                seen.add(kid)
+                self.named.add(kid)
+                since = self.since.setdefault((kid, role), number)
+                self.current[kid, role] = (public(jwk), since, None)
+        for old in claims["retired"]:
+            kid = kid_of(old["key"])
+            need(kid not in seen, "epoch")
+            since = self.since.get((kid, old["role"]), 0)
+            self.current[kid, old["role"]] = (public(old["key"]), since, old["retired_ms"])
+        self.revoked |= set(claims["revoked"])
+        self.root = root
+
+    def find(self, kid, role):
+        need(kid not in self.revoked, "revoked")
+        if (kid, role) in self.current:
+            return self.current[kid, role]
+        need(kid != self.root and all(kid != known for known, _ in self.current), "role")
+        need(kid not in self.named, "revoked")
+        raise Refused("unknown-key")
+
+
+def judge_keys(body, pin, before=None, now_ms=None):
+    new = Keys(body, pin)
+    if before is not None:
+        old = Keys(before, pin)
+        common = min(len(old.epochs), len(new.epochs))
+        need(old.epochs[:common] == new.epochs[:common], "conflict")
+        need(len(new.epochs) >= len(old.epochs), "version-low")
+        if len(new.epochs) == len(old.epochs):
+            return "same"
+    need(now_ms is None or new.iat * 1_000 <= now_ms + 86_400_000, "ahead")
+    return "accept"
+
+
+def members(claims, wanted):
+    for name, kind in wanted.items():
+        need(name in claims, "member")
+        value = claims[name]
+        if isinstance(kind, re.Pattern):
+            need(isinstance(value, str) and kind.fullmatch(value), "member")
+        else:
+            need(isinstance(value, kind) and not isinstance(value, bool), "member")
+
+
+def check(typ, claims):  # §6 and the schemas
+    common = {"iat": int}
+    if typ == "loa-timetable+jwt":
+        members(claims, common | {"aud": DEVICE, "iss": str, "exp": int, "ver": int})
+        members(claims, {"units": list, "volume_cap": int, "trim_ms": int, "days": list})
+        for day in claims["days"]:
+            members(day, {"from_ms": int, "to_ms": int, "sheet": HEX64})
+            need(0 < day["to_ms"] - day["from_ms"] <= 26 * 3_600_000, "content")
+        days = claims["days"]
+        need(all(a["to_ms"] <= b["from_ms"] for a, b in zip(days, days[1:])), "content")
+        need(claims["volume_cap"] <= 100 and abs(claims["trim_ms"]) <= 1_000, "content")
+        need(claims["ver"] > 0 and claims["exp"] > claims["iat"], "content")
+    elif typ == "loa-floor+jwt":
+        members(claims, common | {"aud": DEVICE, "ver": int, "from": str, "to": str})
+    elif typ == "loa-command+jwt":
+        members(claims, common | {"aud": DEVICE, "exp": int, "jti": str, "do": str})
+        need(1 <= claims["exp"] - claims["iat"] <= 300, "content")
+        if claims["do"] == "volume":
+            need(0 <= claims["volume"] <= 100, "content")
+        if claims["do"] == "resend":
+            need(1 <= claims["from"] <= claims["to"], "content")
+    elif typ == "loa-time+jwt":
+        members(claims, common | {"aud": DEVICE, "nonce": str, "now_ms": int})
+        need(claims["iat"] == claims["now_ms"] // 1_000, "content")
+    elif typ == "loa-receipt+jwt":
+        members(claims, common | {"aud": DEVICE, "chain": str, "upto": int})
+        need((claims["upto"] == 0) == (claims["head"] is None), "content")
+
+
+def judge(body, typ, keys, me, now_ms=None, last=None, seen=(), nonce=None):
+    claims, _, epoch = open_jws(body, typ, keys.find)
+    check(typ, claims)
+    need(claims.get("aud", me) == me, "aud")
+    if typ == "loa-time+jwt":
+        need(claims["nonce"] == nonce, "nonce")
+        return "accept"
+    if last is not None and "ver" in claims:
+        new, old = (epoch, claims["ver"]), (last["epoch"], last["ver"])
+        need(new >= old, "version-low")
+        if new == old:
+            need(sha256(body) == last["sha256"], "conflict")
+            return "same"
+    if now_ms is not None:
+        need(claims.get("exp", MAX) * 1_000 > now_ms, "expired")
+        need(claims["iat"] * 1_000 <= now_ms + 86_400_000, "ahead")
+        need(claims.get("ver", 0) <= now_ms + 86_400_000, "ahead")
+    need(claims.get("jti") not in seen, "replay")
+    return "accept"
