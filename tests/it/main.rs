@@ -11,6 +11,7 @@ mod dependencies;
 #[cfg(feature = "speaker")]
 mod device_loop;
 mod inspect;
+mod golden_days;
 mod link_contract;
 mod recurrence;
 mod sample_pages;
