@@ -92,7 +92,7 @@ fn faults_of(
         wrong_use(format!("no file or folder `{}`", path.display()), hint)
     };
     if path.is_dir() {
-        if is_profiles(path) {
+        if is_profiles(path, profiles) {
             return Ok(config::profile_faults(path));
         }
         return Ok(config::load(path, &profiles_of(path, profiles), clips).faults);
@@ -104,28 +104,44 @@ fn faults_of(
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let (faults, at) = if is_profiles(folder) {
-        (config::profile_faults(folder), folder)
+    let faults = if is_profiles(folder, profiles) {
+        config::profile_faults(folder)
     } else {
-        let below =
-            folder.file_name().is_some_and(|name| name == "policies" || name == "calendars");
-        let station = folder.parent().filter(|_| below).unwrap_or(folder);
-        let faults = config::load(station, &profiles_of(station, profiles), clips).faults;
-        (faults, folder)
+        let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        let below = real.file_name().is_some_and(|name| name == "policies" || name == "calendars");
+        let above = folder.join("..");
+        let station = match folder.parent() {
+            Some(parent) if below && !parent.as_os_str().is_empty() => parent,
+            _ if below => above.as_path(),
+            _ => folder,
+        };
+        if !station.join("station.toml").exists() {
+            eprintln!(
+                "note: `{}` lies in no station folder; names are not checked",
+                path.display()
+            );
+        }
+        config::load(station, &profiles_of(station, profiles), clips).faults
     };
-    let file = config::label(at, &path.file_name().unwrap_or_default().to_string_lossy());
-    Ok(faults.into_iter().filter(|fault| fault.file == file).collect())
+    let same = |fault: &Fault| {
+        let named = Path::new(&fault.file);
+        named.file_name() == Path::new(&config::label(folder, &name_of(path))).file_name()
+            && named.parent().map(Path::canonicalize).and_then(Result::ok)
+                == folder.canonicalize().ok()
+    };
+    Ok(faults.into_iter().filter(same).collect())
 }
 
-/// A folder with TOML files and nothing of a station holds profiles.
-fn is_profiles(folder: &Path) -> bool {
-    let station = ["station.toml", "units.csv", "devices.csv"];
-    let part = folder.file_name().is_some_and(|name| name == "policies" || name == "calendars");
-    let has_toml = || {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.into_iter().any(|e| e.path().extension().is_some_and(|e| e == "toml"))
-    };
-    !part && !station.iter().any(|name| folder.join(name).exists()) && has_toml()
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Says whether a folder is one of profiles: by `--profiles` or by its name.
+fn is_profiles(folder: &Path, given: Option<&Path>) -> bool {
+    let Ok(real) = folder.canonicalize() else { return false };
+    let same = given.and_then(|given| given.canonicalize().ok()).is_some_and(|g| g == real);
+    let named = real.file_name().is_some_and(|n| n == "device-profiles" || n == "profiles");
+    same || (named && !folder.join("station.toml").exists())
 }
 
 /// Returns the folder of profiles for a station folder.

@@ -121,6 +121,30 @@ fn profiles_are_checked_by_themselves() {
     let seen = loa(dir.path(), &["check", "device-profiles/hong.toml"]);
     assert_eq!(seen.status.code(), Some(1));
     assert!(text(&seen.stdout).starts_with("device-profiles/hong.toml:1:1: "));
+    let inside = dir.path().join("device-profiles");
+    let seen = loa(&inside, &["check", "hong.toml"]);
+    assert_eq!(seen.status.code(), Some(1), "{}", text(&seen.stdout));
+}
+
+#[test]
+fn a_single_file_is_judged_from_wherever_one_stands() {
+    let dir = sample();
+    let policy = dir.path().join("playlists/policies/tinh.toml");
+    fs::write(&policy, "title = \"Đêm\"\nquiet = [\"9h\"]\n").unwrap();
+    for (at, path) in [
+        ("", "playlists/policies/tinh.toml"),
+        ("playlists", "policies/tinh.toml"),
+        ("playlists/policies", "tinh.toml"),
+    ] {
+        let seen = loa(&dir.path().join(at), &["check", path]);
+        assert_eq!(seen.status.code(), Some(1), "{at}");
+        assert!(text(&seen.stdout).contains("tinh.toml:2:10: `9h` is not"), "{at}");
+    }
+    let alone = tempfile::tempdir().unwrap();
+    fs::copy(dir.path().join("playlists/ban-tin-sang.toml"), alone.path().join("x.toml")).unwrap();
+    let seen = loa(alone.path(), &["check", "x.toml"]);
+    assert!(text(&seen.stderr).contains("lies in no station folder"));
+    assert_eq!(seen.status.code(), Some(1), "its clips are not there");
 }
 
 #[test]
