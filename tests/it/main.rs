@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 mod architecture;
+mod asset_delivery;
 mod broker_access;
 #[cfg(feature = "embedded-broker")]
 mod broker_traps;

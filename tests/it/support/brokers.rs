@@ -180,6 +180,20 @@ impl World {
         }
     }
 
+    /// Begins to connect a device to a broker of sockets.
+    pub fn begin(&self, id: &str) -> Client {
+        Client::start(self.device_config(id), Box::new(|| None))
+    }
+
+    /// Connects the server anew when the broker's restart took its address and password away.
+    pub fn server_moved(&self) -> Option<impl Future<Output = Client> + '_> {
+        match &self.kind {
+            #[cfg(feature = "embedded-broker")]
+            Kind::Embedded(_) => Some(self.server()),
+            _ => None,
+        }
+    }
+
     /// Returns how a device of [`accounts`] connects to a broker of sockets.
     pub fn device_config(&self, id: &str) -> MqttConfig {
         let at = match &self.kind {

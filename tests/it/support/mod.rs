@@ -3,4 +3,5 @@
 pub mod brokers;
 pub mod clips;
 pub mod mosquitto;
+pub mod storm;
 pub mod wait;
