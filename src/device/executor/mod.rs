@@ -426,8 +426,10 @@ impl Executor {
         if !self.first_time(now, &jti) {
             return;
         }
+        let clock = || "refused: clock".to_owned();
         let (what, result) = match (&mut self.machine, order) {
-            _ if self.world.time != Time::Fit => ("command", "refused: clock".to_owned()),
+            (_, Order::Stop) if self.world.time != Time::Fit => ("stop", clock()),
+            (_, Order::Volume(_)) if self.world.time != Time::Fit => ("volume", clock()),
             (Machine::Speaker(speaker), Order::Stop) => {
                 ("stop", speaker.stop_now(&mut self.world, now, out))
             }
