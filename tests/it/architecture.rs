@@ -136,9 +136,23 @@ fn the_pure_core_depends_on_nothing_that_acts() {
     sources(&root().join("src/domain"), &mut files);
     let mut faults = Vec::new();
     for path in files {
+        // Files of tests (`tests.rs`, `tests/…`) may use what tests use.
+        if path
+            .components()
+            .any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "tests.rs")))
+        {
+            continue;
+        }
         let text = fs::read_to_string(&path).unwrap();
         let text = without_tests(&text);
-        for used in words_after(text, "use ") {
+        // Only lines that begin as an import: sentences hold the word too.
+        let imports: String = text
+            .lines()
+            .map(str::trim_start)
+            .filter(|line| line.starts_with("use ") || line.starts_with("pub"))
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        for used in words_after(&imports, "use ") {
             let local = used.chars().next().is_some_and(char::is_uppercase)
                 || text.contains(&format!("mod {used};"));
             if !local && !DOMAIN_CRATES.contains(&used.as_str()) {
@@ -163,7 +177,7 @@ fn no_test_file_is_forgotten() {
     for entry in fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        if name != "main" && !main.contains(&format!("mod {name};")) {
+        if name != "main" && name != "snapshots" && !main.contains(&format!("mod {name};")) {
             faults.push(name);
         }
     }

@@ -11,8 +11,8 @@ mod check;
 mod dependencies;
 #[cfg(feature = "speaker")]
 mod device_loop;
-mod inspect;
 mod golden_days;
+mod inspect;
 mod link_contract;
 mod recurrence;
 mod sample_pages;
