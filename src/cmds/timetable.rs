@@ -113,7 +113,9 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
     if args.json {
         print_json(&shown)?;
     } else {
-        print_text(&text(&shown, &compiled, plan))?;
+        let profile = station.devices.get(&shown.device).map(|device| &device.profile);
+        let speaker = profile.and_then(|id| station.profiles.get(id)).map(|p| p.speaker.is_some());
+        print_text(&text(&shown, &compiled, plan, speaker.unwrap_or(false)))?;
     }
     Ok(Answer::Yes)
 }
@@ -168,22 +170,23 @@ fn shown(device: DeviceId, plan: &DevicePlan, zone: Tz) -> Shown {
 }
 
 /// The same for people: a table a day.
-fn text(shown: &Shown, compiled: &Compiled, plan: &DevicePlan) -> String {
+fn text(shown: &Shown, compiled: &Compiled, plan: &DevicePlan, has_speaker: bool) -> String {
     let (zone, mut cues, mut left) = (compiled.zone(), shown.cues.iter(), shown.left_out.iter());
     let hour = |at: UtcMs| wall::reading(zone, at).format("%H:%M:%S").to_string();
     let mut text = String::new();
     for day in plan.plans() {
         let weekday = day.date.weekday();
-        let sound: Vec<String> = day
-            .day
-            .sheet
-            .sound
-            .iter()
-            .map(|span| format!("{}-{}", hour(span.from()), hour(span.to())))
-            .collect();
-        let sound = if sound.is_empty() { "no sound".into() } else { sound.join(", ") };
+        let to = |at: UtcMs| if at == day.day.to_ms { "24:00:00".to_owned() } else { hour(at) };
+        let spans = day.day.sheet.sound.iter();
+        let spans: Vec<String> =
+            spans.map(|span| format!("{}-{}", hour(span.from()), to(span.to()))).collect();
+        let sound = match spans.as_slice() {
+            _ if !has_speaker => String::new(),
+            [] => "  no sound is allowed".to_owned(),
+            spans => format!("  sound is allowed {}", spans.join(", ")),
+        };
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{} {weekday}  sound allowed: {sound}", day.date);
+        let _ = writeln!(text, "{} {weekday}{sound}", day.date);
         let rows: Vec<Vec<String>> = cues
             .by_ref()
             .zip(&day.day.sheet.cues)
@@ -191,7 +194,7 @@ fn text(shown: &Shown, compiled: &Compiled, plan: &DevicePlan) -> String {
             .map(|(shown, cue)| {
                 vec![
                     hour(cue.at_ms),
-                    hour(cue.end_ms),
+                    to(cue.end_ms),
                     if shown.kind == Kind::Clip { "clip" } else { "pages" }.into(),
                     format!("{}/{}/{}", shown.playlist, shown.slot, shown.item),
                     shown.volume.to_string(),

@@ -17,4 +17,5 @@ mod link_contract;
 mod recurrence;
 mod sample_pages;
 mod support;
+mod timetable;
 mod wire_vectors;
