@@ -3,7 +3,7 @@
 
 use loa::app::link::hub::Hub;
 use loa::app::link::{Link, LinkEvent, LinkEvents};
-use loa::clock::{Clock as _, SharedClock, SystemClock};
+use loa::clock::{SharedClock, SystemClock};
 use loa::device::enrol::{self, EnrolError};
 use loa::device::hardware::Hardware;
 use loa::device::identity::Home;

@@ -4,9 +4,9 @@
 //! per item and quarter of an hour; a pass counts in the quarter in which it began.
 
 use super::journal::OpenShow;
-use super::{Action, Moment, Time, World};
+use super::{Action, Errand, Moment, Time, World};
 use crate::domain::ids::{CueId, Digest};
-use crate::domain::playlist::Page;
+use crate::domain::playlist::{Align, Effect, Page};
 use crate::domain::proof::record::{Body, Said, Show, Subject};
 use crate::domain::time::UtcMs;
 use crate::domain::timetable::sheet::{Cue, SheetItem};
@@ -71,7 +71,13 @@ pub(crate) struct Board {
     tallies: BTreeMap<CueId, Tally>,
     cues: BTreeMap<CueId, (Cue, Digest, String)>,
     blank: bool,
+    errand: Option<(Errand, i64)>,
 }
+
+/// Stands for the cue in passes that belong to none: the idle page, an errand.
+const NO_CUE: CueId = CueId([0; 16]);
+/// How long a board shows itself.
+const ERRAND_MS: i64 = 5_000;
 
 impl Board {
     pub fn new(grade: u8) -> Self {
@@ -82,6 +88,7 @@ impl Board {
             tallies: BTreeMap::new(),
             cues: BTreeMap::new(),
             blank: false,
+            errand: None,
         }
     }
 
@@ -116,12 +123,59 @@ impl Board {
                 let (cue, until) = (cue.id, cue.end_ms);
                 out.push(Action::Show(ShowOrder { token, cue, pages: pages.clone(), until }));
             }
-            None if !self.blank => {
+            None => self.rest(world, now, out),
+        }
+    }
+
+    /// Shows the idle page, or nothing.
+    fn rest(&mut self, world: &mut World, now: Moment, out: &mut Vec<Action>) {
+        match world.book.idle().cloned() {
+            Some(page) if !world.stopping => {
+                // Re-made from time to time, so that a board that lost it shows it again.
+                let until = now.utc.plus(page.dwell_ms.clamp(10_000, 600_000));
+                self.blank = false;
+                self.begin(world, until, vec![page], out);
+            }
+            _ if !self.blank => {
                 self.blank = true;
                 out.push(Action::Blank);
             }
-            None => {}
+            _ => {}
         }
+    }
+
+    /// Begins a pass that belongs to no cue.
+    fn begin(&mut self, world: &mut World, until: UtcMs, pages: Vec<Page>, out: &mut Vec<Action>) {
+        let token = world.token();
+        self.showing = Some(Showing { token, cue: NO_CUE, until, cut: None });
+        out.push(Action::Show(ShowOrder { token, cue: NO_CUE, pages, until }));
+    }
+
+    /// Shows the device's name, where no cue needs the board.
+    pub fn errand(
+        &mut self,
+        world: &mut World,
+        now: Moment,
+        errand: Errand,
+        out: &mut Vec<Action>,
+    ) -> Result<(), &'static str> {
+        let busy = self.showing.as_ref().is_some_and(|s| s.cue != NO_CUE);
+        let soon = world.book.due(now.utc, ERRAND_MS + 1_000);
+        if busy || self.errand.is_some() || !soon.is_empty() || world.stopping {
+            return Err("refused: busy");
+        }
+        let page = Page {
+            text: world.me.clone(),
+            align: Align::Centre,
+            effect: Effect::Still,
+            dwell_ms: ERRAND_MS,
+            colour: None,
+            font: None,
+        };
+        self.errand = Some((errand, now.mono_ms));
+        self.blank = false;
+        self.begin(world, now.utc.plus(ERRAND_MS), vec![page], out);
+        Ok(())
     }
 
     pub fn passed(
@@ -137,6 +191,14 @@ impl Board {
         }
         let Some(Showing { cue: id, cut, .. }) = self.showing.take() else { return };
         let cut = cut.map(|(cause, _)| cause);
+        if id == NO_CUE {
+            if let Some((errand, _)) = self.errand.take() {
+                let shown = if pass.frame.is_some() { pass.shown_ms.max(0) } else { 0 };
+                let permille = (shown.saturating_mul(1000) / ERRAND_MS).min(1000);
+                errand.end(permille, "frames", out);
+            }
+            return;
+        }
         if pass.frame.is_none() || pass.shown_ms <= 0 {
             if cut.is_none() {
                 world.traces.block(id, "output");
@@ -301,7 +363,13 @@ impl Board {
             if now.mono_ms.saturating_sub(since) > SILENT_MS {
                 world.traces.block(showing.cue, "output");
                 self.showing = None;
+                if let Some((errand, _)) = self.errand.take() {
+                    errand.end(0, "frames", out);
+                }
             }
+            return;
+        }
+        if showing.cue == NO_CUE && group.is_empty() && !world.stopping && now.utc < showing.until {
             return;
         }
         if let Some((cue, sheet, title, _)) = group.iter().find(|(cue, ..)| cue.id == showing.cue) {

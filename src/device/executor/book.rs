@@ -7,6 +7,7 @@
 
 use super::{Moment, NEAR_MS, NeedFilter};
 use crate::domain::ids::{CueId, Digest};
+use crate::domain::playlist::Page;
 use crate::domain::time::UtcMs;
 use crate::domain::timetable::sheet::{AssetEntry, Cue, DaySheet, SheetItem};
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,8 @@ pub struct Schedule {
     pub days: Vec<DayRef>,
     /// Assets that are held whatever the sheets say.
     pub standby: BTreeMap<Digest, AssetEntry>,
+    /// What a board shows when nothing else does.
+    pub idle: Option<Page>,
 }
 
 /// An asset the schedule needs.
@@ -109,6 +112,10 @@ impl Book {
 
     pub fn trim_ms(&self) -> i64 {
         self.schedule.as_ref().map_or(0, |s| s.trim_ms.clamp(-1000, 1000))
+    }
+
+    pub fn idle(&self) -> Option<&Page> {
+        self.schedule.as_ref().and_then(|s| s.idle.as_ref())
     }
 
     pub fn days(&self) -> Vec<DayRef> {

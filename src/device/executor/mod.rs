@@ -24,12 +24,14 @@ mod board;
 mod book;
 mod journal;
 mod speaker;
+mod tone;
 mod trace;
 
 pub use board::{PassEnd, ShowOrder};
 pub use book::{AssetWant, DayRef, Schedule};
 pub use journal::{Journal, OpenPlay, OpenShow};
 pub use speaker::{Ended, PlayFault, PlayOrder};
+pub use tone::{TONE_MS, tone};
 pub use trace::{Past, Trace};
 
 use crate::device::floor::QuietFloor;
@@ -82,6 +84,10 @@ pub enum Order {
     Stop,
     /// A new volume for what plays, 0-100, below the cap.
     Volume(u8),
+    /// Try the output and say how it went.
+    SelfTest,
+    /// Be heard or seen, so that people find the device.
+    Identify,
 }
 
 /// What happened to the device.
@@ -155,6 +161,27 @@ pub enum Output {
     Board { grade: u8 },
 }
 
+/// A self-test or an identification under way: no cue, but an answer at its end.
+#[derive(Clone, Debug)]
+struct Errand {
+    jti: String,
+    what: &'static str,
+    test: bool,
+}
+
+impl Errand {
+    /// Returns the records of its end: what share of it was put out, by which method.
+    fn end(self, permille: i64, method: &str, out: &mut Vec<Action>) {
+        if self.test {
+            let (method, score_permille) = (method.to_owned(), permille);
+            out.push(Action::record(Body::SelfTest { method, score_permille }));
+        }
+        let result = if permille > 0 { "done" } else { "failed: output" };
+        let (what, result) = (self.what.to_owned(), result.to_owned());
+        out.push(Action::record(Body::Did { jti: self.jti, what, result }));
+    }
+}
+
 #[derive(Debug)]
 enum Machine {
     Speaker(Speaker),
@@ -164,6 +191,7 @@ enum Machine {
 /// What surrounds the machine of the output.
 #[derive(Debug)]
 pub(crate) struct World {
+    me: String,
     book: Book,
     traces: Traces,
     floor: QuietFloor,
@@ -204,11 +232,14 @@ impl World {
 
 impl Executor {
     /// Returns the executor as the last run of the program left it.
-    pub fn new(output: Output, floor: QuietFloor, past: Past, now: Moment) -> Self {
+    ///
+    /// `me` is what a board shows to identify itself.
+    pub fn new(me: &str, output: Output, floor: QuietFloor, past: Past, now: Moment) -> Self {
         let book = Book::resume(past.days.clone());
         let traces = Traces::new(past.traces.clone());
         Self {
             world: World {
+                me: me.to_owned(),
                 book,
                 traces,
                 floor,
@@ -440,6 +471,19 @@ impl Executor {
                 ("volume", speaker.set_volume(&self.world, *volume, out))
             }
             (Machine::Board(_), Order::Volume(_)) => ("volume", "unsupported".to_owned()),
+            (machine, Order::SelfTest | Order::Identify) => {
+                let test = *order == Order::SelfTest;
+                let what = if test { "self-test" } else { "identify" };
+                let errand = Errand { jti: jti.clone(), what, test };
+                let begun = match machine {
+                    Machine::Speaker(speaker) => speaker.errand(&mut self.world, now, errand, out),
+                    Machine::Board(board) => board.errand(&mut self.world, now, errand, out),
+                };
+                match begun {
+                    Ok(()) => return, // answered when it is done
+                    Err(refused) => (what, refused.to_owned()),
+                }
+            }
         };
         out.push(Action::record(Body::Did { jti, what: what.to_owned(), result }));
     }

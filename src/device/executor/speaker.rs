@@ -3,7 +3,7 @@
 use super::book::Placed;
 use super::journal::OpenPlay;
 use super::trace::Trace;
-use super::{Action, LEAD_MS, LEASE_MS, Moment, Time, World};
+use super::{Action, Errand, LEAD_MS, LEASE_MS, Moment, TONE_MS, Time, World, tone};
 use crate::domain::ids::{CueId, Digest};
 use crate::domain::proof::record::{Body, Play, Said, Subject};
 use crate::domain::time::UtcMs;
@@ -15,6 +15,8 @@ const RETRY_MS: i64 = 5_000;
 const FALLBACK_MS: i64 = 500;
 /// A play whose end does not come is closed without the player after this time.
 const SILENT_MS: i64 = 15_000;
+/// Where the clock and the count of samples differ by more, the clock was set.
+const STEP_MS: i64 = 2_000;
 
 /// What the player is ordered to do. The clip's sample at `offset_ms` sounds at `at`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,15 +108,16 @@ pub(crate) struct Speaker {
     grade: u8,
     method: &'static str,
     runs: Vec<Run>,
+    errand: Option<(u64, Errand, i64)>,
 }
 
 impl Speaker {
     pub fn new(grade: u8, method: &'static str) -> Self {
-        Self { grade, method, runs: Vec::new() }
+        Self { grade, method, runs: Vec::new(), errand: None }
     }
 
     pub fn is_idle(&self) -> bool {
-        self.runs.is_empty()
+        self.runs.is_empty() && self.errand.is_none()
     }
 
     pub fn runs(&self, cue: &CueId) -> bool {
@@ -153,6 +156,9 @@ impl Speaker {
         by: Ended,
         out: &mut Vec<Action>,
     ) {
+        if self.errand.as_ref().is_some_and(|(errand, ..)| *errand == token) {
+            return self.end_errand(played_ms, out);
+        }
         let Some(index) = self.runs.iter().position(|run| run.token == token) else { return };
         let run = self.runs.remove(index);
         let played_ms = played_ms.max(0);
@@ -179,6 +185,11 @@ impl Speaker {
         };
         let started = run.sounding.map_or(at.plus(-played_ms), |s| s.at);
         let offset = run.sounding.map_or(run.order.offset_ms, |s| s.offset_ms);
+        // Samples were counted, the clock may have been set meanwhile: a play never ends before
+        // it began.
+        let by_clock = at.since(started);
+        let stepped = by_clock.saturating_sub(played_ms).saturating_abs() > STEP_MS;
+        let at = if stepped { started.plus(played_ms) } else { at };
         world.traces.promise(cue, offset.saturating_add(played_ms));
         let play = run.record(
             &world.traces.of(&cue),
@@ -204,6 +215,9 @@ impl Speaker {
         why: PlayFault,
         out: &mut Vec<Action>,
     ) {
+        if self.errand.as_ref().is_some_and(|(errand, ..)| *errand == token) {
+            return self.end_errand(0, out);
+        }
         let Some(index) = self.runs.iter().position(|run| run.token == token) else { return };
         let run = self.runs.remove(index);
         if run.sounding.is_some() {
@@ -262,6 +276,45 @@ impl Speaker {
             set = true;
         }
         if set { "done".to_owned() } else { "nothing plays".to_owned() }
+    }
+
+    /// Sounds the tone, where sound is allowed and no cue needs the output.
+    pub fn errand(
+        &mut self,
+        world: &mut World,
+        now: Moment,
+        errand: Errand,
+        out: &mut Vec<Action>,
+    ) -> Result<(), &'static str> {
+        let at = now.utc.plus(300);
+        let end = at.plus(TONE_MS);
+        if world.sound_until(at).is_none_or(|until| until < end) {
+            return Err("refused: quiet");
+        }
+        let soon = world.book.due(now.utc, LEAD_MS + TONE_MS + 1_000);
+        if !self.is_idle() || !soon.is_empty() || world.stopping {
+            return Err("refused: busy");
+        }
+        let token = world.token();
+        let volume = 60.min(world.book.volume_cap());
+        out.push(Action::Play(PlayOrder {
+            token,
+            asset: Digest::of(&tone()),
+            at,
+            offset_ms: 0,
+            end,
+            gain_cb: 0,
+            volume,
+            fade_ms: 0,
+        }));
+        self.errand = Some((token, errand, now.mono_ms));
+        Ok(())
+    }
+
+    fn end_errand(&mut self, played_ms: i64, out: &mut Vec<Action>) {
+        let Some((_, errand, _)) = self.errand.take() else { return };
+        let permille = (played_ms.max(0).saturating_mul(1000) / TONE_MS).min(1000);
+        errand.end(permille, self.method, out);
     }
 
     /// Promises further ahead where a clip comes near what was promised; says whether it did.
@@ -331,6 +384,10 @@ impl Speaker {
 
     /// Closes plays whose end the player never said; what is claimed then is the clock's word.
     fn give_up_on_silence(&mut self, world: &mut World, now: Moment, out: &mut Vec<Action>) {
+        if self.errand.as_ref().is_some_and(|(.., at)| now.mono_ms.saturating_sub(*at) > SILENT_MS)
+        {
+            self.end_errand(0, out);
+        }
         let silent = |run: &Run| {
             let cut = run.cut.is_some_and(|c| now.mono_ms.saturating_sub(c.mono_ms) > SILENT_MS);
             cut || now.utc > run.order.end.plus(2 * SILENT_MS)
@@ -440,7 +497,7 @@ impl Speaker {
             }
             let at = base.plus(offset_ms);
             let taken = |r: &Run| r.cut.is_some() || r.order.end > at;
-            if self.runs.len() > 1 || self.runs.iter().any(taken) {
+            if self.errand.is_some() || self.runs.len() > 1 || self.runs.iter().any(taken) {
                 if due {
                     world.traces.block(cue.id, "overlap");
                 }

@@ -87,7 +87,7 @@ fn schedule(sheets: &[&Arc<DaySheet>]) -> Schedule {
         .iter()
         .map(|s| DayRef { from_ms: s.from_ms, to_ms: s.to_ms, sheet: name_of(s) })
         .collect();
-    Schedule { volume_cap: 90, trim_ms: 0, days, standby: BTreeMap::new() }
+    Schedule { volume_cap: 90, trim_ms: 0, days, standby: BTreeMap::new(), idle: None }
 }
 
 /// A device whose clocks move only when told to.
@@ -103,7 +103,7 @@ impl Bench {
 
     fn with(output: Output, now: UtcMs, past: Past) -> Self {
         let now = Moment { utc: now, mono_ms: 0 };
-        let mut device = Executor::new(output, QuietFloor::default(), past, now);
+        let mut device = Executor::new("loa-thon-1", output, QuietFloor::default(), past, now);
         device.handle(now, Event::Clock(Time::Fit));
         Self { device, now }
     }
@@ -346,7 +346,8 @@ fn time_learnt_late_fails_what_ended_meanwhile_and_joins_what_still_runs() {
     let runs = clip("dang", at("06:01:00"), 60_000);
     let sheet = sheet(&[loud()], &[over, runs]);
     let now = Moment { utc: UtcMs(5_000), mono_ms: 0 };
-    let mut device = Executor::new(SPEAKER, QuietFloor::default(), Past::default(), now);
+    let mut device =
+        Executor::new("loa-thon-1", SPEAKER, QuietFloor::default(), Past::default(), now);
     for name in ["qua", "dang"] {
         device.handle(now, Event::AssetHeld(asset(name)));
     }
@@ -442,6 +443,98 @@ fn after_fourteen_days_the_plan_ends_and_the_device_is_idle() {
     }
     assert_eq!(played, 14);
     assert!(bench.device.idle());
+}
+
+#[test]
+fn a_clock_set_back_during_a_play_neither_repeats_it_nor_ends_it_before_it_began() {
+    let from = at("06:00:00");
+    let sheet = sheet(&[loud()], &[clip("tin", from, 60_000)]);
+    let mut bench = Bench::new(SPEAKER, at("05:59:00"));
+    bench.tell(Event::AssetHeld(asset("tin")));
+    bench.follow(&sheet);
+    bench.at(from.plus(-LEAD_MS));
+    bench.tell(Event::Started { token: 1, at: from });
+    bench.at(from.plus(30_000));
+    bench.now.utc = from.plus(-60_000);
+    assert_eq!(orders(&bench.tell(Event::Tick)), []);
+    bench.now.mono_ms += 30_000;
+    bench.now.utc = from.plus(-30_000);
+    let at = bench.now.utc;
+    let play =
+        only_play(&bench.tell(Event::Ended { token: 1, at, played_ms: 60_000, by: Ended::Clip }));
+    assert_eq!((play.outcome, play.played_ms), (Said::Played, 60_000));
+    assert_eq!(play.ended_ms, Some(from.plus(60_000)));
+    assert_eq!(orders(&bench.at(from)), [], "its time comes again, its sound does not");
+    assert_eq!(bodies(&bench.at(from.plus(70_000))), []);
+}
+
+#[test]
+fn no_volume_passes_the_cap() {
+    let from = at("06:00:00");
+    let (mut cue, item, main) = clip("tin", from, 60_000);
+    cue.volume = 100;
+    let sheet = sheet(&[loud()], &[(cue, item, main)]);
+    let mut bench = Bench::new(SPEAKER, at("05:59:00"));
+    bench.tell(Event::AssetHeld(asset("tin")));
+    bench.follow(&sheet);
+    let [order] = &orders(&bench.at(from.plus(-LEAD_MS)))[..] else { panic!() };
+    assert_eq!(order.volume, 90);
+    bench.tell(Event::Started { token: order.token, at: from });
+    bench.at(from.plus(1_000));
+    let order = Order::Volume(95);
+    let actions = bench.tell(Event::Command { jti: "to".to_owned(), order });
+    assert!(!actions.iter().any(|a| matches!(a, Action::Amend { volume: 91.., .. })));
+}
+
+#[test]
+fn a_self_test_sounds_where_sound_is_allowed_and_says_how_it_went() {
+    let sheet = sheet(&[loud()], &[clip("tin", at("06:00:00"), 10_000)]);
+    let mut bench = Bench::new(SPEAKER, at("04:50:00"));
+    bench.follow(&sheet);
+    let ask = |bench: &mut Bench, jti: &str| {
+        bench.tell(Event::Command { jti: jti.to_owned(), order: Order::SelfTest })
+    };
+    let result = |actions: &[Action]| match bodies(actions).pop() {
+        Some(Body::Did { what, result, .. }) => (what, result),
+        other => panic!("{other:?}"),
+    };
+    let refused = |why: &str| ("self-test".to_owned(), format!("refused: {why}"));
+    assert_eq!(result(&ask(&mut bench, "1")), refused("quiet"));
+    bench.at(at("05:59:58"));
+    assert_eq!(result(&ask(&mut bench, "2")), refused("busy"));
+    bench.at(at("06:10:00"));
+    let [order] = &orders(&ask(&mut bench, "3"))[..] else { panic!() };
+    let (token, at) = (order.token, order.end);
+    bench.tell(Event::Started { token, at: order.at });
+    let actions = bench.tell(Event::Ended { token, at, played_ms: TONE_MS, by: Ended::Clip });
+    let method = "samples".to_owned();
+    assert_eq!(bodies(&actions)[0], Body::SelfTest { method, score_permille: 1000 });
+    assert_eq!(result(&actions).1, "done");
+}
+
+#[test]
+fn a_board_shows_its_idle_page_and_its_name_between_cues() {
+    let from = at("06:00:00");
+    let planned = sheet(&[], &[text("a", from, 15_000)]);
+    let mut bench = Bench::new(Output::Board { grade: 3 }, at("05:50:00"));
+    let idle = Some(page("UBND XÃ"));
+    bench.tell(Event::Timetable(Schedule { idle, ..schedule(&[&planned]) }));
+    bench.tell(Event::SheetHeld(name_of(&planned), Arc::clone(&planned)));
+    let order = showing(&bench.tell(Event::Tick)).unwrap();
+    assert_eq!(order.pages[0].text, "UBND XÃ");
+    let jti = "ai".to_owned();
+    let order = showing(&bench.tell(Event::Command { jti, order: Order::Identify })).unwrap();
+    assert_eq!(order.pages[0].text, "loa-thon-1");
+    let (begun, to) = (bench.now.utc, bench.now.utc.plus(5_000));
+    bench.at(to);
+    let frame = Some(Digest::of(b"frame"));
+    let pass = PassEnd { from: begun, to, shown_ms: 5_000, whole: true, frame };
+    let actions = bench.tell(Event::Passed { token: order.token, pass });
+    assert!(matches!(&bodies(&actions)[..], [Body::Did { result, .. }] if result == "done"));
+    assert_eq!(showing(&actions).unwrap().pages[0].text, "UBND XÃ");
+    // A cue takes the board at its time.
+    let actions = bench.at(from);
+    assert!(actions.contains(&Action::Blank), "{actions:?}");
 }
 
 fn page(text: &str) -> Page {
@@ -674,7 +767,7 @@ fn live(chances: &[(i64, Chance)]) -> (Heard, Vec<Record>) {
                 now: Moment,
                 time| {
         let past = Past::read(disk.0.clone(), disk.1.iter().cloned());
-        let mut device = Executor::new(SPEAKER, QuietFloor::default(), past, now);
+        let mut device = Executor::new("loa-thon-1", SPEAKER, QuietFloor::default(), past, now);
         device.handle(now, Event::Clock(time));
         for sheet in &plans {
             device.handle(now, Event::SheetHeld(name_of(sheet), Arc::clone(sheet)));

@@ -103,6 +103,8 @@ impl Agent {
         let order = match &command.act {
             Do::Stop => Order::Stop,
             Do::Volume { volume } => Order::Volume(*volume),
+            Do::SelfTest => Order::SelfTest,
+            Do::Identify => Order::Identify,
             act => {
                 // Not the output's business; the executor only knows whether it was obeyed before.
                 let now = self.time.moment();

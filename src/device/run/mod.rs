@@ -18,7 +18,7 @@ pub use timekeeper::DeviceClock;
 
 use super::accept::Gate;
 use super::disk;
-use super::executor::{Action, DayRef, Event, Executor, Journal, Past, Schedule, Time};
+use super::executor::{Action, DayRef, Event, Executor, Journal, Past, Schedule, Time, tone};
 use super::fetch::{FetchConfig, Fetcher};
 use super::floor::QuietFloor;
 use super::hardware::Hardware;
@@ -235,6 +235,8 @@ struct Agent {
     assets: assets::Assets,
     connection: Connection,
     unsaved: VecDeque<(Body, Stamp)>,
+    /// Name of the test tone, which lies beside the assets.
+    tone_name: Digest,
     beat_mono: i64,
     prune_mono: i64,
     done: bool,
@@ -279,7 +281,13 @@ impl Agent {
         let floor = floor.as_ref().map_or_else(QuietFloor::default, quiet);
         let timetable = restore(&home, "timetable.jws", |bytes| gate.restore_timetable(bytes));
         let days = past.days.clone();
-        let executor = Executor::new(hardware.output(), floor, past, time.moment());
+        let me = home.identity.id.as_str();
+        let executor = Executor::new(me, hardware.output(), floor, past, time.moment());
+        let tone = tone();
+        let tone_name = Digest::of(&tone);
+        if let Err(error) = disk::write(&home.dir.join("tone.wav"), &tone) {
+            tracing::warn!(%error, "Cannot keep the test tone");
+        }
         let config = FetchConfig {
             topics: topics.clone(),
             sheet_bytes: settings.profile.sheet_bytes as usize,
@@ -300,6 +308,7 @@ impl Agent {
             beat_mono: now_mono,
             prune_mono: now_mono,
             done: false,
+            tone_name,
             home,
             settings,
             topics,
@@ -369,7 +378,11 @@ impl Agent {
                 self.storage.keep_sheets(&self.executor.sheets());
             }
             Action::Play(order) => {
-                let path = self.storage.path(&order.asset).into_boxed_path();
+                let path = if order.asset == self.tone_name {
+                    self.home.dir.join("tone.wav").into_boxed_path()
+                } else {
+                    self.storage.path(&order.asset).into_boxed_path()
+                };
                 if self.hardware.obey(&action, || path).is_err() {
                     let why = super::executor::PlayFault::Output;
                     events.push_back(Event::Failed { token: order.token, why });
@@ -542,6 +555,7 @@ impl Agent {
             trim_ms: timetable.trim_ms,
             days: days.collect(),
             standby: timetable.standby.clone(),
+            idle: timetable.idle.clone(),
         };
         self.assets.spread_ms = i64::from(timetable.fetch_spread_s).saturating_mul(1_000);
         self.reporter.timetable = timetable.ver;
