@@ -21,3 +21,5 @@ pub mod ports;
 pub mod publish;
 #[cfg(feature = "server")]
 pub mod registry;
+#[cfg(feature = "server")]
+pub mod retention;

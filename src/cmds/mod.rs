@@ -24,6 +24,8 @@ mod play;
 #[cfg(feature = "server")]
 mod reach;
 #[cfg(feature = "server")]
+mod records;
+#[cfg(feature = "server")]
 mod registers;
 #[cfg(feature = "server")]
 mod sample;
@@ -77,6 +79,8 @@ enum Command {
     #[cfg(feature = "server")]
     Unit(unit::Args),
     #[cfg(feature = "server")]
+    Records(records::Args),
+    #[cfg(feature = "server")]
     Link(link::Args),
     #[cfg(feature = "speaker")]
     #[command(hide = true)]
@@ -114,6 +118,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Answer> {
         Command::Device(args) => device::run(args),
         #[cfg(feature = "server")]
         Command::Unit(args) => unit::run(args),
+        #[cfg(feature = "server")]
+        Command::Records(args) => records::run(args),
         #[cfg(feature = "server")]
         Command::Link(args) => link::run(args),
         #[cfg(feature = "speaker")]

@@ -21,6 +21,8 @@ mod rows;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
 mod sqlite_tests;
 
 use crate::app::ports::{Fence, StoreError};

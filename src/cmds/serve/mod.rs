@@ -254,7 +254,8 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         kick(&side),
         upkeep.token(),
     ));
-    upkeep.spawn(upkeep::sweep(store, clock, upkeep.token()));
+    let months = config.retention.evidence_months;
+    upkeep.spawn(upkeep::sweep(store, clock, months, upkeep.token()));
     finish(lifecycle, side, &store_file).await
 }
 

@@ -6,6 +6,7 @@ use crate::app::ingest::Condition;
 use crate::app::live::{Alarm, Live};
 use crate::app::ports::{Lease, LeaseName, Standing, Store};
 use crate::app::registry::Register;
+use crate::app::retention;
 use crate::clock::SharedClock;
 use crate::domain::ids::DeviceId;
 use std::sync::Arc;
@@ -165,8 +166,13 @@ pub async fn watch_ingest(
     }
 }
 
-/// Drops expired links and sessions now and then.
-pub async fn sweep(store: Arc<dyn Store>, clock: SharedClock, stop: CancellationToken) {
+/// Drops expired links and sessions now and then, and evidence older than so many months.
+pub async fn sweep(
+    store: Arc<dyn Store>,
+    clock: SharedClock,
+    months: u32,
+    stop: CancellationToken,
+) {
     let mut tick = tokio::time::interval(SWEEP);
     loop {
         tokio::select! {
@@ -175,6 +181,9 @@ pub async fn sweep(store: Arc<dyn Store>, clock: SharedClock, stop: Cancellation
         }
         if let Err(error) = access::sweep(&*store, clock.now()).await {
             tracing::warn!(%error, "Failed to drop expired sessions");
+        }
+        if let Err(error) = retention::sweep(&*store, clock.now(), months).await {
+            tracing::warn!(%error, "Failed to delete evidence older than the configured period");
         }
     }
 }
