@@ -6,7 +6,7 @@
 use super::SqliteStore;
 use crate::app::ingest::tests::{Signer, server_keys};
 use crate::app::ingest::{Arrived, Ingest};
-use crate::app::ports::{Evidence, Page, RecordFilter, Registry, Store};
+use crate::app::ports::{Evidence, Page, RecordFilter, Store};
 use crate::clock::SystemClock;
 use crate::domain::proof::record::Body;
 use crate::wire::topic::Topics;

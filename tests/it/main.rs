@@ -14,6 +14,8 @@ mod device_loop;
 mod golden_days;
 mod inspect;
 mod link_contract;
+#[cfg(feature = "server")]
+mod records;
 mod recurrence;
 mod sample_pages;
 mod support;
