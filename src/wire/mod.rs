@@ -14,6 +14,8 @@
 //! effect; [`epoch`] is the register of the server's keys; [`sheet`], [`record`], [`chunk`] are
 //! the bulk; [`enrol`] is how a device comes to know all this; [`topic`] says where it travels.
 
+#![warn(missing_docs)]
+
 pub mod b64;
 pub mod chunk;
 pub mod doc;

@@ -6,6 +6,7 @@ use super::key::Kid;
 
 /// Why a document is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each message says it")]
 pub enum Refusal {
     #[error("the body is empty")]
     Empty,

@@ -7,6 +7,7 @@ use std::fmt;
 
 /// A topic of the contract, without its prefix.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "members are named by the contract: sha256, n, unit")]
 pub enum Topic {
     /// The chain of key epochs.
     Keys,
@@ -14,32 +15,28 @@ pub enum Topic {
     Server,
     /// The server's marker, published last.
     Epoch,
+    /// A device's timetable.
     Timetable(DeviceId),
+    /// A device's quiet floor.
     Floor(DeviceId),
+    /// An order to a device.
     Command(DeviceId),
+    /// The time for a device that asked.
     Time(DeviceId),
+    /// What of a device's records is durable.
     Receipt(DeviceId),
+    /// What a device says about itself.
     State(DeviceId),
     /// A day sheet.
     Sheet(Digest),
     /// Chunk `n` of an asset.
-    Chunk {
-        sha256: Digest,
-        size: ChunkSize,
-        n: u32,
-    },
+    Chunk { sha256: Digest, size: ChunkSize, n: u32 },
     /// The chunk hashes of an asset.
-    Sums {
-        sha256: Digest,
-        size: ChunkSize,
-    },
+    Sums { sha256: Digest, size: ChunkSize },
     /// Records of a device; the partition follows from the id.
     Records(DeviceId),
     /// Reserved: an urgent notice, drill or withdrawal.
-    Urgent {
-        unit: UnitId,
-        id: String,
-    },
+    Urgent { unit: UnitId, id: String },
     /// Reserved: the hold of a unit.
     Hold(UnitId),
     /// Reserved: a value for boards.
@@ -49,6 +46,7 @@ pub enum Topic {
 /// A prefix that cannot stand before topics.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{prefix}` is not a topic prefix")]
+#[expect(missing_docs, reason = "the message says it")]
 pub struct PrefixError {
     pub prefix: String,
 }

@@ -36,13 +36,23 @@ pub enum Do {
     /// Ends the running cue; it does not rejoin.
     Stop,
     /// Sets the volume of what runs, 0-100.
-    Volume { volume: u8 },
+    Volume {
+        /// The volume, below the cap.
+        volume: u8,
+    },
     /// Makes the device test itself; obeys hold, spans and floor.
     SelfTest,
     /// Makes the device show itself; obeys hold, spans and floor.
     Identify,
     /// Asks for records again.
-    Resend { chain: ChainId, from: u64, to: u64 },
+    Resend {
+        /// Of which chain.
+        chain: ChainId,
+        /// From which number.
+        from: u64,
+        /// To which number, included.
+        to: u64,
+    },
     /// An order this version does not know: answered `unsupported`.
     #[serde(other)]
     Unknown,

@@ -45,6 +45,7 @@ pub struct LocalClock {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a time of day like `21:30`")]
 pub struct ClockError {
+    /// The text.
     pub text: String,
 }
 

@@ -33,8 +33,11 @@ pub struct Presence {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ServerState {
+    /// It works.
     Ready,
+    /// It said goodbye.
     Disconnected,
+    /// The broker says so: the last will.
     Lost,
 }
 

@@ -60,6 +60,7 @@ pub struct State {
 pub enum StateKind {
     /// Connected, not ready to play yet.
     Init,
+    /// Follows its timetable.
     Ready,
     /// Said goodbye.
     Disconnected,
@@ -98,7 +99,9 @@ pub struct Wanted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WantedKind {
+    /// An asset, in chunks.
     Asset,
+    /// A day sheet.
     Sheet,
 }
 

@@ -5,9 +5,12 @@
 
 mod build;
 mod documents;
+mod enrolment;
 mod epochs;
 mod judge;
-mod rest;
+mod names;
+mod records;
+mod sheets;
 
 use loa::wire::jws::Typ;
 use loa::wire::topic::{Topics, partition};
@@ -43,13 +46,13 @@ fn made() -> BTreeMap<String, Value> {
         ("keys.json", build::test_keys()),
         ("epochs.json", epochs::make()),
         ("documents.json", documents::make()),
-        ("records.json", rest::records()),
-        ("sheets.json", rest::sheets()),
-        ("chunks.json", rest::chunks()),
-        ("enrolment.json", rest::enrolment()),
-        ("states.json", rest::states()),
-        ("names.json", rest::names()),
-        ("json.json", rest::json_texts()),
+        ("records.json", records::records()),
+        ("sheets.json", sheets::sheets()),
+        ("chunks.json", sheets::chunks()),
+        ("enrolment.json", enrolment::enrolment()),
+        ("states.json", names::states()),
+        ("names.json", names::names()),
+        ("json.json", names::json_texts()),
     ]
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
