@@ -2,7 +2,11 @@
 //! and the ratio, all measured in one run. Nothing here passes or fails; a person reads it.
 
 mod compile;
+#[cfg(feature = "embedded-broker")]
+mod devices;
 mod inspect;
+#[cfg(feature = "embedded-broker")]
+mod memory;
 mod start;
 
 use super::{Answer, print_json, print_text, table};
@@ -63,8 +67,13 @@ impl Row {
 type Bench = (&'static str, fn() -> anyhow::Result<Vec<Row>>);
 
 /// All measurements, in the order of the table.
-const ALL: &[Bench] =
-    &[("compile", compile::rows), ("inspect", inspect::rows), ("start", start::rows)];
+const ALL: &[Bench] = &[
+    ("compile", compile::rows),
+    ("inspect", inspect::rows),
+    ("start", start::rows),
+    #[cfg(feature = "embedded-broker")]
+    ("memory", memory::rows),
+];
 
 /// Runs the measurements and prints the table.
 pub fn run(args: Args) -> anyhow::Result<Answer> {
