@@ -6,23 +6,24 @@
 
 use super::Row;
 use super::devices::{Fleet, Progress, Simulated};
-use crate::clock::{Clock as _, SystemClock};
+use crate::app::registry::{Reach, Register};
+use crate::clock::{Clock as _, SharedClock, SystemClock};
+use crate::cmds::data::DataFolder;
 use crate::cmds::{runtime, sample};
+use crate::wire::topic::Topics;
 use anyhow::Context as _;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 const DEVICES: usize = 1_000;
 /// Longest that a step may take.
 const PATIENCE: Duration = Duration::from_mins(5);
-/// Codes asked for and used at a time.
-const ENROLLING: usize = 4;
 
 const PLAYLIST: &str = r#"title = "An toàn thông tin"
 topic = "An toàn thông tin"
@@ -61,8 +62,8 @@ fn measure(root: &Path) -> anyhow::Result<Vec<Row>> {
     let district = District::make(root)?;
     let server = district.serve()?;
     let empty = server.memory()?.now;
-    let devices = district.enrol(&server)?;
     let runtime = runtime()?;
+    let devices = runtime.block_on(district.enrol(&server))?;
     let clock = SystemClock::new();
     let begun = clock.mono_ms();
     let fleet = runtime.block_on(async { Fleet::start(devices) })?;
@@ -100,13 +101,12 @@ fn measure(root: &Path) -> anyhow::Result<Vec<Row>> {
 struct District {
     root: PathBuf,
     program: PathBuf,
-    token: String,
 }
 
 impl District {
     fn make(root: &Path) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("finding this program")?;
-        let mut district = Self { root: root.to_owned(), program, token: String::new() };
+        let district = Self { root: root.to_owned(), program };
         let playlists = root.join("playlists");
         sample::copy_station(&playlists)?;
         sample::copy_profiles(&root.join("device-profiles"))?;
@@ -121,17 +121,12 @@ impl District {
         for (name, hertz) in [("mo-dau", 440), ("noi-dung", 523)] {
             fs::write(playlists.join(format!("clips/{name}.wav")), tone(hertz, 10))?;
         }
-        let made = district.command("init").arg("--json").output().context("running `loa init`")?;
+        let made = district.command("init").output().context("running `loa init`")?;
         anyhow::ensure!(
             made.status.success(),
             "`loa init` failed: {}",
             String::from_utf8_lossy(&made.stderr)
         );
-        let made: serde_json::Value = serde_json::from_slice(&made.stdout)?;
-        made["token"]
-            .as_str()
-            .context("`loa init` printed no token")?
-            .clone_into(&mut district.token);
         Ok(district)
     }
 
@@ -161,11 +156,12 @@ impl District {
             .spawn()
             .context("starting the server")?;
         let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(30)));
-        let agent = config.build().into();
-        let mut server = Server { child, agent, url: format!("http://127.0.0.1:{http}") };
+        let agent: ureq::Agent = config.build().into();
+        let url = format!("http://127.0.0.1:{http}");
+        let mut server = Server { child, url, broker: format!("mqtt://127.0.0.1:{mqtt}") };
         let clock = SystemClock::new();
         let begun = clock.mono_ms();
-        while server.agent.get(format!("{}/readyz", server.url)).call().is_err() {
+        while agent.get(format!("{}/readyz", server.url)).call().is_err() {
             let said = || fs::read_to_string(self.root.join("server.log")).unwrap_or_default();
             if let Some(status) = server.child.try_wait()? {
                 anyhow::bail!("the server ended ({status}):\n{}", said());
@@ -177,54 +173,38 @@ impl District {
         Ok(server)
     }
 
-    fn enrol(&self, server: &Server) -> anyhow::Result<Vec<Simulated>> {
-        let next = AtomicU64::new(0);
-        let devices = Mutex::new(Ok(Vec::with_capacity(DEVICES)));
-        std::thread::scope(|scope| {
-            for _ in 0..ENROLLING {
-                scope.spawn(|| {
-                    loop {
-                        let n = next.fetch_add(1, Ordering::Relaxed);
-                        if n >= DEVICES as u64 {
-                            return;
-                        }
-                        let enrolled = self.enrol_one(server, n);
-                        let mut devices =
-                            devices.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                        match (&mut *devices, enrolled) {
-                            (Ok(list), Ok(device)) => list.push(device),
-                            (Ok(_), Err(error)) => {
-                                *devices = Err(error);
-                                return;
-                            }
-                            (Err(_), _) => return,
-                        }
-                    }
-                });
-            }
-        });
-        devices.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    fn enrol_one(&self, server: &Server, n: u64) -> anyhow::Result<Simulated> {
-        let url = format!("{}/api/v1/devices/loa-{n:04}/enrolment-codes", server.url);
-        let mut answer = server
-            .agent
-            .post(url)
-            .header("authorization", format!("Bearer {}", self.token))
-            .send_json(serde_json::json!({}))
-            .with_context(|| format!("asking for a code of `loa-{n:04}`"))?;
-        let answer: serde_json::Value = answer.body_mut().read_json()?;
-        let code = answer["code"].as_str().context("an answer without a code")?;
-        Simulated::enrol(&server.agent, code)
+    /// Enrols every device in the store on which the server runs; it notices by itself.
+    async fn enrol(&self, server: &Server) -> anyhow::Result<Vec<Simulated>> {
+        let data = DataFolder::existing(&self.root.join("data"))?;
+        let keys = Arc::new(data.read_keys()?);
+        let epochs = Arc::new(data.read_epochs(&keys)?);
+        let store = Arc::new(data.open_store().await?);
+        let reach = Reach {
+            name: "bench".to_owned(),
+            url: server.url.clone(),
+            ca: None,
+            broker: server.broker.clone(),
+            broker_ca: None,
+            topics: Topics::default(),
+            offset_min: 420,
+        };
+        let clock: SharedClock = Arc::new(SystemClock::new());
+        let register = Register::new(store.clone(), keys, epochs, clock, reach);
+        let mut devices = Vec::with_capacity(DEVICES);
+        for n in 0..DEVICES {
+            devices.push(Simulated::enrol(&register, &format!("loa-{n:04}").parse()?).await?);
+        }
+        drop(register);
+        store.close().await;
+        Ok(devices)
     }
 }
 
 /// A running server; killed when dropped.
 struct Server {
     child: Child,
-    agent: ureq::Agent,
     url: String,
+    broker: String,
 }
 
 impl Drop for Server {
