@@ -11,6 +11,7 @@ mod check;
 mod dependencies;
 #[cfg(feature = "speaker")]
 mod device_loop;
+mod e2e;
 mod golden_days;
 mod inspect;
 mod link_contract;

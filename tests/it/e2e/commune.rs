@@ -1,0 +1,227 @@
+//! A commune in a temporary folder: station folder, server, devices.
+
+use super::process::{Running, binary, free_port, json, wait_for};
+use super::sound::write_chirp;
+use loa::clock::{Clock as _, SystemClock};
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// The clip of every sounding cue, in seconds.
+pub const CLIP_S: i64 = 3;
+
+/// A commune with a loudspeaker `loa-dinh-lang` and a board `bang-cong`.
+pub struct Commune {
+    folder: TempDir,
+    http: u16,
+    mqtt: u16,
+    broker: Option<String>,
+    pub server: Option<Running>,
+}
+
+/// One time of day in the station's zone, `seconds` from now.
+pub fn in_seconds(seconds: i64) -> i64 {
+    (SystemClock::new().now().0 / 1000 + seconds) * 1000
+}
+
+/// Writes an instant as the local time of Viet Nam, `HH:MM:SS`.
+pub fn local_time(ms: i64) -> String {
+    let of_day = (ms / 1000 + 7 * 3600).rem_euclid(86_400);
+    format!("{:02}:{:02}:{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60)
+}
+
+impl Commune {
+    /// Lays out the folder; nothing runs yet.
+    pub fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("xã Đông Hoà ").tempdir().unwrap();
+        let commune =
+            Self { folder, http: free_port(), mqtt: free_port(), broker: None, server: None };
+        let playlists = commune.path("playlists");
+        fs::create_dir_all(playlists.join("clips")).unwrap();
+        fs::create_dir_all(commune.path("profiles")).unwrap();
+        let listen = format!(
+            "http = \"127.0.0.1:{}\"\nmqtt = \"127.0.0.1:{}\"\n",
+            commune.http, commune.mqtt
+        );
+        commune.write(
+            "playlists/station.toml",
+            &format!(
+                "name = \"Đài truyền thanh xã Đông Hoà\"\napproval = \"off\"\n[listen]\n{listen}"
+            ),
+        );
+        commune.write(
+            "playlists/units.csv",
+            "id,name,parent\n51,Tỉnh Quảng Ngãi,\n99901,Xã Đông Hoà,51\n99901-dinh,Thôn Đình,99901\n",
+        );
+        commune.write(
+            "playlists/devices.csv",
+            "id,name,unit,tags,profile\n\
+             loa-dinh-lang,Loa đình làng,99901-dinh,loa,loa-thu\n\
+             bang-cong,Bảng cổng Uỷ ban,99901,bang,bang-thu\n",
+        );
+        commune.write(
+            "profiles/loa-thu.toml",
+            "title = \"Loa thử\"\nstorage_mib = 64\n[speaker]\ncodecs = [\"wav\", \"mp3\"]\n",
+        );
+        commune.write(
+            "profiles/bang-thu.toml",
+            "title = \"Bảng thử\"\nstorage_mib = 64\n[board]\nwidth_px = 64\nheight_px = 32\n",
+        );
+        write_chirp(&playlists.join("clips/tiếng còi.wav"), CLIP_S as f64);
+        commune
+    }
+
+    /// Uses a broker that stands by itself.
+    pub fn with_broker(mut self, url: String) -> Self {
+        self.broker = Some(url);
+        self
+    }
+
+    pub fn path(&self, below: &str) -> PathBuf {
+        self.folder.path().join(below)
+    }
+
+    pub fn write(&self, below: &str, text: &str) {
+        fs::write(self.path(below), text).unwrap();
+    }
+
+    /// Writes the playlist `thu`: the chirp at each of the instants, and a text for the board
+    /// that stands for a minute from the first of them on.
+    pub fn playlist(&self, instants: &[i64]) {
+        let mut at = String::new();
+        for instant in instants {
+            let _ = write!(at, "\"{}\", ", local_time(*instant));
+        }
+        let text = format!(
+            r#"title = "Bản tin thử"
+[targets]
+units = ["99901"]
+[[items]]
+id = "coi"
+title = "Tiếng còi"
+clip = "clips/tiếng còi.wav"
+origin = "xã"
+[[items]]
+id = "chu"
+title = "Chữ trên bảng"
+[[items.pages]]
+text = "Kính chào bà con"
+dwell = "2s"
+[[slots]]
+id = "loa"
+at = [{at}]
+longest = "10s"
+items = ["coi"]
+[[slots]]
+id = "bang"
+at = ["{}"]
+longest = "20s"
+items = ["chu"]
+"#,
+            local_time(instants[0])
+        );
+        self.write("playlists/thu.toml", &text);
+    }
+
+    fn arg(&self, below: &str) -> String {
+        self.path(below).display().to_string()
+    }
+
+    /// Runs a command that needs the data folder and prints JSON.
+    pub fn json(&self, args: &[&str]) -> Value {
+        let data = self.arg("data");
+        let mut all = args.to_vec();
+        all.extend(["--data", &data, "--json"]);
+        json(&all)
+    }
+
+    pub fn init(&self) {
+        let (playlists, profiles) = (self.arg("playlists"), self.arg("profiles"));
+        self.json(&["init", "--playlists", &playlists, "--profiles", &profiles]);
+    }
+
+    /// Starts the server and waits until it says that it is ready.
+    pub fn serve(&mut self) {
+        let mut command = Command::new(binary());
+        command.args(["--log", "info", "serve", "--data", &self.arg("data")]);
+        command.args(["--playlists", &self.arg("playlists")]);
+        command.args(["--profiles", &self.arg("profiles")]);
+        if let Some(url) = &self.broker {
+            command.args(["--broker", url]);
+        }
+        let mut server = Running::start(command, &self.path("server.log"));
+        wait_for("a ready server", 30, || {
+            server.assert_alive();
+            self.get("/readyz").filter(|(status, _)| *status == 200)
+        });
+        self.server = Some(server);
+    }
+
+    /// Enrols a device; it ends when that is done or stays as an agent, as `run` says.
+    pub fn enrol(&self, device: &str) {
+        let code = self.json(&[
+            "device",
+            "enrol",
+            device,
+            "--playlists",
+            &self.arg("playlists"),
+            "--profiles",
+            &self.arg("profiles"),
+        ]);
+        fs::write(self.path(&format!("{device}.code")), code["code"].as_str().unwrap()).unwrap();
+    }
+
+    /// Starts the agent of a device; the first time it enrols.
+    pub fn device(&self, device: &str) -> Running {
+        let mut command = Command::new(binary());
+        let kind = if device.starts_with("loa") { "speaker" } else { "board" };
+        command.args(["--log", "info", kind, "--data", &self.arg(device)]);
+        let code = self.path(&format!("{device}.code"));
+        if code.exists() && !self.path(device).exists() {
+            command.args(["--enrol", &fs::read_to_string(code).unwrap()]);
+        }
+        if kind == "speaker" {
+            command.args(["--sink", &format!("wav:{}", self.arg("street.wav"))]);
+        } else {
+            command.args(["--output", &format!("png:{}", self.arg("frames"))]);
+        }
+        Running::start(command, &self.path(&format!("{device}.log")))
+    }
+
+    /// Asks the server; `None` when it does not answer.
+    pub fn get(&self, path: &str) -> Option<(u16, String)> {
+        let url = format!("http://127.0.0.1:{}{path}", self.http);
+        let agent: ureq::Agent =
+            ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let mut answer = agent.get(&url).call().ok()?;
+        Some((answer.status().as_u16(), answer.body_mut().read_to_string().ok()?))
+    }
+
+    /// All records in the store, oldest first.
+    pub fn records(&self) -> Vec<Value> {
+        self.json(&["records", "--limit", "10000"]).as_array().unwrap().clone()
+    }
+
+    /// Records of a kind that a device made.
+    pub fn records_of(&self, device: &str, kind: &str) -> Vec<Value> {
+        let all = self.records();
+        all.into_iter().filter(|r| r["device"] == device && r["kind"] == kind).collect()
+    }
+
+    pub fn street(&self) -> PathBuf {
+        self.path("street.wav")
+    }
+}
+
+/// Reads the claims of a record.
+pub fn claims(record: &Value) -> &Value {
+    &record["claims"]
+}
+
+/// Says whether any file lies in the folder.
+pub fn has_files(folder: &Path) -> bool {
+    fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
+}

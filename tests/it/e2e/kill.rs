@@ -1,0 +1,112 @@
+//! Power cuts at random moments during a day of cues: server, broker, device.
+
+use super::commune::{CLIP_S, Commune, claims, in_seconds};
+use super::process::wait_for;
+use super::sound::Recording;
+use loa::clock::{Clock as _, SystemClock};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many cues the day has, and how far apart they are.
+const CUES: i64 = 8;
+const EVERY_S: i64 = 6;
+
+/// SplitMix64: enough to choose moments, and its seed is printed.
+struct Chance(u64);
+
+impl Chance {
+    fn new() -> Self {
+        let clock = SystemClock::new();
+        let seed = std::env::var("LOA_SEED").ok().and_then(|s| s.parse().ok());
+        let seed = seed.unwrap_or_else(|| clock.now().0.unsigned_abs());
+        eprintln!("LOA_SEED={seed}");
+        Self(seed)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound
+    }
+}
+
+#[test]
+fn power_cuts_lose_no_record_and_nothing_sounds_twice() {
+    let mut chance = Chance::new();
+    let mut commune = Commune::new();
+    commune.init();
+    commune.serve();
+    commune.enrol("loa-dinh-lang");
+    let mut speaker = Some(commune.device("loa-dinh-lang"));
+    let first = in_seconds(14);
+    let instants: Vec<i64> = (0..CUES).map(|i| first + i * EVERY_S * 1000).collect();
+    commune.playlist(&instants);
+    let last = instants[instants.len() - 1] + CLIP_S * 1000;
+
+    // The cuts begin when the device has its schedule.
+    wait_for("the first start", 40, || commune.records_of("loa-dinh-lang", "start").pop());
+    let clock = SystemClock::new();
+    let mut boots = 1;
+    while clock.now().0 < last {
+        let next = clock.now().0 + 1_500 + i64::try_from(chance.below(4_000)).unwrap();
+        wait_for("the next cut", 10, || (clock.now().0 >= next).then_some(()));
+        if chance.below(3) == 0 {
+            commune.server.take().unwrap().kill();
+            commune.serve();
+        } else {
+            speaker.take().unwrap().kill();
+            speaker = Some(commune.device("loa-dinh-lang"));
+            boots += 1;
+        }
+    }
+
+    let plays = wait_for("a record of every cue", 120, || {
+        let mut plays: BTreeMap<i64, Vec<serde_json::Value>> = BTreeMap::new();
+        for play in commune.records_of("loa-dinh-lang", "play") {
+            let claims = claims(&play).clone();
+            plays.entry(claims["due_ms"].as_i64().unwrap()).or_default().push(claims);
+        }
+        instants.iter().all(|at| plays.contains_key(at)).then_some(plays)
+    });
+
+    // One chain without a gap, each number once, each link right.
+    let records = commune.records();
+    let mine: Vec<_> = records.iter().filter(|r| r["device"] == "loa-dinh-lang").collect();
+    let chains: BTreeSet<_> = mine.iter().map(|r| r["chain"].as_str().unwrap()).collect();
+    assert_eq!(chains.len(), 1, "a power cut begins no new chain");
+    let mut by_seq: Vec<_> = mine.iter().map(|r| (r["seq"].as_u64().unwrap(), *r)).collect();
+    by_seq.sort_by_key(|(seq, _)| *seq);
+    for (i, (seq, record)) in by_seq.iter().enumerate() {
+        assert_eq!(*seq, i as u64 + 1, "numbers follow each other, none twice");
+        assert!(record["fault"].is_null(), "{record}");
+        if i > 0 {
+            assert_eq!(claims(record)["prev"], by_seq[i - 1].1["sha256"]);
+        }
+    }
+    let booted = mine.iter().filter(|r| r["kind"] == "boot").count();
+    assert_eq!(booted, boots, "every start of the program is recorded");
+
+    // The sum of what the records say of a cue is never more than the clip.
+    for (at, plays) in &plays {
+        let played: i64 = plays.iter().map(|p| p["played_ms"].as_i64().unwrap()).sum();
+        assert!(played <= CLIP_S * 1000 + 50, "{at}: {played} ms of a clip of {CLIP_S} s");
+        assert!(
+            plays.iter().all(|p| p["outcome"] == "played"
+                || p["outcome"] == "partial"
+                || p["outcome"] == "failed"),
+            "{plays:?}"
+        );
+    }
+
+    // What the street heard: the pitch of the chirps falls back once between two cues, no more.
+    let street = Recording::read(&commune.street());
+    let pitch: Vec<f64> = street
+        .stretches()
+        .into_iter()
+        .flat_map(|stretch| street.pitch(stretch))
+        .filter(|hertz| *hertz > 300.0)
+        .collect();
+    let falls = pitch.windows(2).filter(|p| p[1] < p[0] - 200.0).count();
+    assert!(falls < instants.len(), "{falls} falls of pitch in {} cues", instants.len());
+}

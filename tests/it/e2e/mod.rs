@@ -1,0 +1,9 @@
+//! The whole product as its users run it: real processes, real brokers, real files, real time.
+//!
+//! These wait for conditions with a deadline; none asserts how fast something was.
+
+mod commune;
+mod day;
+mod kill;
+mod process;
+mod sound;
