@@ -3,7 +3,7 @@
 //! Pure but for the clip source. Invariant: when no fault refuses a file, the station holds all
 //! that [`Station`] promises.
 
-use super::cross::{self, Registers};
+use super::cross::{self, Registers, Target};
 use super::fault::{Faults, Place};
 use super::files::{FileKind, Files, Finder, NotFound};
 use super::hours::{self, Bound, WasGood};
@@ -211,15 +211,12 @@ fn check(files: &Files, last: &LastGood, parts: &Parts, clips: &mut Clips<'_>, f
     }
     let registers = Registers::of(parts);
     cross::devices(files, parts, &registers, faults);
-    cross::policies(files, parts, &registers, faults);
+    cross::policies(files, last, parts, &registers, faults);
     let bound = Bound::of(parts, &registers);
     for (key, playlist) in &parts.playlists {
-        let file = files.file(key);
-        let speakers = cross::playlist(file, playlist, parts, &registers, clips, faults);
-        let good = last.files.get(key);
-        let same = good.is_some() && files.bytes.get(key).and_then(Option::as_ref) == good;
-        let was_good = if same { WasGood::Yes } else { WasGood::No };
-        hours::check(file, playlist, &speakers, parts, &bound, was_good, faults);
+        let target = Target { file: files.file(key), was_good: WasGood::of(files, last, key) };
+        let speakers = cross::playlist(target, playlist, parts, &registers, clips, faults);
+        hours::check(target, playlist, &speakers, parts, &bound, faults);
     }
 }
 

@@ -3,9 +3,11 @@
 //! A name is checked only against a register that could be read: one fault in `units.csv` must
 //! not look like a thousand in the playlists.
 
+use super::LastGood;
 use super::build::{Clips, Parts};
 use super::fault::{At, Faults, FileRef, Place};
 use super::files::Files;
+use super::hours::WasGood;
 use super::playlist::PlacedPlaylist;
 use super::problem::Problem;
 use super::profile::codec_name;
@@ -92,6 +94,7 @@ fn unknown<T: AsRef<str>>(
     wherein: &'static str,
     ids: &[At<T>],
     known: Option<&BTreeSet<&str>>,
+    refuses: bool,
     mut fault: impl FnMut(Place, &Problem),
 ) {
     let Some(known) = known else { return };
@@ -101,8 +104,8 @@ fn unknown<T: AsRef<str>>(
             // Looking for a neighbour costs; after some, the register itself is the fault.
             told += 1;
             let near = (told <= MOST_NEAR).then(|| nearest_id(id.value.as_ref(), known)).flatten();
-            let id_text = id.value.as_ref().to_owned();
-            fault(id.place, &Problem::Unknown { what, id: id_text, near, wherein });
+            let text = id.value.as_ref().to_owned();
+            fault(id.place, &Problem::Unknown { what, id: text, near, wherein, refuses });
         }
     }
 }
@@ -115,7 +118,7 @@ pub(super) fn devices(files: &Files, parts: &Parts, registers: &Registers<'_>, f
         parts.ids.get("profile").unwrap_or(&none).keys().map(String::as_str).collect();
     for placed in parts.devices.iter().flatten() {
         let unit = [At { value: placed.device.unit.as_str(), place: placed.unit_place }];
-        unknown("unit", "units.csv", &unit, registers.units.as_ref(), |place, problem| {
+        unknown("unit", "units.csv", &unit, registers.units.as_ref(), true, |place, problem| {
             faults.add(file, place, problem);
         });
         let profile = [At { value: placed.device.profile.as_str(), place: placed.profile_place }];
@@ -124,6 +127,7 @@ pub(super) fn devices(files: &Files, parts: &Parts, registers: &Registers<'_>, f
             "the folder of profiles",
             &profile,
             Some(&profiles),
+            true,
             |place, problem| {
                 faults.add(file, place, problem);
             },
@@ -132,29 +136,45 @@ pub(super) fn devices(files: &Files, parts: &Parts, registers: &Registers<'_>, f
 }
 
 /// Checks whom policies bind.
-pub(super) fn policies(files: &Files, parts: &Parts, registers: &Registers<'_>, faults: &Faults) {
+pub(super) fn policies(
+    files: &Files,
+    last: &LastGood,
+    parts: &Parts,
+    registers: &Registers<'_>,
+    faults: &Faults,
+) {
     for (key, policy) in &parts.policies {
-        let file = files.file(key);
-        names(file, &policy.units, &policy.devices, &policy.tags, registers, faults);
+        let target = Target { file: files.file(key), was_good: WasGood::of(files, last, key) };
+        names(target, &policy.units, &policy.devices, &policy.tags, registers, faults);
     }
 }
 
+/// A file whose targets are checked.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub file: FileRef<'a>,
+    /// A unit or device that was taken out of its register is told, but refuses no file that was
+    /// in force: it matches nothing any more, and no register waits for a playlist to be mended.
+    pub was_good: WasGood,
+}
+
 fn names(
-    file: FileRef<'_>,
+    target: Target<'_>,
     units: &[At<UnitId>],
     devices: &[At<DeviceId>],
     tags: &[At<Tag>],
     registers: &Registers<'_>,
     faults: &Faults,
 ) {
-    let fault = |place, problem: &Problem| faults.add(file, place, problem);
+    let fault = |place, problem: &Problem| faults.add(target.file, place, problem);
+    let refuses = target.was_good == WasGood::No;
     let units: Vec<At<&str>> =
         units.iter().map(|u| At { value: u.value.as_str(), place: u.place }).collect();
-    unknown("unit", "units.csv", &units, registers.units.as_ref(), fault);
+    unknown("unit", "units.csv", &units, registers.units.as_ref(), refuses, fault);
     let ids: Vec<At<&str>> =
         devices.iter().map(|d| At { value: d.value.as_str(), place: d.place }).collect();
     let known = registers.devices.as_ref().map(|d| d.keys().copied().collect());
-    unknown("device", "devices.csv", &ids, known.as_ref(), fault);
+    unknown("device", "devices.csv", &ids, known.as_ref(), refuses, fault);
     for tag in tags {
         if registers.devices.is_some() && !registers.by_tag.contains_key(tag.value.as_str()) {
             let near = nearest(tag.value.as_str(), registers.by_tag.keys().copied());
@@ -166,14 +186,15 @@ fn names(
 
 /// Checks all that a playlist names outside itself; returns the devices that sound.
 pub(super) fn playlist<'a>(
-    file: FileRef<'_>,
+    target: Target<'_>,
     placed: &PlacedPlaylist,
     parts: &Parts,
     registers: &Registers<'a>,
     clips: &mut Clips<'_>,
     faults: &Faults,
 ) -> Vec<&'a str> {
-    names(file, &placed.units, &placed.devices, &placed.tags, registers, faults);
+    let file = target.file;
+    names(target, &placed.units, &placed.devices, &placed.tags, registers, faults);
     calendars(file, &placed.calendars, parts, faults);
     for (path, place) in &placed.clips {
         if let Err(missing) = clips.facts(path) {
@@ -229,7 +250,7 @@ fn calendars(file: FileRef<'_>, named: &[At<CalendarId>], parts: &Parts, faults:
         parts.ids.get("calendar").unwrap_or(&none).keys().map(String::as_str).collect();
     let named: Vec<At<&str>> =
         named.iter().map(|c| At { value: c.value.as_str(), place: c.place }).collect();
-    unknown("calendar", "the folder `calendars`", &named, Some(&known), |place, problem| {
+    unknown("calendar", "the folder `calendars`", &named, Some(&known), true, |place, problem| {
         faults.add(file, place, problem);
     });
 }

@@ -5,9 +5,11 @@
 //! playlist that was in force is never refused because a policy became stricter, since then the
 //! old policy would have to stay; planning leaves its cues out.
 
+use super::LastGood;
 use super::build::Parts;
-use super::cross::Registers;
-use super::fault::{Faults, FileRef};
+use super::cross::{Registers, Target};
+use super::fault::Faults;
+use super::files::Files;
 use super::playlist::PlacedPlaylist;
 use super::problem::Problem;
 use crate::domain::playlist::{Content, Slot, Targets};
@@ -58,12 +60,11 @@ impl<'a> Bound<'a> {
 
 /// Notes slots with clips whose time is quiet for every device that would sound.
 pub(super) fn check(
-    file: FileRef<'_>,
+    target: Target<'_>,
     placed: &PlacedPlaylist,
     speakers: &[&str],
     parts: &Parts,
     bound: &Bound<'_>,
-    was_good: WasGood,
     faults: &Faults,
 ) {
     let rules = bound.rules(parts, speakers);
@@ -91,18 +92,27 @@ pub(super) fn check(
                 hours: hours.to_string(),
                 policy: policy.to_string(),
                 meant: meant.then(|| afternoon.to_string()),
-                refuses: was_good == WasGood::No,
+                refuses: target.was_good == WasGood::No,
             };
-            faults.add(file, place.copied().unwrap_or(placed.targets_place), &problem);
+            faults.add(target.file, place.copied().unwrap_or(placed.targets_place), &problem);
         }
     }
 }
 
-/// Whether the playlist was in force as it is.
+/// Whether a file was in force as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WasGood {
     Yes,
     No,
+}
+
+impl WasGood {
+    /// Compares the file with its last good version.
+    pub fn of(files: &Files, last: &LastGood, key: &str) -> Self {
+        let good = last.files.get(key);
+        let same = good.is_some() && files.bytes.get(key).and_then(Option::as_ref) == good;
+        if same { Self::Yes } else { Self::No }
+    }
 }
 
 /// Stands for all times of a cron expression, which has one place.

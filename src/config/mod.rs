@@ -41,7 +41,7 @@ pub use registers::{devices_from_csv, devices_to_csv, units_from_csv, units_to_c
 pub use schema::{KINDS, schema};
 pub use settings::{Approval, BrokerConfig, ListenConfig, Retention, StationConfig, TlsFiles};
 
-use crate::domain::ids::Digest;
+use crate::domain::ids::{Digest, PlaylistId};
 use crate::domain::profile::Profile;
 use crate::domain::station::{AssetFacts, Station};
 use build::{Built, Clips, build};
@@ -100,8 +100,10 @@ pub fn profiles(folder: &Path) -> (Vec<Profile>, Vec<Fault>) {
 
 /// Reads the folder; a faulty file counts as it was when it last was good.
 ///
-/// Where a change of registers and the playlists contradict each other, the registers stay as
-/// they were until one of them is mended: what is in force always fits together.
+/// A playlist in force that names a unit or device taken out of its register stays in force for
+/// the others, and is told. Where files contradict each other beyond that (a calendar that slots
+/// name is gone), registers, policies and calendars stay as they were until one is mended: what
+/// is in force always fits together.
 pub fn load_with_last_good(
     dir: &Path,
     profiles: &Path,
@@ -209,6 +211,14 @@ fn replace_faulty(
             }
         }
     }
+}
+
+/// Returns the id that a file of the folder gives its playlist, by its name as in
+/// [`Loaded::hashes`]; `None` for files of other kinds.
+pub fn playlist_id(file: &str) -> Option<PlaylistId> {
+    let stem = file.strip_suffix(".toml")?;
+    let playlist = FileKind::of(file) == FileKind::Playlist;
+    playlist.then(|| text::slug(stem).parse().ok()).flatten()
 }
 
 /// Notes an `id` in a file that is not the one its name gives.

@@ -353,7 +353,9 @@ fn slots(top: &Reader<'_>, found: &mut PlacedPlaylist) {
                 let near = nearest(item.value.as_str(), ids).map(str::to_owned);
                 let id = item.value.to_string();
                 let wherein = "`[[items]]` of this playlist";
-                table.fault(item.place, &Problem::Unknown { what: "item", id, near, wherein });
+                let what = "item";
+                let problem = Problem::Unknown { what, id, near, wherein, refuses: true };
+                table.fault(item.place, &problem);
             }
         }
         used.extend(read.items.iter().map(|i| i.value.clone()));

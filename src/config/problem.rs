@@ -67,7 +67,13 @@ pub enum Problem {
     #[error("{what} `{id}` stands here a second time")]
     Duplicate { what: &'static str, id: String, first: Place },
     #[error("no {what} `{id}`")]
-    Unknown { what: &'static str, id: String, near: Option<String>, wherein: &'static str },
+    Unknown {
+        what: &'static str,
+        id: String,
+        near: Option<String>,
+        wherein: &'static str,
+        refuses: bool,
+    },
     #[error("unit `{id}` is its own ancestor: {circle}")]
     Circle { id: String, circle: String },
     #[error("a {child} `{id}` cannot stand below the {parent} `{above}`")]
@@ -169,7 +175,7 @@ impl Problem {
     pub fn refuses(&self) -> bool {
         match self {
             Self::Clip { .. } | Self::Codec { .. } | Self::ClipTooLong { .. } => false,
-            Self::QuietSlot { refuses, .. } => *refuses,
+            Self::QuietSlot { refuses, .. } | Self::Unknown { refuses, .. } => *refuses,
             _ => self.severity() == Severity::Error,
         }
     }

@@ -145,7 +145,8 @@ pub(super) fn check_units(units: &[PlacedUnit], fault: impl Fn(Place, &Problem))
         // Looking for a neighbour costs; after some, the register itself is the fault.
         told.set(told.get() + 1);
         let near = (told.get() <= 20).then(|| nearest_id(id.as_str(), &known)).flatten();
-        let problem = Problem::Unknown { what, id: id.to_string(), near, wherein: "units.csv" };
+        let (id, wherein, refuses) = (id.to_string(), "units.csv", true);
+        let problem = Problem::Unknown { what, id, near, wherein, refuses };
         fault(place, &problem);
     };
     for placed in units {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::ids::{PlaylistId, SlotId};
+use crate::domain::ids::{DeviceId, SlotId};
 use crate::domain::playlist::{Content, Order, Origin, Overrun, Priority};
 use crate::domain::station::Clip;
 use proptest::prelude::*;
@@ -264,23 +264,49 @@ fn a_faulty_policy_never_lets_more_sound_than_before() {
 }
 
 #[test]
-fn registers_and_playlists_that_contradict_stay_as_they_were() {
+fn a_device_taken_out_is_gone_at_once_and_its_playlist_goes_on_for_the_others() {
     let mut folder = Folder::new();
-    folder.write("hai.toml", &PLAYLIST.replace("Bản tin", "Hai"));
-    folder.load();
+    folder.write("devices.csv", "id,name,unit,profile\nloa-1,Một,00001,loa\nloa-2,Hai,00001,loa\n");
+    let both = PLAYLIST.replace("\"loa-1\"", "\"loa-1\", \"loa-2\"");
+    folder.write("ban-tin.toml", &both);
+    folder.write("hai.toml", &both.replace("Bản tin", "Hai"));
+    assert!(folder.load().faults.is_empty());
     folder.write("devices.csv", "id,name,unit,profile\nloa-2,Cụm hai,00001,loa\n");
+    folder.write("hai.toml", &both.replace("Bản tin", "Ba"));
+    let loaded = folder.load();
+    let told = told(&loaded);
+    assert!(told.contains(&"ban-tin.toml:4:12: no device `loa-1`".into()), "{told:?}");
+    let station = loaded.station.unwrap();
+    assert_eq!(station.devices.keys().map(DeviceId::as_str).collect::<Vec<_>>(), ["loa-2"]);
+    let title = |id: &str| station.playlists[&PlaylistId::new(id).unwrap()].title.clone();
+    assert_eq!(title("ban-tin"), "Bản tin");
+    assert_eq!(title("hai"), "Hai", "a new version with a wrong name is refused");
+}
+
+#[test]
+fn a_calendar_that_slots_name_cannot_go_before_them() {
+    let mut folder = Folder::new();
+    let tet = "title = \"Tết\"\n[[spans]]\nfrom = 2026-02-14\nname = \"Tết\"\n";
+    folder.write("calendars/tet.toml", tet);
+    let except = PLAYLIST.replace("longest", "except = [\"calendar:tet\"]\nlongest");
+    folder.write("ban-tin.toml", &except);
+    folder.write("hai.toml", PLAYLIST);
+    assert!(folder.load().faults.is_empty());
+    folder.remove("calendars/tet.toml");
     folder.write("hai.toml", &PLAYLIST.replace("Bản tin", "Ba"));
     let loaded = folder.load();
-    assert!(told(&loaded).contains(&"ban-tin.toml:4:12: no device `loa-1`".into()));
+    assert_eq!(told(&loaded), ["ban-tin.toml:12:11: no calendar `tet`"]);
     let station = loaded.station.unwrap();
-    assert_eq!(station.devices.keys().next().unwrap().as_str(), "loa-1");
+    assert_eq!(station.calendars.len(), 1, "it would sound at Tết otherwise");
     assert_eq!(station.playlists[&PlaylistId::new("hai").unwrap()].title, "Ba");
-    for name in ["ban-tin.toml", "hai.toml"] {
-        folder.write(name, &PLAYLIST.replace("loa-1", "loa-2"));
+}
+
+#[test]
+fn the_name_of_a_file_gives_the_id_of_its_playlist() {
+    assert_eq!(playlist_id("Bản tin sáng.toml").unwrap().as_str(), "ban-tin-sang");
+    for other in ["station.toml", "units.csv", "policies/a.toml", "skips.toml", "***.toml"] {
+        assert_eq!(playlist_id(other), None, "{other}");
     }
-    let loaded = folder.load();
-    assert_eq!(told(&loaded), Vec::<String>::new());
-    assert_eq!(loaded.station.unwrap().devices.keys().next().unwrap().as_str(), "loa-2");
 }
 
 #[test]

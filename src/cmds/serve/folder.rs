@@ -97,9 +97,13 @@ impl Folder {
         }
         self.remember(&loaded).await?;
         let station = loaded.station.map(|mut station| {
+            let by_id: BTreeMap<_, _> = self
+                .accepted
+                .iter()
+                .filter_map(|(file, number)| Some((config::playlist_id(file)?, *number)))
+                .collect();
             for (id, playlist) in &mut station.playlists {
-                playlist.accepted =
-                    self.accepted.get(&format!("{id}.toml")).copied().unwrap_or(u64::MAX);
+                playlist.accepted = by_id.get(id).copied().unwrap_or(u64::MAX);
             }
             Arc::new(station)
         });
