@@ -19,6 +19,7 @@ mod link_contract;
 mod records;
 mod recurrence;
 mod sample_pages;
+mod sound;
 mod support;
 mod timetable;
 mod wire_vectors;

@@ -15,7 +15,7 @@ pub struct Offset {
     median: Option<i64>,
 }
 
-const WINDOW: usize = 63;
+const WINDOW: usize = 31;
 /// A reading further off belongs to another offset.
 const JUMP_US: i64 = 8_000;
 /// So many such readings in a row are believed.

@@ -21,7 +21,7 @@ impl Clips {
         let source = "aevalsrc=exprs='0.5*sin(2*PI*(300+200*t)*t)*(0.6+0.4*sin(5*t))\
                       |0.4*sin(2*PI*(500+90*t)*t)*(0.6+0.4*sin(3*t))':s=44100:d=4";
         let cut = format!("atrim=end_sample={FRAMES}");
-        clips.ffmpeg(&["-f", "lavfi", "-i", source, "-af", &cut, &clips.text("source.wav")]);
+        Self::ffmpeg(&["-f", "lavfi", "-i", source, "-af", &cut, &clips.text("source.wav")]);
         clips
     }
 
@@ -43,7 +43,7 @@ impl Clips {
     pub fn make_of(&self, from: &str, name: &str, options: &str) -> PathBuf {
         let (from, to) = (self.text(from), self.text(name));
         let options: Vec<&str> = options.split_whitespace().collect();
-        self.ffmpeg(&[&["-i", &from], options.as_slice(), &[&to]].concat());
+        Self::ffmpeg(&[&["-i", &from], options.as_slice(), &[&to]].concat());
         self.path(name)
     }
 
@@ -54,7 +54,7 @@ impl Clips {
         path
     }
 
-    fn ffmpeg(&self, args: &[&str]) {
+    fn ffmpeg(args: &[&str]) {
         let output = Command::new("ffmpeg")
             .args(["-nostdin", "-hide_banner", "-loglevel", "error", "-y"])
             .args(args)

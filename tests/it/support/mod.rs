@@ -3,5 +3,6 @@
 pub mod brokers;
 pub mod clips;
 pub mod mosquitto;
+pub mod pulse;
 pub mod storm;
 pub mod wait;

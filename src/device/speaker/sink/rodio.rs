@@ -16,9 +16,9 @@ use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Frames the output asks for at a time; two such blocks are on their way: 2 × 40 ms. Shorter
+/// Frames the output asks for at a time; two such blocks are on their way: 2 × 100 ms. Shorter
 /// ones gain nothing, because each sample is placed by its instant, and run dry on a busy board.
-const PERIOD: u32 = RATE_HZ / 25;
+const PERIOD: u32 = RATE_HZ / 10;
 /// [`CHANNELS`] as rodio counts them.
 const STEREO: ChannelCount = NonZero::<u16>::MIN.saturating_add(1);
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,9 +37,13 @@ impl Output for Card {
 /// Opens the default output.
 pub fn open(clock: &SharedClock, timeline: &SharedTimeline) -> Result<Box<dyn Output>, SinkError> {
     let device_error = |error: cpal::Error| SinkError::Device { reason: error.to_string() };
-    let device = cpal::default_host()
-        .default_output_device()
-        .ok_or_else(|| SinkError::Device { reason: "there is none".to_owned() })?;
+    let none = || SinkError::Device { reason: "neither PulseAudio nor a sound card".to_owned() };
+    let host = cpal::default_host();
+    // Asked for a card where there is none, the ALSA library writes pages to stderr.
+    if host.id() == cpal::HostId::Alsa && !has_card() {
+        return Err(none());
+    }
+    let device = host.default_output_device().ok_or_else(none)?;
     let config = StreamConfig {
         channels: STEREO.get(),
         sample_rate: RATE_HZ,
@@ -68,6 +72,11 @@ pub fn open(clock: &SharedClock, timeline: &SharedTimeline) -> Result<Box<dyn Ou
         .map_err(device_error)?;
     stream.play().map_err(device_error)?;
     Ok(Box::new(Card { lost, _stream: stream }))
+}
+
+fn has_card() -> bool {
+    std::fs::read_to_string("/proc/asound/cards")
+        .is_ok_and(|cards| !cards.contains("no soundcards"))
 }
 
 /// An output that ran dry once goes on; a server that went away does not.
