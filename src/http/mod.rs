@@ -58,7 +58,7 @@ pub fn router(state: AppState) -> Router {
         async move { ([(header::CONTENT_TYPE, "application/json")], document).into_response() }
     });
     let mut router = Router::new()
-        .nest("/api/v1", api.route("/openapi.json", openapi).fallback(unknown))
+        .nest("/api/v1", api.route("/openapi.json", openapi))
         .route("/enrol", post(enrol::post))
         .route("/a/{sha256}", get(asset::get))
         .route("/", get(page::get))

@@ -13,6 +13,7 @@ mod dependencies;
 mod device_loop;
 mod e2e;
 mod golden_days;
+mod http;
 mod inspect;
 mod link_contract;
 #[cfg(feature = "server")]

@@ -11,6 +11,9 @@ use std::process::Command;
 
 /// When the first clip sounds, after the folder is made.
 const FIRST_S: i64 = 30;
+/// When the board first shows its text: for less than a minute each time, since a board says what
+/// it showed when the cue ends.
+const BOARD_S: i64 = 10;
 /// How long until the next one.
 const EVERY_S: i64 = 60;
 /// How often it sounds in all.
@@ -95,8 +98,10 @@ impl Commune {
     fn playlist(&self, now: UtcMs, clip: &str) -> String {
         let local = |at: UtcMs| at.datetime().with_timezone(&self.zone);
         let time = |at: UtcMs| local(at).format("\"%H:%M:%S\"").to_string();
-        let times: Vec<_> =
-            (0..TIMES).map(|n| time(self.first_ms.plus(n * EVERY_S * 1000))).collect();
+        let times = |first: UtcMs| {
+            let all: Vec<_> = (0..TIMES).map(|n| time(first.plus(n * EVERY_S * 1000))).collect();
+            all.join(", ")
+        };
         format!(
             r#"title = "Chương trình thử nghiệm về an toàn thông tin"
 topic = "An toàn thông tin"
@@ -132,11 +137,11 @@ items = ["ban-tin"]
 [[slots]]
 id = "bang"
 at = [{}]
-longest = "3h"
+longest = "25s"
 items = ["chao-mung"]
 "#,
-            times.join(", "),
-            time(now.plus(10_000)),
+            times(self.first_ms),
+            times(now.plus(BOARD_S * 1000)),
         )
     }
 

@@ -99,7 +99,7 @@ async fn show(
         let code = server.code(device).await?;
         crew.speaker(commune, device, &code, sink)?;
     }
-    let frames = commune.root.join("bang-uy-ban");
+    let frames = commune.root.join("khung-hinh");
     let output = if screen { "terminal".to_owned() } else { format!("png:{}", frames.display()) };
     let code = server.code("bang-uy-ban").await?;
     crew.board(commune, "bang-uy-ban", &code, &output)?;

@@ -9,6 +9,7 @@ pub mod assets;
 pub mod codes;
 pub mod devices;
 pub mod links;
+pub mod outcomes;
 pub mod playlists;
 pub mod records;
 pub mod station;
@@ -42,6 +43,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(playlists::one))
         .routes(routes!(air::get))
         .routes(routes!(records::list))
+        .routes(routes!(outcomes::list))
         .routes(routes!(assets::list))
         .routes(routes!(links::issue))
 }

@@ -1,0 +1,395 @@
+//! The HTTP front over the in-memory store: who gets in, what is refused, what travels.
+
+use loa::app::access;
+use loa::app::live::{Live, Picture};
+use loa::app::ports::{Registry as _, Standing};
+use loa::app::registry::{Reach, Register};
+use loa::clock::{ManualClock, SharedClock};
+use loa::domain::ids::Digest;
+use loa::domain::station::{Device, Unit};
+use loa::domain::time::UtcMs;
+use loa::http::door::{Door, Peer};
+use loa::http::{AppState, Shelf, Site, Turnstile, router};
+use loa::store::memory::MemoryStore;
+use loa::wire::enrol::{Answer, Code, Request};
+use loa::wire::epoch::{KeySet, KeysBody, first};
+use loa::wire::jws::SecretKey;
+use loa::wire::server_keys::ServerKeys;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use ureq::http::Response;
+
+const NOW: UtcMs = UtcMs(1_795_219_200_000);
+
+/// A server on loopback with a clock that stands.
+struct Front {
+    url: String,
+    store: Arc<MemoryStore>,
+    live: Arc<Live>,
+    clock: Arc<ManualClock>,
+    token: String,
+    shelf: tempfile::TempDir,
+    agent: ureq::Agent,
+}
+
+async fn front() -> Front {
+    let store = Arc::new(MemoryStore::default());
+    let clock = Arc::new(ManualClock::new(NOW));
+    let shared: SharedClock = clock.clone();
+    let live = Arc::new(Live::new(Picture::empty("mqtt://127.0.0.1:1883")));
+    let root = SecretKey::from_seed(&[9; 32]);
+    let keys = ServerKeys::from_seeds(&[[1; 32], [2; 32], [3; 32], [4; 32], [5; 32]]);
+    let chain = KeysBody::new(vec![first(&root, &keys, NOW.numeric_date())]);
+    let epochs = KeySet::verify(&chain.encode(), &root.kid()).unwrap();
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let reach = Reach {
+        name: "Đài thử".to_owned(),
+        url: url.clone(),
+        ca: None,
+        broker: "mqtt://127.0.0.1:1883".to_owned(),
+        broker_ca: None,
+        topics: loa::wire::topic::Topics::default(),
+        offset_min: 420,
+    };
+    let register =
+        Register::new(store.clone(), Arc::new(keys), Arc::new(epochs), shared.clone(), reach)
+            .telling(live.clone());
+    store.put_units(&[unit("95", None), unit("90001", Some("95"))]).await.unwrap();
+    store.put_devices(&[device("loa-thon-1")], NOW).await.unwrap();
+    let units = store.units().await.unwrap();
+    live.set_register(store.devices().await.unwrap(), &units);
+    let token = access::grant(&*store, "test", access::API, NOW, None).await.unwrap();
+    let shelf = tempfile::tempdir().unwrap();
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let state = AppState {
+        store: store.clone(),
+        live: live.clone(),
+        register: Arc::new(register),
+        clock: shared,
+        shelf: Shelf(Arc::new(shelf.path().to_owned())),
+        site: Site { tls: false },
+        turnstile: Turnstile::default(),
+        metrics: recorder.handle(),
+    };
+    let door = Door::open(listener, None).unwrap();
+    let service = router(state).into_make_service_with_connect_info::<Peer>();
+    tokio::spawn(async move { axum::serve(door, service).await });
+    let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0);
+    let token = token.reveal().to_owned();
+    Front { url, store, live, clock, token, shelf, agent: config.build().into() }
+}
+
+fn unit(id: &str, parent: Option<&str>) -> Unit {
+    Unit {
+        id: id.parse().unwrap(),
+        name: id.to_owned(),
+        parent: parent.map(|parent| parent.parse().unwrap()),
+        valid_from: None,
+        valid_until: None,
+        successors: Vec::new(),
+        population: None,
+    }
+}
+
+fn device(id: &str) -> Device {
+    Device {
+        id: id.parse().unwrap(),
+        name: "Loa thôn 1".to_owned(),
+        unit: "90001".parse().unwrap(),
+        tags: Vec::new(),
+        profile: "loa-ip".parse().unwrap(),
+        volume_cap: 100,
+        trim_ms: 0,
+    }
+}
+
+type Got = Response<ureq::Body>;
+
+impl Front {
+    /// Sends a request off the async threads, with extra headers.
+    async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Got {
+        let mut request = ureq::http::Request::builder().method(method);
+        request = request.uri(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(body.to_owned()).unwrap();
+        let agent = self.agent.clone();
+        tokio::task::spawn_blocking(move || agent.run(request).unwrap()).await.unwrap()
+    }
+
+    async fn get(&self, path: &str) -> Got {
+        let bearer = format!("Bearer {}", self.token);
+        self.ask("GET", path, &[("authorization", &bearer)], "").await
+    }
+
+    async fn post(&self, path: &str, body: &str) -> Got {
+        let bearer = format!("Bearer {}", self.token);
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        self.ask("POST", path, &headers, body).await
+    }
+
+    /// Issues a code for the device and returns it.
+    async fn code(&self) -> Code {
+        let issued = json(self.post("/api/v1/devices/loa-thon-1/enrolment-codes", "{}").await);
+        assert!(issued["qr_svg"].as_str().unwrap().starts_with("<?xml"));
+        issued["code"].as_str().unwrap().parse().unwrap()
+    }
+
+    async fn enrol(&self, request: &str) -> Got {
+        self.ask("POST", "/enrol", &[], request).await
+    }
+}
+
+fn json(mut got: Got) -> serde_json::Value {
+    serde_json::from_slice(&bytes(&mut got)).unwrap()
+}
+
+fn bytes(got: &mut Got) -> Vec<u8> {
+    got.body_mut().read_to_vec().unwrap()
+}
+
+fn header<'a>(got: &'a Got, name: &str) -> &'a str {
+    got.headers().get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_good_token_nothing_of_the_api_is_told() {
+    let front = front().await;
+    for bad in ["", "Bearer", "Bearer x", "Basic eA==", "bearer  "] {
+        let got = front.ask("GET", "/api/v1/devices", &[("authorization", bad)], "").await;
+        assert_eq!(got.status(), 401, "{bad}");
+        assert_eq!(header(&got, "content-type"), "application/problem+json");
+        assert_eq!(json(got)["code"], "unauthorised");
+    }
+    let got = front.get("/api/v1/devices").await;
+    assert_eq!(got.status(), 200);
+    assert_eq!(json(got)["devices"][0]["light"], "awaiting");
+    // A session of the page is no token of the API, and the other way round.
+    let page = access::grant(&*front.store, "x", access::PAGE, NOW, None).await.unwrap();
+    let bearer = format!("Bearer {}", page.reveal());
+    let got = front.ask("GET", "/api/v1/devices", &[("authorization", &bearer)], "").await;
+    assert_eq!(got.status(), 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_resource_answers_and_says_when_nothing_is_in_force() {
+    let front = front().await;
+    for path in [
+        "station",
+        "station/faults",
+        "units",
+        "devices",
+        "devices/loa-thon-1",
+        "records",
+        "enrolment-codes",
+        "outcomes?device=loa-thon-1",
+        "openapi.json",
+    ] {
+        let got = front.get(&format!("/api/v1/{path}")).await;
+        assert_eq!(got.status(), 200, "{path}");
+        assert!(json(got).is_object(), "{path}");
+    }
+    for path in ["playlists", "on-air", "assets", "devices/loa-thon-1/timetable"] {
+        let got = front.get(&format!("/api/v1/{path}")).await;
+        assert_eq!(got.status(), 503, "{path}");
+        assert_eq!(json(got)["code"], "not-ready", "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_requests_are_refused_with_place_value_and_remedy() {
+    let front = front().await;
+    let cases = [
+        ("/api/v1/records?device=X", 422, "invalid", "`X` is not a device id"),
+        ("/api/v1/records?from=yesterday", 422, "invalid", "`yesterday` is not an instant"),
+        ("/api/v1/records?limt=5", 400, "invalid", "limt"),
+        ("/api/v1/outcomes", 400, "invalid", "device"),
+        ("/api/v1/devices/loa-nowhere", 404, "not-found", "no device `loa-nowhere`"),
+        ("/api/v1/nothing", 404, "not-found", "/api/v1/nothing"),
+        ("/nothing", 404, "not-found", "/nothing"),
+        ("/a/xyz", 422, "invalid", "`xyz` is not a SHA-256"),
+    ];
+    for (path, status, code, detail) in cases {
+        let got = front.get(path).await;
+        assert_eq!(got.status(), status, "{path}");
+        let problem = json(got);
+        assert_eq!(problem["code"], code, "{path}: {problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(detail), "{path}: {problem}");
+    }
+    let path = "/api/v1/devices";
+    for (body, status, detail) in [
+        ("{", 400, "JSON"),
+        ("{}", 422, "missing field"),
+        (r#"{"id":"a b","name":"x","unit":"90001","profile":"p"}"#, 422, "`a b` is not a device"),
+        (r#"{"id":"loa-2","name":"x","unit":"90009","profile":"p"}"#, 422, "no unit `90009`"),
+        (r#"{"id":"loa-thon-1","name":"x","unit":"90001","profile":"p"}"#, 409, "registered"),
+        (r#"{"id":"loa-2","name":" ","unit":"90001","profile":"p"}"#, 422, "name"),
+    ] {
+        let got = front.post(path, body).await;
+        assert_eq!(got.status(), status, "{body}");
+        let problem = json(got);
+        assert!(problem["detail"].as_str().unwrap().contains(detail), "{body}: {problem}");
+    }
+    let large = format!("{{\"id\":\"{}\"}}", "x".repeat(100_000));
+    assert_eq!(front.post(path, &large).await.status(), 413);
+    let got = front.ask("DELETE", "/healthz", &[], "").await;
+    assert_eq!((got.status().as_u16(), json(got)["code"].clone()), (405, "method".into()));
+    assert_eq!(front.store.devices().await.unwrap().len(), 1, "nothing was registered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_registers_by_api_and_enrols_once() {
+    let front = front().await;
+    let body = r#"{"id":"loa-moi","name":"Loa mới","unit":"90001","profile":"loa-ip"}"#;
+    let got = front.post("/api/v1/devices", body).await;
+    assert_eq!(got.status(), 201);
+    let registered = json(got);
+    let code: Code = registered["code"]["code"].as_str().unwrap().parse().unwrap();
+    let key = SecretKey::from_seed(&[7; 32]);
+    let request = Request::sign(&key, &code.secret, &[1; 16], "test");
+    let mut got = front.enrol(&request).await;
+    assert_eq!(got.status(), 200);
+    let enrolled = Answer::open(&bytes(&mut got), &code, &request).unwrap();
+    assert_eq!(enrolled.welcome.id.as_str(), "loa-moi");
+    let units: Vec<_> = enrolled.welcome.units.iter().map(ToString::to_string).collect();
+    assert_eq!(units, ["90001", "95"]);
+    // The picture knows the password before the device does: it logs in at once.
+    let known = front.live.devices().get(&enrolled.welcome.id).cloned().unwrap();
+    let Standing::Enrolled { password, kid, .. } = known.standing else { panic!("not enrolled") };
+    assert_eq!(password, Digest::of(enrolled.welcome.password.as_bytes()));
+    assert_eq!(kid, key.kid().to_string());
+
+    let again = Request::sign(&SecretKey::from_seed(&[8; 32]), &code.secret, &[2; 16], "test");
+    let got = front.enrol(&again).await;
+    assert_eq!(got.status(), 410);
+    assert_eq!(json(got)["code"], "code-used");
+    let codes = json(front.get("/api/v1/enrolment-codes").await);
+    assert_eq!(codes["codes"][0]["state"], "used");
+    assert_eq!(codes["codes"][0]["refused"], 1);
+    assert_eq!(codes["codes"][0]["last_refusal"], "code-used");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_unknown_or_mismatching_code_enrols_nothing_and_is_shown() {
+    let front = front().await;
+    let code = front.code().await;
+    let key = SecretKey::from_seed(&[7; 32]);
+    // Right code, wrong proof: the name of the code is public, its secret is not.
+    let mut forged = front.code().await;
+    forged.secret = loa::wire::enrol::Secret::new([0; 16]);
+    let unknown = Request::sign(&key, &forged.secret, &[1; 16], "test");
+    let got = front.enrol(&unknown).await;
+    assert_eq!((got.status().as_u16(), json(got)["code"].clone()), (403, "code-unknown".into()));
+    let honest = Request::sign(&key, &code.secret, &[1; 16], "test");
+    let claims = Request::open(&honest).unwrap().claims;
+    let mismatching = Request { mac: claims.nonce.clone() + &claims.nonce[..21], ..claims };
+    let mismatching = loa::wire::jws::sign(&key, loa::wire::jws::Typ::EnrolRequest, &mismatching);
+    let got = front.enrol(&mismatching).await;
+    assert_eq!((got.status().as_u16(), json(got)["code"].clone()), (403, "code-mismatch".into()));
+    for garbage in ["", "x", "a.b.c", &"x".repeat(20_000)] {
+        assert_eq!(front.enrol(garbage).await.status(), 422);
+    }
+    front.clock.pass(73 * 3_600_000);
+    let got = front.enrol(&honest).await;
+    assert_eq!((got.status().as_u16(), json(got)["code"].clone()), (410, "code-expired".into()));
+    let codes = json(front.get("/api/v1/enrolment-codes").await);
+    let of_code = codes["codes"].as_array().unwrap().iter().find(|c| c["refused"] == 2).unwrap();
+    assert_eq!(of_code["last_refusal"], "code-expired");
+    let standing = front.store.devices().await.unwrap().remove(0).standing;
+    assert_eq!(standing, Standing::Awaiting);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_cannot_guess_codes_for_long() {
+    let front = front().await;
+    let mut statuses = Vec::new();
+    for _ in 0..40 {
+        statuses.push(front.enrol("x").await.status().as_u16());
+    }
+    assert_eq!(statuses.first(), Some(&422));
+    assert_eq!(statuses.last(), Some(&429));
+    front.clock.pass(60_000);
+    assert_eq!(front.enrol("x").await.status(), 422);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_asset_is_served_whole_and_in_ranges() {
+    let front = front().await;
+    let asset: Vec<u8> = (0..200_000_u32).map(|n| n.to_le_bytes()[1]).collect();
+    let name = Digest::of(&asset);
+    std::fs::write(front.shelf.path().join(name.to_string()), &asset).unwrap();
+    let path = format!("/a/{name}");
+    let mut got = front.ask("GET", &path, &[], "").await;
+    assert_eq!(got.status(), 200);
+    assert_eq!(header(&got, "accept-ranges"), "bytes");
+    let etag = header(&got, "etag").to_owned();
+    assert_eq!(bytes(&mut got), asset);
+    let mut got = front.ask("GET", &path, &[("range", "bytes=100000-150000")], "").await;
+    assert_eq!(got.status(), 206);
+    assert_eq!(header(&got, "content-range"), "bytes 100000-150000/200000");
+    assert_eq!(bytes(&mut got), &asset[100_000..=150_000]);
+    let got = front.ask("GET", &path, &[("range", "bytes=200000-")], "").await;
+    assert_eq!(got.status(), 416);
+    assert_eq!(header(&got, "content-range"), "bytes */200000");
+    let got = front.ask("GET", &path, &[("if-none-match", &etag)], "").await;
+    assert_eq!(got.status(), 304);
+    let range = [("range", "bytes=0-9"), ("if-range", "\"other\"")];
+    assert_eq!(front.ask("GET", &path, &range, "").await.status(), 200);
+    let got = front.ask("GET", &format!("/a/{}", Digest::of(b"none")), &[], "").await;
+    assert_eq!(got.status(), 404);
+    for sly in ["/a/..%2f..%2fetc%2fpasswd", "/a/%00", "/a/"] {
+        let status = front.ask("GET", sly, &[], "").await.status();
+        assert!(status == 422 || status == 404, "{sly}: {status}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_is_for_this_machine_or_for_who_has_a_link() {
+    let front = front().await;
+    let foreign = [("host", "loa.example.vn")];
+    let got = front.ask("GET", "/", &foreign, "").await;
+    assert_eq!(got.status(), 401, "a name that is not loopback is somebody else's");
+    let proxied = [("x-forwarded-for", "10.1.2.3")];
+    assert_eq!(front.ask("GET", "/", &proxied, "").await.status(), 401);
+    let mut got = front.ask("GET", "/", &[], "").await;
+    assert_eq!(got.status(), 200, "this machine");
+    let policy = header(&got, "content-security-policy").to_owned();
+    assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    assert_eq!(header(&got, "x-content-type-options"), "nosniff");
+    let page = String::from_utf8(bytes(&mut got)).unwrap();
+    assert!(page.contains("Loa thôn 1") && page.contains("Asia/Ho_Chi_Minh"));
+    assert_eq!(front.ask("GET", "/style.css", &foreign, "").await.status(), 200);
+
+    let link = json(front.post("/api/v1/links", "").await)["path"].as_str().unwrap().to_owned();
+    let got = front.ask("GET", &link, &foreign, "").await;
+    assert_eq!(got.status(), 303);
+    let cookie = header(&got, "set-cookie").to_owned();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    let session = cookie.split(';').next().unwrap().to_owned();
+    let with = [("host", "loa.example.vn"), ("cookie", session.as_str())];
+    assert_eq!(front.ask("GET", "/", &with, "").await.status(), 200);
+    assert_eq!(front.ask("GET", &link, &foreign, "").await.status(), 401, "a link works once");
+    front.clock.pass(access::SESSION_MS);
+    assert_eq!(front.ask("GET", "/", &with, "").await.status(), 401, "a session ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_names_what_is_missing() {
+    let front = front().await;
+    assert_eq!(front.ask("GET", "/healthz", &[], "").await.status(), 200);
+    let got = front.ask("GET", "/readyz", &[], "").await;
+    assert_eq!(got.status(), 503);
+    let missing = json(got);
+    for part in ["store", "station", "broker", "published", "ready"] {
+        assert_eq!(missing[part], false, "{part}");
+    }
+    let mut got = front.ask("GET", "/metrics", &[], "").await;
+    assert_eq!(got.status(), 200);
+    assert!(header(&got, "content-type").starts_with("text/plain; version=0.0.4"));
+    let _ = bytes(&mut got);
+    let foreign = [("host", "loa.example.vn")];
+    assert_eq!(front.ask("GET", "/metrics", &foreign, "").await.status(), 401);
+}
