@@ -11,6 +11,7 @@
 //!   `lost` record says which.
 //! * Damage in the middle of a file costs the damaged records only; they are declared lost.
 
+mod chain;
 pub mod delivery;
 mod frame;
 
@@ -20,12 +21,12 @@ use crate::domain::proof::record::{Attestor, Body, ClockNote, Head, Record};
 use crate::domain::time::UtcMs;
 use crate::wire::jws::{OneKey, Role, SecretKey};
 use crate::wire::record as wire_record;
+use chain::{Chain, Segment, append, chains_on_disk, remove};
 use delivery::Span;
 use frame::Entry;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// A new file is begun after so many bytes: what is deleted goes by files.
@@ -106,22 +107,6 @@ struct Meta {
     boot: u64,
     /// Receipts by chain.
     upto: BTreeMap<ChainId, u64>,
-}
-
-#[derive(Debug)]
-struct Segment {
-    path: PathBuf,
-    entries: Vec<Entry>,
-    bytes: usize,
-}
-
-#[derive(Debug)]
-struct Chain {
-    id: ChainId,
-    segments: Vec<Segment>,
-    head: Option<Digest>,
-    last: u64,
-    upto: u64,
 }
 
 /// See the module.
@@ -460,144 +445,6 @@ impl Ledger {
         }
         Ok(lost)
     }
-}
-
-impl Chain {
-    fn load(
-        dir: &Path,
-        id: ChainId,
-        upto: u64,
-        newest: bool,
-        gaps: &mut Vec<(u64, u64, Digest)>,
-    ) -> Result<Self, LedgerError> {
-        let mut chain = Self { id, segments: Vec::new(), head: None, last: 0, upto };
-        for path in segments_of(dir, id)
-            .map_err(|source| LedgerError::Read { path: dir.to_owned(), source })?
-        {
-            let bytes = std::fs::read(&path)
-                .map_err(|source| LedgerError::Read { path: path.clone(), source })?;
-            let scan = frame::scan(&bytes);
-            if scan.good < bytes.len() {
-                tracing::warn!(path = %path.display(), bytes = bytes.len() - scan.good, "Cut a torn tail");
-                if newest {
-                    cut(&path, scan.good)
-                        .map_err(|source| LedgerError::Write { path: path.clone(), source })?;
-                }
-            }
-            for entry in &scan.entries {
-                if chain.last > 0 && entry.seq > chain.last + 1 && entry.seq > upto + 1 {
-                    let text = text_of(&bytes, entry);
-                    gaps.push((chain.last + 1, entry.seq - 1, prev_of(&text)));
-                }
-                chain.last = chain.last.max(entry.seq);
-            }
-            if let Some(last) = scan.entries.last() {
-                chain.head = Some(wire_record::digest(&text_of(&bytes, last)));
-            }
-            chain.segments.push(Segment { path, entries: scan.entries, bytes: scan.good });
-        }
-        Ok(chain)
-    }
-
-    fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.segments.iter().flat_map(|s| &s.entries)
-    }
-
-    /// Reads a record's text; `None` when it is not held or damaged meanwhile.
-    fn text(&self, seq: u64) -> Result<Option<String>, LedgerError> {
-        let found = self.segments.iter().find_map(|segment| {
-            let index = segment.entries.binary_search_by_key(&seq, |e| e.seq).ok()?;
-            Some((&segment.path, segment.entries[index]))
-        });
-        let Some((path, entry)) = found else { return Ok(None) };
-        let read = || {
-            let mut file = File::open(path)?;
-            file.seek(SeekFrom::Start(entry.offset as u64))?;
-            let mut text = vec![0; entry.len];
-            file.read_exact(&mut text)?;
-            Ok(String::from_utf8(text).ok())
-        };
-        read().map_err(|source| LedgerError::Read { path: path.clone(), source })
-    }
-}
-
-fn text_of(bytes: &[u8], entry: &Entry) -> String {
-    String::from_utf8_lossy(&bytes[entry.offset..entry.offset + entry.len]).into_owned()
-}
-
-/// Reads `prev` of a record of our own without judging its signature.
-fn prev_of(text: &str) -> Digest {
-    #[derive(Deserialize)]
-    struct Prev {
-        prev: Option<Digest>,
-    }
-    let payload = text.split('.').nth(1).and_then(crate::wire::b64::decode).unwrap_or_default();
-    let prev = serde_json::from_slice::<Prev>(&payload).ok().and_then(|p| p.prev);
-    prev.unwrap_or(Digest([0; 32]))
-}
-
-/// Writes at the known end, so that the rest of a write that failed is written over.
-fn append(path: &Path, at: usize, bytes: &[u8]) -> io::Result<()> {
-    let fresh = !path.exists();
-    let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
-    let write = |file: &mut File| {
-        file.seek(SeekFrom::Start(at as u64))?;
-        file.write_all(bytes)?;
-        file.sync_data()
-    };
-    if let Err(error) = write(&mut file) {
-        // What was written of it must not look like a record later.
-        file.set_len(at as u64)?;
-        return Err(error);
-    }
-    if fresh {
-        disk::sync_folder(path)?;
-    }
-    Ok(())
-}
-
-fn cut(path: &Path, at: usize) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).open(path)?;
-    file.set_len(at as u64)?;
-    file.sync_all()
-}
-
-fn remove(path: &Path) -> Result<(), LedgerError> {
-    match std::fs::remove_file(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(LedgerError::Write { path: path.to_owned(), source })
-        }
-        _ => Ok(()),
-    }
-}
-
-fn segments_of(dir: &Path, id: ChainId) -> io::Result<Vec<PathBuf>> {
-    let start = format!("{id}-");
-    let mut found = Vec::new();
-    for file in std::fs::read_dir(dir)? {
-        let path = file?.path();
-        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        if name.starts_with(&start) && path.extension().is_some_and(|e| e == "log") {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// Chains whose files are there although nothing names them, in the order of their last change.
-fn chains_on_disk(dir: &Path) -> io::Result<Vec<ChainId>> {
-    let mut found = BTreeMap::new();
-    for file in std::fs::read_dir(dir)? {
-        let file = file?;
-        let name = file.file_name().to_string_lossy().into_owned();
-        if let Some(id) = name.get(..32).and_then(|id| id.parse::<ChainId>().ok()) {
-            found.insert(id, file.metadata()?.modified()?);
-        }
-    }
-    let mut found: Vec<_> = found.into_iter().collect();
-    found.sort_by_key(|(_, changed)| *changed);
-    Ok(found.into_iter().map(|(id, _)| id).collect())
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use super::chain::segments_of;
 use super::*;
 use crate::domain::proof::record::ClockSource;
 use proptest::prelude::*;

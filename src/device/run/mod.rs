@@ -9,42 +9,39 @@
 //! sounds, records it, tries to deliver it, says goodbye and returns, within four seconds.
 
 mod assets;
+mod device;
 mod mailer;
 mod messages;
 mod report;
 mod timekeeper;
 
+pub use device::{Device, DeviceError, Settings};
 pub use timekeeper::DeviceClock;
 
 use super::accept::Gate;
 use super::disk;
-use super::executor::{Action, DayRef, Event, Executor, Journal, Past, Schedule, Time, tone};
+use super::executor::{Action, DayRef, Event, Executor, Past, Schedule, Time, tone};
 use super::fetch::{FetchConfig, Fetcher};
 use super::floor::QuietFloor;
 use super::hardware::Hardware;
-use super::identity::{Home, IdentityError};
+use super::identity::Home;
 use super::ledger::delivery::Delivery;
-use super::ledger::{Ledger, LedgerConfig, LedgerError, Stamp};
+use super::ledger::{Ledger, Stamp};
 use super::progress::Progress;
 use super::refusals::Refusals;
-use super::storage::{Storage, StorageError};
-use super::trust::ClockMode;
-use crate::app::link::{Link, LinkEvent, LinkEvents, Will, WillSource};
-use crate::clock::SharedClock;
+use super::storage::Storage;
+use crate::app::link::{Link, LinkEvent, LinkEvents};
 use crate::domain::chunk::ChunkSize;
 use crate::domain::ids::Digest;
-use crate::domain::profile::Profile;
 use crate::domain::proof::record::Body;
 use crate::domain::time::UtcMs;
-use crate::wire::doc::{self, State, StateKind};
-use crate::wire::topic::{PrefixError, Topic, Topics};
+use crate::wire::doc::{self, StateKind};
+use crate::wire::topic::{Topic, Topics};
 use assets::Checked;
 use mailer::Mailer;
 use report::Reporter;
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use timekeeper::Timekeeper;
 use tokio::sync::mpsc;
@@ -61,115 +58,7 @@ const UNSAVED: usize = 1_000;
 /// How far back records may still concern what is to be decided.
 const RECENT_MS: i64 = 3 * 86_400_000;
 
-/// Why a device cannot run.
-#[derive(Debug, thiserror::Error)]
-pub enum DeviceError {
-    #[error(transparent)]
-    Folder(#[from] IdentityError),
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-    #[error(transparent)]
-    Prefix(#[from] PrefixError),
-}
-
-impl DeviceError {
-    /// Says what to do about it.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Folder(error) => error.hint(),
-            Self::Ledger(error) => error.hint(),
-            Self::Storage(error) => error.hint(),
-            Self::Prefix(error) => error.hint(),
-        }
-    }
-}
-
-/// What a device is started with besides its folder.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Whom to believe about the time.
-    pub clock: ClockMode,
-    /// What the hardware can do.
-    pub profile: Profile,
-    /// Bytes that records may take.
-    pub ledger_bytes: u64,
-    /// Name and version of the program.
-    pub fw: String,
-}
-
-/// A device ready to run.
-#[derive(Debug)]
-pub struct Device {
-    home: Home,
-    settings: Settings,
-    topics: Topics,
-    time: Timekeeper,
-    ledger: Ledger,
-    progress: Progress,
-    journal: Option<Journal>,
-    storage: Storage,
-    gate: Gate,
-    connections: Arc<AtomicU64>,
-}
-
 impl Device {
-    /// Opens the folder of an enrolled device; counts the start.
-    pub fn open(home: Home, settings: Settings, base: SharedClock) -> Result<Self, DeviceError> {
-        let dir = home.dir.clone();
-        let topics = Topics::new(&home.identity.prefix)?;
-        let ppm = settings.profile.clock_ppm;
-        let time = Timekeeper::open(&dir, settings.clock, ppm, base);
-        let ledger = Ledger::open(
-            &dir.join("ledger"),
-            LedgerConfig {
-                device: home.identity.id.clone(),
-                key: home.key.clone(),
-                most_bytes: settings.ledger_bytes,
-            },
-        )?;
-        let (progress, journal) = Progress::open(&dir);
-        let storage = Storage::open(&dir, settings.profile.storage_bytes)?;
-        let gate = Gate::new(home.identity.id.clone(), home.identity.root, home.keys.clone());
-        // Above that of every earlier start, so that an old will never stands for a new birth.
-        let connections = Arc::new(AtomicU64::new(ledger.boot() << 20));
-        Ok(Self {
-            home,
-            settings,
-            topics,
-            time,
-            ledger,
-            progress,
-            journal,
-            storage,
-            gate,
-            connections,
-        })
-    }
-
-    /// Returns the device's clock: what outputs run on.
-    pub fn clock(&self) -> SharedClock {
-        self.time.clock()
-    }
-
-    /// Returns the flag by which the link knows whether dates may be judged.
-    pub fn time_trusted(&self) -> Arc<AtomicBool> {
-        self.time.trusted()
-    }
-
-    /// Returns the maker of last wills: each attempt to connect has a higher number, and the
-    /// birth after it bears the same.
-    pub fn wills(&self) -> WillSource {
-        let topic = self.topics.of(&Topic::State(self.home.identity.id.clone()));
-        let connections = Arc::clone(&self.connections);
-        Box::new(move || {
-            let conn = connections.fetch_add(1, Ordering::AcqRel) + 1;
-            let payload = State::bare(StateKind::Lost, conn).encode().into();
-            Some(Will { topic: topic.clone(), payload, retain: true })
-        })
-    }
-
     /// Runs until `stop` is cancelled or the link is closed for good.
     pub async fn run(
         self,

@@ -1,5 +1,7 @@
 //! The loudspeaker: which cue sounds, from which offset, until when and how loud.
 
+mod run;
+
 use super::book::Placed;
 use super::journal::OpenPlay;
 use super::trace::Trace;
@@ -8,6 +10,7 @@ use crate::domain::ids::{CueId, Digest};
 use crate::domain::proof::record::{Body, Play, Said, Subject};
 use crate::domain::time::UtcMs;
 use crate::domain::timetable::sheet::{AssetEntry, Cue, SheetItem};
+use run::{Run, Sounding, fade};
 
 /// A failed output is tried again after this time.
 const RETRY_MS: i64 = 5_000;
@@ -65,41 +68,6 @@ pub enum PlayFault {
     Late,
     /// The output does not take sound.
     Output,
-}
-
-#[derive(Debug)]
-struct Run {
-    token: u64,
-    cue: Cue,
-    sheet: Digest,
-    title: String,
-    asset: Digest,
-    entry: AssetEntry,
-    fallback: bool,
-    /// When the clip's first sample would sound.
-    base: UtcMs,
-    order: PlayOrder,
-    /// The end is that of the allowed stretch, not the cue's.
-    quiet_end: bool,
-    volume_set: Option<u8>,
-    sounding: Option<Sounding>,
-    reach_ms: i64,
-    cut: Option<Cut>,
-    /// The cue does not come back, whatever the record says.
-    last: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Sounding {
-    at: UtcMs,
-    offset_ms: i64,
-    mono_ms: i64,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Cut {
-    cause: &'static str,
-    mono_ms: i64,
 }
 
 /// The machine of a loudspeaker. At most one run sounds; the next may wait behind it.
@@ -536,127 +504,4 @@ impl Speaker {
             });
         }
     }
-}
-
-impl Sounding {
-    fn position(&self, now: Moment) -> i64 {
-        self.offset_ms.saturating_add(now.mono_ms.saturating_sub(self.mono_ms).max(0))
-    }
-}
-
-impl Run {
-    /// Follows the schedule, the allowed stretch and the clock.
-    fn follow(&mut self, world: &World, now: Moment, out: &mut Vec<Action>) {
-        if self.cut.is_some() {
-            return;
-        }
-        if world.stopping {
-            return self.halt("off", now, out);
-        }
-        if world.time != Time::Fit {
-            return self.halt("clock", now, out);
-        }
-        if now.utc >= self.order.end {
-            // The player ends by itself; only a clock that was set forward leaves it running.
-            if now.utc > self.order.end.plus(1_000) {
-                self.halt("clock", now, out);
-            }
-            return;
-        }
-        let Some(placed) = world.book.find(&self.cue.id) else {
-            return self.halt("withdrawn", now, out);
-        };
-        let same_item = placed.cue.item == self.cue.item
-            && match placed.sheet.items.get(&placed.cue.item) {
-                Some(SheetItem::Clip { asset, fallback, .. }) => {
-                    *asset == self.asset || *fallback == Some(self.asset)
-                }
-                _ => false,
-            };
-        if !same_item {
-            self.last = self.sounding.is_some();
-            return self.halt("withdrawn", now, out);
-        }
-        if placed.cue.at_ms != self.cue.at_ms && self.sounding.is_none() {
-            // Moved before it began: ordered anew at its new time.
-            return self.halt("withdrawn", now, out);
-        }
-        self.cue.end_ms = placed.cue.end_ms;
-        self.cue.volume = placed.cue.volume;
-        self.sheet = placed.name;
-        let trim = world.book.trim_ms();
-        let from = now.utc.max(self.order.at.plus(-trim));
-        let Some(until) = world.sound_until(from) else {
-            return self.halt("quiet", now, out);
-        };
-        self.quiet_end = until < self.cue.end_ms;
-        let end = self.cue.end_ms.min(until).plus(trim);
-        let cap = world.book.volume_cap();
-        let volume = self.volume_set.unwrap_or(self.cue.volume).min(cap);
-        if end != self.order.end || volume != self.order.volume {
-            self.amend(volume, end, out);
-        }
-    }
-
-    fn amend(&mut self, volume: u8, end: UtcMs, out: &mut Vec<Action>) {
-        self.order.volume = volume;
-        self.order.end = end;
-        out.push(Action::Amend { token: self.token, volume, end });
-    }
-
-    fn halt(&mut self, cause: &'static str, now: Moment, out: &mut Vec<Action>) {
-        self.cut = Some(Cut { cause, mono_ms: now.mono_ms });
-        let fade_ms = match cause {
-            "quiet" | "clock" => 0,
-            "off" => fade(&self.cue).min(1_000),
-            _ => fade(&self.cue),
-        };
-        out.push(Action::Halt { token: self.token, fade_ms });
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the facts of one ended play")]
-    fn record(
-        &self,
-        trace: &Trace,
-        started: UtcMs,
-        ended: UtcMs,
-        played_ms: i64,
-        cause: &str,
-        grade: u8,
-        method: &str,
-    ) -> Play {
-        let length = self.cue.end_ms.since(self.cue.at_ms).max(0);
-        let due_len_ms = if self.fallback { length } else { length.min(self.entry.ms) };
-        let total = trace.played_ms.saturating_add(played_ms);
-        let whole = total.saturating_mul(100) >= due_len_ms.saturating_mul(98);
-        let late = started.since(self.base) > 1_000 && cause == "end" && !whole;
-        Play {
-            subject: Subject::Cue { cue: self.cue.id },
-            n: 1,
-            sheet: Some(self.sheet),
-            item: self.cue.item.clone(),
-            asset: Some(self.asset),
-            title: self.title.clone(),
-            lufs_cb: Some(self.entry.lufs_cb),
-            gain_cb: Some(self.entry.gain_cb),
-            due_ms: self.cue.at_ms,
-            due_len_ms,
-            started_ms: Some(started),
-            ended_ms: Some(ended),
-            played_ms,
-            outcome: if whole { Said::Played } else { Said::Partial },
-            cause: if late { "late" } else { cause }.to_owned(),
-            by: None,
-            volume: self.order.volume,
-            skew_ms: Some(started.since(self.order.at)),
-            grade,
-            method: method.to_owned(),
-            score_permille: None,
-        }
-    }
-}
-
-/// A fade longer than this is a fault of the sheet.
-fn fade(cue: &Cue) -> i64 {
-    cue.fade_ms.clamp(0, 10_000)
 }

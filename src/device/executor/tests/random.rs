@@ -1,0 +1,333 @@
+//! Random days: killed between any two actions, clocks set, plans changed, clips lost.
+
+use super::*;
+
+/// What really sounded: asset, from and to in real time, offset in the clip.
+type Heard = Vec<(Digest, i64, i64, i64)>;
+
+/// The street, the disk and the clock of a device in a random day.
+struct Street {
+    clips: BTreeMap<Digest, i64>,
+    heard: Heard,
+    waiting: Vec<PlayOrder>,
+    current: Option<(PlayOrder, i64, i64)>,
+    events: Vec<Event>,
+}
+
+impl Street {
+    fn end(&mut self, real: i64, clock: UtcMs, by: Option<Ended>) {
+        if let Some((order, since, offset)) = self.current.take() {
+            self.heard.push((order.asset, since, real, offset));
+            if let Some(by) = by {
+                let (token, played_ms) = (order.token, real - since);
+                self.events.push(Event::Ended { token, at: clock, played_ms, by });
+            }
+        }
+    }
+
+    fn step(&mut self, real: i64, clock: UtcMs) {
+        if let Some((order, since, offset)) = &self.current {
+            let position = offset + real - since;
+            if position >= self.clips[&order.asset] {
+                self.end(real, clock, Some(Ended::Clip));
+            } else if clock >= order.end {
+                self.end(real, clock, Some(Ended::Time));
+            }
+        }
+        for order in std::mem::take(&mut self.waiting) {
+            let token = order.token;
+            if clock < order.at {
+                self.waiting.push(order);
+                continue;
+            }
+            let offset = order.offset_ms + clock.since(order.at);
+            if clock >= order.end || offset >= self.clips[&order.asset] {
+                self.events.push(Event::Failed { token, why: PlayFault::Late });
+                continue;
+            }
+            assert!(self.current.is_none(), "two sounds at once");
+            self.current = Some((order, real, offset));
+            self.events.push(Event::Started { token, at: clock });
+        }
+    }
+
+    fn obey(&mut self, action: &Action, real: i64, clock: UtcMs) {
+        match action {
+            Action::Play(order) => self.waiting.push(order.clone()),
+            Action::Halt { token, .. } => {
+                if self.current.as_ref().is_some_and(|(o, ..)| o.token == *token) {
+                    self.end(real, clock, Some(Ended::Halted));
+                } else if let Some(i) = self.waiting.iter().position(|o| o.token == *token) {
+                    self.waiting.remove(i);
+                    let (token, by) = (*token, Ended::Halted);
+                    self.events.push(Event::Ended { token, at: clock, played_ms: 0, by });
+                }
+            }
+            Action::Amend { token, volume, end } => {
+                let current = self.current.as_mut().map(|(o, ..)| o);
+                for order in current.into_iter().chain(&mut self.waiting) {
+                    if order.token == *token {
+                        (order.volume, order.end) = (*volume, *end);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Chance {
+    /// Killed after so many actions of the next list, off for so long.
+    Kill {
+        after: usize,
+        off_ms: i64,
+    },
+    StepClock {
+        ms: i64,
+    },
+    Plan(u8),
+    Arrives(u8),
+    Lost(u8),
+    Time(Time),
+    Output,
+    Stop,
+}
+
+fn chances() -> impl Strategy<Value = Vec<(i64, Chance)>> {
+    let chance = prop_oneof![
+        3 => (0usize..4, 1_000i64..90_000).prop_map(|(after, off_ms)| Chance::Kill { after, off_ms }),
+        2 => (-40_000i64..40_000).prop_map(|ms| Chance::StepClock { ms }),
+        2 => (0u8..4).prop_map(Chance::Plan),
+        1 => (0u8..6).prop_map(Chance::Arrives),
+        1 => (0u8..6).prop_map(Chance::Lost),
+        1 => prop_oneof![Just(Time::Unknown), Just(Time::Drifted), Just(Time::Fit)]
+            .prop_map(Chance::Time),
+        1 => Just(Chance::Output),
+        1 => Just(Chance::Stop),
+    ];
+    proptest::collection::vec((0i64..400_000, chance), 0..14).prop_map(|mut list| {
+        list.sort_by_key(|(at, _)| *at);
+        list
+    })
+}
+
+fn head(seq: u64, at_ms: UtcMs) -> Head {
+    Head {
+        v: 1,
+        dev: "loa-thon-1".parse().unwrap(),
+        chain: crate::domain::ids::ChainId([0; 16]),
+        boot: 1,
+        seq,
+        prev: None,
+        at_ms,
+        mono_ms: 0,
+        clock: ClockNote { src: ClockSource::Ntp, age_s: None, err_ms: None },
+        seen: None,
+        attestor: Attestor::Device,
+    }
+}
+
+/// Lives through a random day; returns what sounded and what was recorded.
+fn live(chances: &[(i64, Chance)]) -> (Heard, Vec<Record>) {
+    const STEP: i64 = 250;
+    let begin = at("06:00:00");
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let planned: Vec<Planned> = (0i64..6)
+        .map(|n| clip(names[usize::try_from(n).unwrap()], begin.plus(20_000 + n * 40_000), 40_000))
+        .collect();
+    let shorter = {
+        let mut all = planned.clone();
+        all[1].0.end_ms = all[1].0.end_ms.plus(-15_000);
+        all
+    };
+    let plans = [
+        sheet(&[loud()], &planned),
+        sheet(&[loud()], &planned[2..]),
+        sheet(&[loud()], &shorter),
+        sheet(&[loud()], &[]),
+    ];
+    let mut street = Street {
+        clips: names.iter().map(|n| (asset(n), 40_000)).collect(),
+        heard: Vec::new(),
+        waiting: Vec::new(),
+        current: None,
+        events: Vec::new(),
+    };
+    let mut disk: (Option<Journal>, Vec<Record>) = (None, Vec::new());
+    let mut held: std::collections::BTreeSet<Digest> = names.iter().map(|n| asset(n)).collect();
+    let mut plan = 0;
+    let mut skew = 0;
+    let mut time = Time::Fit;
+    let mut chances = chances.iter().peekable();
+    let boot = |disk: &(Option<Journal>, Vec<Record>),
+                held: &std::collections::BTreeSet<Digest>,
+                plan: usize,
+                now: Moment,
+                time| {
+        let past = Past::read(disk.0.clone(), disk.1.iter().cloned());
+        let mut device = Executor::new("loa-thon-1", SPEAKER, QuietFloor::default(), past, now);
+        device.handle(now, Event::Clock(time));
+        for sheet in &plans {
+            device.handle(now, Event::SheetHeld(name_of(sheet), Arc::clone(sheet)));
+        }
+        device.handle(now, Event::Timetable(schedule(&[&plans[plan]])));
+        for name in held {
+            device.handle(now, Event::AssetHeld(*name));
+        }
+        device
+    };
+    let mut origin = 0;
+    let mut device = boot(&disk, &held, plan, Moment { utc: begin, mono_ms: 0 }, time);
+    let mut kill: Option<(usize, i64)> = None;
+    let mut real = 0;
+    while real < 420_000 {
+        real += STEP;
+        let clock = begin.plus(real + skew);
+        let now = Moment { utc: clock, mono_ms: real - origin };
+        street.step(real, clock);
+        let mut events = std::mem::take(&mut street.events);
+        while let Some((_, chance)) = chances.next_if(|(at, _)| *at <= real) {
+            match chance {
+                Chance::Kill { after, off_ms } => kill = Some((*after, *off_ms)),
+                Chance::StepClock { ms } => skew += ms,
+                Chance::Plan(n) => {
+                    plan = usize::from(*n);
+                    for sheet in &plans {
+                        events.push(Event::SheetHeld(name_of(sheet), Arc::clone(sheet)));
+                    }
+                    events.push(Event::Timetable(schedule(&[&plans[plan]])));
+                }
+                Chance::Arrives(n) => {
+                    held.insert(asset(names[usize::from(*n)]));
+                    events.push(Event::AssetHeld(asset(names[usize::from(*n)])));
+                }
+                Chance::Lost(n) => {
+                    held.remove(&asset(names[usize::from(*n)]));
+                    events.push(Event::AssetLost(asset(names[usize::from(*n)])));
+                }
+                Chance::Time(new) => {
+                    time = *new;
+                    events.push(Event::Clock(time));
+                }
+                Chance::Output => street.end(real, clock, Some(Ended::Output)),
+                Chance::Stop => {
+                    let jti = real.to_string();
+                    events.push(Event::Command { jti, order: Order::Stop });
+                }
+            }
+        }
+        events.append(&mut street.events);
+        events.push(Event::Tick);
+        let mut killed = None;
+        'events: for event in events {
+            for action in device.handle(now, event) {
+                if let Some((after, off_ms)) = &mut kill {
+                    if *after == 0 {
+                        killed = Some(*off_ms);
+                        break 'events;
+                    }
+                    *after -= 1;
+                }
+                match &action {
+                    Action::Record(body) => {
+                        let seq = disk.1.len() as u64 + 1;
+                        disk.1.push(Record { head: head(seq, clock), body: (**body).clone() });
+                    }
+                    Action::Journal(journal) => {
+                        // Through JSON, as the disk keeps it.
+                        let text = serde_json::to_string(journal).unwrap();
+                        disk.0 = Some(serde_json::from_str(&text).unwrap());
+                    }
+                    other => street.obey(other, real, clock),
+                }
+            }
+        }
+        if let Some(off_ms) = killed {
+            kill = None;
+            street.end(real, clock, None);
+            street.waiting.clear();
+            street.events.clear();
+            real += off_ms;
+            origin = real;
+            time = Time::Fit;
+            let now = Moment { utc: begin.plus(real + skew), mono_ms: 0 };
+            device = boot(&disk, &held, plan, now, time);
+        }
+    }
+    let clock = begin.plus(real + skew);
+    street.end(real, clock, None);
+    (street.heard, disk.1)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+    #[test]
+    fn no_stretch_sounds_twice_and_every_start_has_its_end(chances in chances()) {
+        let (heard, records) = live(&chances);
+        for (i, (clip, from, to, offset)) in heard.iter().enumerate() {
+            for (other, from2, to2, offset2) in &heard[i + 1..] {
+                prop_assert!(to <= from2 || to2 <= from, "two sounds at once");
+                if clip == other {
+                    let (end, end2) = (offset + to - from, offset2 + to2 - from2);
+                    prop_assert!(end <= *offset2 || end2 <= *offset, "a stretch twice: \
+                        {offset}..{end} and {offset2}..{end2}");
+                }
+            }
+        }
+        let mut open: BTreeMap<CueId, u32> = BTreeMap::new();
+        let mut unplayed: BTreeMap<CueId, u32> = BTreeMap::new();
+        for record in &records {
+            match &record.body {
+                Body::Start { subject: Subject::Cue { cue }, .. } => {
+                    let open = open.entry(*cue).or_default();
+                    prop_assert_eq!(*open, 0, "started twice without an end");
+                    *open += 1;
+                }
+                Body::Play(Play { subject: Subject::Cue { cue }, started_ms: Some(_), .. }) => {
+                    let open = open.entry(*cue).or_default();
+                    prop_assert_eq!(*open, 1, "an end without a start");
+                    *open -= 1;
+                }
+                Body::Play(Play { subject: Subject::Cue { cue }, .. }) => {
+                    *unplayed.entry(*cue).or_default() += 1;
+                }
+                _ => {}
+            }
+        }
+        prop_assert!(unplayed.values().all(|n| *n <= 1), "one word on a cue that did not sound");
+    }
+
+    #[test]
+    fn a_day_without_mishap_plays_every_cue_whole(kills in proptest::collection::vec(
+        (260_000i64..400_000, (0usize..4, 1_000i64..9_000)), 0..4)) {
+        // Kills after the last cue must not add or change a record of a play.
+        let chances: Vec<_> = kills.iter()
+            .map(|(at, (after, off_ms))| (*at, Chance::Kill { after: *after, off_ms: *off_ms }))
+            .collect();
+        let mut sorted = chances;
+        sorted.sort_by_key(|(at, _)| *at);
+        let (heard, records) = live(&sorted);
+        prop_assert_eq!(heard.len(), 6);
+        let played = records.iter().filter(|r| matches!(&r.body,
+            Body::Play(p) if p.outcome == Said::Played && p.cause == "end")).count();
+        prop_assert_eq!(played, 6);
+    }
+
+    #[test]
+    fn every_cue_of_a_day_with_kills_has_its_record(kills in proptest::collection::vec(
+        (0i64..400_000, (0usize..6, 1_000i64..90_000)), 0..8)) {
+        let mut chances: Vec<_> = kills.iter()
+            .map(|(at, (after, off_ms))| (*at, Chance::Kill { after: *after, off_ms: *off_ms }))
+            .collect();
+        chances.sort_by_key(|(at, _)| *at);
+        let (_, records) = live(&chances);
+        let mut seen = std::collections::BTreeSet::new();
+        for record in &records {
+            if let Body::Play(Play { subject: Subject::Cue { cue }, .. }) = &record.body {
+                seen.insert(*cue);
+            }
+        }
+        prop_assert_eq!(seen.len(), 6, "{:#?}", records);
+    }
+}
