@@ -2,7 +2,37 @@
 //! them over MQTT before they are due, and brings back signed proof of what each device did.
 //!
 //! # Map
-//! Everything that decides is pure ([`domain`], [`wire`]); everything that does is thin.
+//! Everything that decides is pure; everything that does is thin.
+//!
+//! | Room | Holds |
+//! |---|---|
+//! | [`domain`] | words and rules: recurrence, policy, compile, outcomes; start reading here |
+//! | [`wire`] | what travels: documents, signatures, topics, limits |
+//! | [`config`] | the station folder to checked values, all faults at once |
+//! | [`app`] | use cases over ports: publish, ingest, registry, assets, the link |
+//! | `store` | SQL behind the ports |
+//! | [`mqtt`], `broker` | the client; the embedded broker and who may do what there |
+//! | `http` | API, enrolment, the page |
+//! | [`audio`], `raster` | clips measured and decoded; text to pixels |
+//! | [`device`] | the pure executor, the ledger, outputs, and the loop around them |
+//! | [`cmds`] | one file per subcommand: builds the parts and wires them together |
+//!
+//! Allowed directions (`a ← b`: b may use a), held by `tests/it/architecture.rs`:
+//! `domain ← wire ← app ← { store, mqtt, broker, http, device } ← cmds`,
+//! `domain ← { raster, audio, config }`; `clock` serves all but `domain`, `wire`, `raster`.
+//!
+//! # Architecture invariants
+//! * What is signed is never serialised again: bytes are kept, hashed and shown as received.
+//! * Content is named by its hash (assets, sheets, records); what is equal is compiled, stored and
+//!   sent once.
+//! * A record is durable before its receipt, and a device forgets nothing without one. The broker
+//!   is trusted with nothing, and its acknowledgements prove nothing.
+//! * Instants are UTC milliseconds; local time exists in `domain::recurrence`, `domain::policy`
+//!   and on display. Only [`clock`] reads a clock.
+//! * Nothing is ordered or acknowledged by timestamp.
+//!
+//! Deliberately absent: floating point on the wire, local time on devices, broker sessions,
+//! editing of evidence, a cache of anything that can be derived in time.
 
 pub mod app;
 pub mod audio;

@@ -2,7 +2,7 @@
 //!
 //! Open to anyone who knows the hash: what a loudspeaker calls out is public, and its name is
 //! found only in signed schedules. Understands one `Range`; several at once get the whole.
-//! Bytes are streamed from disk in pieces of [`PIECE`]; the asset is never held in memory.
+//! Bytes are streamed from disk in pieces of `PIECE`; the asset is never held in memory.
 
 use super::error::ApiError;
 use axum::body::{Body, Bytes};

@@ -10,7 +10,7 @@ use crate::app::assets::FileLibrary;
 use crate::app::live::{Alarm, Live};
 use crate::app::ports::{StationFile, Store};
 use crate::clock::SharedClock;
-use crate::config::{self, LastGood, Loaded, Overlay, StationConfig};
+use crate::config::{self, Approval, LastGood, Loaded, Overlay, StationConfig};
 use crate::domain::ids::Digest;
 use crate::domain::station::Station;
 use notify::{RecursiveMode, Watcher as _};
@@ -96,12 +96,17 @@ impl Folder {
             tracing::info!(units = units.len(), devices = devices.len(), "Filled the register");
         }
         self.remember(&loaded).await?;
+        let unapproved = loaded.config.as_ref().is_none_or(|c| c.approval == Approval::Required);
         let station = loaded.station.map(|mut station| {
             let by_id: BTreeMap<_, _> = self
                 .accepted
                 .iter()
                 .filter_map(|(file, number)| Some((config::playlist_id(file)?, *number)))
                 .collect();
+            if unapproved {
+                // Nothing sounds without a second person, and nobody can approve yet.
+                station.playlists.clear();
+            }
             for (id, playlist) in &mut station.playlists {
                 playlist.accepted = by_id.get(id).copied().unwrap_or(u64::MAX);
             }

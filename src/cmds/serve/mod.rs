@@ -346,8 +346,12 @@ fn note_settings(config: &StationConfig, data: &DataFolder, live: &Live) {
     }
     let (vi, en) = match config.approval {
         Approval::Required => (
-            "Duyệt phát chưa có trong phiên bản này: danh sách hợp lệ có hiệu lực ngay khi lưu.",
-            "Approval is not part of this version: a valid playlist is in force once saved.",
+            "Phiên bản này chưa có chức năng duyệt phát, nên với approval = \"required\" không danh \
+             sách nào được phát. Muốn danh sách hợp lệ có hiệu lực ngay khi lưu: đặt \
+             approval = \"off\" trong station.toml rồi khởi động lại.",
+            "This version cannot approve yet, so with `approval = \"required\"` no playlist is in \
+             force. To let valid playlists be in force once saved: set `approval = \"off\"` in \
+             `station.toml` and start again.",
         ),
         Approval::Off => (
             "Đài đang chạy không cần người duyệt (approval = \"off\").",
