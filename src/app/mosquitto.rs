@@ -15,6 +15,13 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha512;
 use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// User name of the server's own client unless configured. No device can have it: ids have no dot.
+pub const SERVER_USER: &str = "loa.server";
 
 /// Rounds of PBKDF2, mosquitto's own figure; a device's password has 128 random bits.
 const ROUNDS: u32 = 101;
@@ -104,6 +111,53 @@ fn pbkdf2(password: &[u8], salt: &[u8]) -> [u8; 64] {
     result
 }
 
+/// Mosquitto's password file, kept while devices enrol: only then their passwords are known.
+///
+/// mosquitto reads it again when it is told to (`systemctl reload mosquitto`, or SIGHUP); until then
+/// a new device is refused and tries again.
+#[derive(Debug)]
+pub struct Passwords {
+    path: PathBuf,
+    turn: Mutex<()>,
+}
+
+impl Passwords {
+    /// Names the file, which need not exist.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), turn: Mutex::new(()) }
+    }
+
+    /// Returns where the file lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds a user or replaces its password; the others stay. Blocks for one small write.
+    pub fn put(&self, user: &str, password: &str) -> io::Result<()> {
+        let mut salt = [0; 12];
+        getrandom::fill(&mut salt).map_err(io::Error::other)?;
+        let line = password_line(user, password, salt);
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = match fs::read_to_string(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            old => old?,
+        };
+        let others = old.lines().filter(|old| old.split(':').next() != Some(user));
+        let mut lines: Vec<&str> = others.chain([line.as_str()]).collect();
+        lines.sort_unstable();
+        let mut text = lines.join("\n");
+        text.push('\n');
+        if let Some(folder) = self.path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let part = self.path.with_extension("part");
+        let mut file = File::create(&part)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(part, &self.path)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,5 +195,22 @@ mod tests {
         // Reference: Python's hashlib.pbkdf2_hmac("sha512", b"secret", bytes(range(12)), 101).
         let line = password_line("u", "secret", std::array::from_fn(|i| u8::try_from(i).unwrap()));
         insta::assert_snapshot!(line, @"u:$7$101$AAECAwQFBgcICQoL$Xr99N9ym9ys8TWxis5ajETJq6EVYzmc6nb8t3pUYnPBbCAbICS4xejTltonXWCtJNBvA+By+TXUqU6qCblO00w==");
+    }
+
+    #[test]
+    fn a_user_put_again_has_the_new_password_and_the_others_keep_theirs() {
+        let folder = tempfile::tempdir().unwrap();
+        let passwords = Passwords::at(folder.path().join("mosquitto/passwords"));
+        passwords.put("loa-2", "a").unwrap();
+        passwords.put("loa-1", "b").unwrap();
+        let before = fs::read_to_string(passwords.path()).unwrap();
+        passwords.put("loa-1", "c").unwrap();
+        let after = fs::read_to_string(passwords.path()).unwrap();
+        let of = |text: &str, n: usize| text.lines().nth(n).unwrap().to_owned();
+        assert_eq!(after.lines().count(), 2);
+        assert!(of(&after, 0).starts_with("loa-1:$7$101$"));
+        assert_ne!(of(&before, 0), of(&after, 0));
+        assert_eq!(of(&before, 1), of(&after, 1));
+        assert_eq!(fs::read_dir(folder.path().join("mosquitto")).unwrap().count(), 1);
     }
 }

@@ -9,6 +9,7 @@
 //! * Secrets and passwords are shown once: the store keeps what checks them.
 
 use super::live::Live;
+use super::mosquitto::Passwords;
 use super::ports::{
     CodeUse, Enrolled, Enrolment, EnrolmentCode, Registered, RetainedDocument, Store, StoreError,
 };
@@ -187,6 +188,7 @@ pub struct Register {
     reach: RwLock<Arc<Reach>>,
     changed: Notify,
     live: Option<Arc<Live>>,
+    passwords: Option<Arc<Passwords>>,
 }
 
 impl Register {
@@ -199,13 +201,29 @@ impl Register {
         reach: Reach,
     ) -> Self {
         let reach = RwLock::new(Arc::new(reach));
-        Self { store, keys, epochs, clock, reach, changed: Notify::new(), live: None }
+        Self {
+            store,
+            keys,
+            epochs,
+            clock,
+            reach,
+            changed: Notify::new(),
+            live: None,
+            passwords: None,
+        }
     }
 
     /// Tells this picture of an enrolment before the device hears of it: it logs in at once.
     #[must_use]
     pub fn telling(mut self, live: Arc<Live>) -> Self {
         self.live = Some(live);
+        self
+    }
+
+    /// Keeps the password file of an external mosquitto.
+    #[must_use]
+    pub fn keeping(mut self, passwords: Arc<Passwords>) -> Self {
+        self.passwords = Some(passwords);
         self
     }
 
@@ -357,6 +375,13 @@ impl Register {
             Enrolled::ExpiredCode { at_ms } => return Err(EnrolError::Expired { at_ms }),
             Enrolled::UnknownDevice => return Err(EnrolError::Gone),
             Enrolled::SpentKey => return Err(EnrolError::SpentKey),
+        }
+        if let Some(passwords) = &self.passwords
+            && let Err(error) = passwords.put(code.device.as_str(), &password)
+        {
+            // The device is enrolled; a new code mends it once the file can be written.
+            let path = passwords.path().display();
+            tracing::error!(device.id = %code.device, %error, "Cannot write `{path}`");
         }
         let welcome = Welcome {
             v: 1,

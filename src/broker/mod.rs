@@ -22,6 +22,7 @@ pub mod acl;
 mod guard;
 mod probe;
 
+pub use crate::app::mosquitto::SERVER_USER;
 use crate::domain::ids::{DeviceId, UnitId};
 use crate::wire::limits;
 use crate::wire::topic::Topics;
@@ -39,8 +40,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
-/// Name of the server's own client. No device can have it: ids have no dot.
-pub const SERVER_USER: &str = "loa.server";
 /// Unacknowledged messages to one device.
 pub const DEVICE_WINDOW: u16 = 16;
 /// Messages that wait for one device.

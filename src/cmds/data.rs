@@ -117,6 +117,11 @@ impl DataFolder {
         self.path.join("assets")
     }
 
+    /// Returns the password file for an external mosquitto.
+    pub fn mosquitto_passwords(&self) -> PathBuf {
+        self.path.join("mosquitto").join("passwords")
+    }
+
     /// Reads the server's keys.
     pub fn read_keys(&self) -> anyhow::Result<ServerKeys> {
         let path = self.keys();

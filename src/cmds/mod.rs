@@ -6,6 +6,8 @@
 //! 2 wrong use, 3 failed.
 
 mod bench;
+#[cfg(feature = "server")]
+mod broker;
 pub(crate) mod check;
 pub(crate) mod clips;
 #[cfg(feature = "server")]
@@ -81,6 +83,8 @@ enum Command {
     #[cfg(feature = "server")]
     Records(records::Args),
     #[cfg(feature = "server")]
+    Broker(broker::Args),
+    #[cfg(feature = "server")]
     Link(link::Args),
     #[cfg(feature = "speaker")]
     #[command(hide = true)]
@@ -120,6 +124,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Answer> {
         Command::Unit(args) => unit::run(args),
         #[cfg(feature = "server")]
         Command::Records(args) => records::run(args),
+        #[cfg(feature = "server")]
+        Command::Broker(args) => broker::run(args),
         #[cfg(feature = "server")]
         Command::Link(args) => link::run(args),
         #[cfg(feature = "speaker")]

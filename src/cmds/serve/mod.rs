@@ -33,6 +33,7 @@ use crate::app::assets::{Courier, FileLibrary, Shelf};
 use crate::app::ingest::Ingest;
 use crate::app::link::Link;
 use crate::app::live::{Alarm, Live, Picture};
+use crate::app::mosquitto::Passwords;
 use crate::app::ports::{RetainedDocument, Store};
 use crate::app::publish::{Publication, Publisher, Settings};
 use crate::app::registry::Register;
@@ -147,7 +148,11 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
     live.change(|picture| picture.broker.address.clone_from(&reach.broker));
     let register = Register::new(store.clone(), keys.clone(), epochs.clone(), clock.clone(), reach)
         .telling(live.clone());
-    let register = Arc::new(register);
+    let register = Arc::new(match side {
+        Side::External => register.keeping(Arc::new(Passwords::at(data.mosquitto_passwords()))),
+        #[cfg(feature = "embedded-broker")]
+        Side::Embedded(_) => register,
+    });
 
     let state = AppState {
         store: store.clone(),

@@ -1,0 +1,139 @@
+//! `loa broker`: what to install on an external broker.
+
+use super::data::{DataFolder, DataOption};
+use super::{Answer, failed, print_json, print_text, runtime};
+use crate::app::mosquitto;
+use crate::app::ports::{Registry as _, Standing};
+use crate::app::registry::lineage;
+use crate::wire::topic::Topics;
+use serde::Serialize;
+use std::fmt::Write as _;
+
+/// Prints what to install on an external broker
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Act {
+    /// Prints the access list for the devices of the register, with the settings it relies on
+    ///
+    /// Print and install it again when devices or units change.
+    Acl(Acl),
+}
+
+#[derive(Debug, clap::Args)]
+struct Acl {
+    #[command(flatten)]
+    data: DataOption,
+    /// For which broker
+    #[arg(long, value_name = "BROKER", value_parser = ["mosquitto"], default_value = "mosquitto")]
+    format: String,
+    /// User name of the server at that broker: `broker.user` of the station file
+    #[arg(long, value_name = "NAME", default_value = mosquitto::SERVER_USER)]
+    server_user: String,
+    /// Prefix of all topics: `broker.prefix` of the station file
+    #[arg(long, value_name = "PREFIX", default_value = "loa/1")]
+    prefix: String,
+    /// Print `{format, acl, config, passwords, devices}`
+    #[arg(long)]
+    json: bool,
+}
+
+/// What to install.
+#[derive(Debug, Serialize)]
+struct Shown {
+    format: String,
+    /// The access list.
+    acl: String,
+    /// The settings it relies on.
+    config: String,
+    /// The password file that the server keeps.
+    passwords: std::path::PathBuf,
+    /// Devices in the list.
+    devices: usize,
+}
+
+/// Prints it.
+pub fn run(args: Args) -> anyhow::Result<Answer> {
+    let Act::Acl(args) = args.act;
+    let folder = DataFolder::existing(&args.data.data)?;
+    let topics = Topics::new(&args.prefix).map_err(|error| {
+        let hint = error.hint();
+        failed(error, hint)
+    })?;
+    let (devices, units) = runtime()?.block_on(async {
+        let store = folder.open_store().await?;
+        let read = (store.devices().await?, store.units().await?);
+        store.close().await;
+        anyhow::Ok(read)
+    })?;
+    let allowed: Vec<_> = devices
+        .iter()
+        .filter(|known| !matches!(known.standing, Standing::Revoked { .. }))
+        .map(|known| (&known.device.id, lineage(&known.device.unit, &units)))
+        .collect();
+    let entries = allowed.iter().map(|(id, units)| (*id, units.iter().collect()));
+    let shown = Shown {
+        acl: mosquitto::acl(&topics, &args.server_user, entries),
+        config: mosquitto::config("1883", "/etc/mosquitto/loa"),
+        passwords: folder.mosquitto_passwords(),
+        devices: allowed.len(),
+        format: args.format,
+    };
+    if args.json {
+        print_json(&shown)?;
+    } else {
+        print_text(&text(&shown, &args.server_user)?)?;
+    }
+    Ok(Answer::Yes)
+}
+
+/// The access list with everything else as comments, so that it can be installed as it is.
+fn text(shown: &Shown, server_user: &str) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let file = shown.passwords.display();
+    for line in [
+        "Install this text as /etc/mosquitto/loa/acl, the settings below as a file of",
+        "/etc/mosquitto/conf.d, and the passwords as /etc/mosquitto/loa/passwords:",
+        &format!("  1. mosquitto_passwd -b {file} {server_user} PASSWORD"),
+        "     (the one in `broker.password_file` of the station file)",
+        &format!("  2. `loa serve` adds each device to {file} when it enrols;"),
+        "     copy or link it, and reload mosquitto after each enrolment.",
+        "",
+    ] {
+        writeln!(text, "{}", format!("# {line}").trim_end())?;
+    }
+    for line in shown.config.lines() {
+        writeln!(text, "{}", format!("#   {line}").trim_end())?;
+    }
+    write!(text, "\n{}", shown.acl)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_but_the_list_is_a_comment() {
+        let device = "loa-1".parse().unwrap();
+        let acl = mosquitto::acl(&Topics::default(), "loa.server", [(&device, Vec::new())]);
+        let shown = Shown {
+            format: "mosquitto".into(),
+            config: mosquitto::config("1883", "/etc/mosquitto/loa"),
+            passwords: "data/mosquitto/passwords".into(),
+            devices: 1,
+            acl: acl.clone(),
+        };
+        let text = text(&shown, "loa.server").unwrap();
+        let rules = |text: &str| -> Vec<String> {
+            let rules = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+            rules.map(str::to_owned).collect()
+        };
+        assert_eq!(rules(&text), rules(&acl));
+        assert!(text.contains("use_username_as_clientid true"));
+    }
+}
