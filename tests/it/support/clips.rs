@@ -83,5 +83,7 @@ pub fn likeness(a: &[f32], b: &[f32]) -> f64 {
     let product = |a: &[f32], b: &[f32]| {
         a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>()
     };
+    let shorter = a.len().min(b.len());
+    let (a, b) = (&a[..shorter], &b[..shorter]);
     product(a, b) / (product(a, a) * product(b, b)).sqrt().max(1e-12)
 }
