@@ -40,6 +40,8 @@ pub struct Folder {
     /// Running number of acceptance by file.
     accepted: BTreeMap<String, u64>,
     seen: Option<Look>,
+    /// What the station file said when the server started.
+    started_with: Option<StationConfig>,
 }
 
 /// What the folder looks like from outside.
@@ -69,6 +71,7 @@ impl Folder {
             good: LastGood { files },
             accepted,
             seen: None,
+            started_with: None,
         })
     }
 
@@ -114,7 +117,8 @@ impl Folder {
         });
         self.good = loaded.good;
         let (units, devices) = (self.store.units().await?, self.store.devices().await?);
-        let notices = self.differences(&units, &devices);
+        let mut notices = self.differences(&units, &devices);
+        notices.extend(loaded.config.as_ref().and_then(|config| self.needs_restart(config)));
         self.live.set_register(devices, &units);
         let now = self.clock.now();
         let errors = loaded.faults.iter().filter(|f| f.severity == config::Severity::Error).count();
@@ -129,7 +133,8 @@ impl Folder {
             picture.station.clone_from(&station);
             picture.faults = loaded.faults.into();
             picture.read_ms = Some(now);
-            picture.notices.retain(|notice| notice.code != "register-differs");
+            let own = ["register-differs", "restart-needed"];
+            picture.notices.retain(|notice| !own.contains(&notice.code));
             picture.notices.extend(notices);
         });
         Ok((loaded.config, station))
@@ -225,6 +230,25 @@ impl Folder {
             }
         }
         notices
+    }
+
+    /// Says when the station file has come to say something that only a start brings into force.
+    fn needs_restart(&mut self, config: &StationConfig) -> Option<Alarm> {
+        let started = self.started_with.get_or_insert_with(|| config.clone());
+        let same = started.listen == config.listen
+            && started.broker == config.broker
+            && started.retention == config.retention
+            && started.insecure_lan == config.insecure_lan
+            && started.name == config.name;
+        (!same).then(|| Alarm {
+            code: "restart-needed",
+            vi: "station.toml đã đổi tên đài, cổng, máy chủ MQTT hoặc thời hạn lưu: \
+                 khởi động lại máy chủ để áp dụng"
+                .to_owned(),
+            en: "`station.toml` has another name, listener, broker or retention: \
+                 restart the server to apply it"
+                .to_owned(),
+        })
     }
 
     /// Watches until told to stop; what comes into force goes to `in_force`. `nudge` asks for a

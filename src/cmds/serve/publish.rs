@@ -155,6 +155,10 @@ impl Publishing {
     fn judge(&mut self, done: Result<(), Broke>) {
         let Err(error) = done else { return };
         self.retry_ms = self.parts.clock.mono_ms().saturating_add(RETRY_MS);
+        if self.broker == Broker::Level {
+            // What is stored and not acknowledged is told again then.
+            self.broker = Broker::Behind(Verdict::Kept);
+        }
         let line = matches!(error, Broke::Line(_) | Broke::Asset(CourierError::Link { .. }));
         if line {
             // The next connection tells what is missing then.
@@ -173,12 +177,14 @@ impl Publishing {
     /// Does what is to be done now.
     async fn turn(&mut self, waiting: Waiting) -> Result<(), Broke> {
         self.hear(&waiting);
-        let due = self.plan().await?;
+        let mut due = self.plan().await?;
         if let Broker::Behind(verdict) = self.broker {
             if self.parts.clock.mono_ms() < self.retry_ms || self.station.is_none() {
                 return Ok(());
             }
             self.catch_up(verdict).await?;
+            // What was just planned has been told with the rest; only what goes is left.
+            due = due.map(|round| Round { clear: round.clear, ..Round::default() });
         }
         if self.broker != Broker::Level {
             return Ok(());

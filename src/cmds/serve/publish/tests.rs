@@ -1,1 +1,160 @@
+use super::*;
+use crate::app::assets::MemoryLibrary;
+use crate::app::link::LinkEvent;
+use crate::app::link::hub::Hub;
+use crate::app::live::Picture;
+use crate::app::ports::{Plans as _, RetainedDocument};
+use crate::app::publish::Settings;
+use crate::clock::ManualClock;
+use crate::config::{self, ClipSource};
+use crate::domain::station::AssetFacts;
+use crate::store::memory::MemoryStore;
+use crate::wire::server_keys::ServerKeys;
+use crate::wire::topic::Topics;
+use std::path::Path;
 
+struct NoClips;
+
+impl ClipSource for NoClips {
+    fn facts(&mut self, _: &Path) -> Result<AssetFacts, String> {
+        Err("the sample has no clips".to_owned())
+    }
+}
+
+fn sample() -> Arc<Station> {
+    let root = tempfile::tempdir().unwrap();
+    let (station, profiles) = (root.path().join("station"), root.path().join("profiles"));
+    super::super::super::sample::copy_station(&station).unwrap();
+    super::super::super::sample::copy_profiles(&profiles).unwrap();
+    Arc::new(config::load(&station, &profiles, &mut NoClips).station.unwrap())
+}
+
+/// The task over a broker in memory, with the reader's part played here.
+struct Rig {
+    hub: Hub,
+    inbox: Arc<Inbox>,
+    live: Arc<Live>,
+    store: Arc<MemoryStore>,
+    clock: Arc<ManualClock>,
+    in_force: watch::Sender<Option<Arc<Station>>>,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+async fn rig() -> Rig {
+    let hub = Hub::new();
+    let (link, mut events) = hub.connect("server");
+    let store = Arc::new(MemoryStore::default());
+    let manual = Arc::new(ManualClock::new(UtcMs(1_795_219_200_000)));
+    let clock: SharedClock = manual.clone();
+    let seeds = [[1; 32], [2; 32], [3; 32], [4; 32], [5; 32]];
+    let keys = Arc::new(ServerKeys::from_seeds(&seeds));
+    let topics = Topics::default();
+    let body = Arc::from(&b"keys"[..]);
+    let topic = topics.of(&Topic::Keys);
+    let document = RetainedDocument { topic, ver: 1, made_ms: clock.now(), body };
+    store.put_retained(&[document]).await.unwrap();
+    let all: Arc<dyn Store> = store.clone();
+    let settings = Settings { topics: topics.clone(), ..Settings::default() };
+    let (live, inbox) = (Arc::new(Live::new(Picture::empty("hub"))), Arc::new(Inbox::default()));
+    let publishing = Publishing::new(Parts {
+        publisher: Publisher::new(all.clone(), settings, keys.schedule.clone(), clock.clone()),
+        store: all,
+        link: link.clone(),
+        courier: Courier::new(link, Arc::new(MemoryLibrary::default()), topics.clone()),
+        shelf: Shelf::new(1 << 20),
+        live: live.clone(),
+        inbox: inbox.clone(),
+        present: Present { keys, clock: clock.clone(), topics, name: "x".into(), conn: "c".into() },
+        clock,
+    });
+    let (in_force, watched) = watch::channel(None);
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(publishing.run(watched, stop.clone()));
+    let heard = inbox.clone();
+    tokio::spawn(async move {
+        while let Some(event) = events.next().await {
+            let line = match event {
+                LinkEvent::Connected => Line::Up,
+                LinkEvent::Disconnected { .. } => Line::Down,
+                LinkEvent::Message { .. } => continue,
+            };
+            heard.put(|waiting| waiting.line = Some(line));
+        }
+    });
+    Rig { hub, inbox, live, store, clock: manual, in_force, stop, task }
+}
+
+impl Rig {
+    async fn until(&self, what: &str, holds: impl Fn(&Hub) -> bool) {
+        let waiting = async {
+            while !holds(&self.hub) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+        assert!(waited.is_ok(), "{what}: {:?}", self.hub.retained().keys());
+    }
+
+    fn topics(&self) -> Vec<String> {
+        self.hub.published().into_iter().map(|message| message.topic).collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_start_tells_everything_in_order_and_the_marker_last() {
+    let rig = rig().await;
+    rig.in_force.send_replace(Some(sample()));
+    rig.until("the marker", |hub| hub.retained().contains_key("loa/1/epoch")).await;
+    let topics = rig.topics();
+    let at = |found: &dyn Fn(&str) -> bool| topics.iter().position(|topic| found(topic)).unwrap();
+    let last = |found: &dyn Fn(&str) -> bool| topics.iter().rposition(|t| found(t)).unwrap();
+    let sheet = |topic: &str| topic.starts_with("loa/1/s/");
+    let timetable = |topic: &str| topic.ends_with("/timetable");
+    assert_eq!(at(&|topic| topic == "loa/1/keys"), 0, "{topics:?}");
+    assert!(at(&|topic| topic == "loa/1/server") < at(&sheet));
+    assert!(last(&sheet) < at(&timetable), "sheets are there before who names them");
+    assert_eq!(last(&|topic| topic == "loa/1/epoch"), topics.len() - 1);
+    assert_eq!(topics.iter().filter(|topic| timetable(topic)).count(), 3);
+    assert!(rig.live.picture().published_ms.is_some());
+    let newest = rig.store.newest_timetables().await.unwrap();
+    assert!(newest.iter().all(|one| one.published_ms.is_some()), "acknowledged means published");
+
+    rig.stop.cancel();
+    rig.task.await.unwrap();
+    let farewell = rig.hub.retained()["loa/1/server"].clone();
+    let said = super::super::presence::claims(std::str::from_utf8(&farewell).unwrap()).unwrap();
+    assert_eq!(said.state, ServerState::Disconnected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_forgot_is_told_everything_and_one_that_kept_it_nothing_twice() {
+    let rig = rig().await;
+    rig.in_force.send_replace(Some(sample()));
+    rig.until("the marker", |hub| hub.retained().contains_key("loa/1/epoch")).await;
+    let before = rig.hub.retained();
+
+    rig.hub.cut("server");
+    rig.hub.restore("server");
+    let marker = before["loa/1/epoch"].clone();
+    let count = rig.topics().len();
+    // The reader hands the marker over once it has subscribed to it.
+    rig.until("the presence again", |_| {
+        rig.inbox.put(|waiting| waiting.marker = Some(marker.clone()));
+        rig.topics().len() > count + 1
+    })
+    .await;
+    let again: Vec<_> = rig.topics().split_off(count);
+    assert!(!again.iter().any(|topic| topic.ends_with("/timetable")), "{again:?}");
+
+    rig.hub.forget();
+    rig.inbox.put(|waiting| waiting.marker = None);
+    rig.until("everything again", |hub| {
+        // No marker comes; after its patience the task takes the broker for empty.
+        rig.clock.pass(100);
+        before.keys().all(|topic| hub.retained().contains_key(topic))
+    })
+    .await;
+    rig.stop.cancel();
+    rig.task.await.unwrap();
+}
