@@ -94,9 +94,10 @@ fn onset(recording: &[f32], from: usize) -> usize {
 
 /// Finds a clip in a recording near a place: where it lies, and how like it is.
 fn find(clip: &[f32], recording: &[f32], near: usize) -> (usize, f64) {
-    let places = near.saturating_sub(480)..=(near + 480).min(recording.len() - clip.len());
-    let probe = &clip[2_400..4_800];
-    let like = |n: usize| likeness(probe, &recording[n + 2_400..n + 4_800]);
+    let places = near.saturating_sub(24_000)..=(near + 24_000).min(recording.len() - clip.len());
+    // A stretch of 10 ms finds the place, the whole clip judges it.
+    let probe = &clip[2_400..2_880];
+    let like = |n: usize| likeness(probe, &recording[n + 2_400..n + 2_880]);
     let best = places.max_by(|a, b| like(*a).total_cmp(&like(*b))).unwrap();
     (best, likeness(clip, &recording[best..best + clip.len()]))
 }
