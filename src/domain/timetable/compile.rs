@@ -63,10 +63,9 @@ impl Compiler {
             self.asked.values().map(|asked| (asked.version, asked)).collect();
         let version = |id: &PlaylistId| self.asked.get(id).map(|asked| asked.version);
         let mut audience = Audience::new(station, version);
-        let mut devices = BTreeMap::new();
         // By address: the audience hands out equal keys as one `Arc`.
         let mut used: HashMap<*const Key, (Arc<Key>, Arc<Days>)> = HashMap::new();
-        for (id, device) in &station.devices {
+        let plans = station.devices.iter().map(|(id, device)| {
             let group = audience.group(device);
             let (_, days) = used.entry(Arc::as_ptr(&group.key)).or_insert_with(|| {
                 let known = self.groups.entry(Arc::clone(&group.key)).or_default();
@@ -83,8 +82,10 @@ impl Compiler {
                 trim_ms: device.trim_ms,
                 days: Arc::clone(days),
             };
-            devices.insert(id.clone(), plan);
-        }
+            (id.clone(), plan)
+        });
+        // Collected, not inserted one by one: the ids come sorted.
+        let devices: BTreeMap<DeviceId, DevicePlan> = plans.collect();
         let keys: HashSet<&Arc<Key>> = used.values().map(|(key, _)| key).collect();
         self.groups.retain(|key, _| keys.contains(key));
         let in_use: HashSet<*const DaySheet> = used
@@ -191,9 +192,16 @@ impl Compiled {
     /// Returns the devices whose timetable differs from an earlier result of the same
     /// [`Compiler`], those that are new included.
     pub fn changed_since(&self, old: &Self) -> Vec<&DeviceId> {
-        let same = |id: &DeviceId, plan: &DevicePlan| {
-            old.devices.get(id).is_some_and(|before| before.same_timetable(plan))
-        };
-        self.devices.iter().filter(|(id, plan)| !same(id, plan)).map(|(id, _)| id).collect()
+        // Both are sorted: one walk along the two.
+        let mut before = old.devices.iter().peekable();
+        let mut changed = Vec::new();
+        for (id, plan) in &self.devices {
+            while before.next_if(|(other, _)| *other < id).is_some() {}
+            let same = before.next_if(|(other, _)| *other == id);
+            if !same.is_some_and(|(_, known)| known.same_timetable(plan)) {
+                changed.push(id);
+            }
+        }
+        changed
     }
 }
