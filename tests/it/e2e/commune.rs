@@ -18,7 +18,6 @@ pub struct Commune {
     folder: TempDir,
     http: u16,
     mqtt: u16,
-    broker: Option<String>,
     pub server: Option<Running>,
 }
 
@@ -37,21 +36,11 @@ impl Commune {
     /// Lays out the folder; nothing runs yet.
     pub fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("xã Đông Hoà ").tempdir().unwrap();
-        let commune =
-            Self { folder, http: free_port(), mqtt: free_port(), broker: None, server: None };
+        let commune = Self { folder, http: free_port(), mqtt: free_port(), server: None };
         let playlists = commune.path("playlists");
         fs::create_dir_all(playlists.join("clips")).unwrap();
         fs::create_dir_all(commune.path("profiles")).unwrap();
-        let listen = format!(
-            "http = \"127.0.0.1:{}\"\nmqtt = \"127.0.0.1:{}\"\n",
-            commune.http, commune.mqtt
-        );
-        commune.write(
-            "playlists/station.toml",
-            &format!(
-                "name = \"Đài truyền thanh xã Đông Hoà\"\napproval = \"off\"\n[listen]\n{listen}"
-            ),
-        );
+        commune.station("");
         commune.write(
             "playlists/units.csv",
             "id,name,parent\n51,Tỉnh Quảng Ngãi,\n99901,Xã Đông Hoà,51\n99901-dinh,Thôn Đình,99901\n",
@@ -74,10 +63,16 @@ impl Commune {
         commune
     }
 
-    /// Uses a broker that stands by itself.
-    pub fn with_broker(mut self, url: String) -> Self {
-        self.broker = Some(url);
-        self
+    /// Writes the station file, with further sections.
+    pub fn station(&self, more: &str) {
+        let (http, mqtt) = (self.http, self.mqtt);
+        self.write(
+            "playlists/station.toml",
+            &format!(
+                "name = \"Đài truyền thanh xã Đông Hoà\"\napproval = \"off\"\n[listen]\n\
+                 http = \"127.0.0.1:{http}\"\nmqtt = \"127.0.0.1:{mqtt}\"\n{more}"
+            ),
+        );
     }
 
     pub fn path(&self, below: &str) -> PathBuf {
@@ -149,9 +144,6 @@ items = ["chu"]
         command.args(["--log", "info", "serve", "--data", &self.arg("data")]);
         command.args(["--playlists", &self.arg("playlists")]);
         command.args(["--profiles", &self.arg("profiles")]);
-        if let Some(url) = &self.broker {
-            command.args(["--broker", url]);
-        }
         let mut server = Running::start(command, &self.path("server.log"));
         wait_for("a ready server", 30, || {
             server.assert_alive();

@@ -1,17 +1,22 @@
 //! From a playlist file to sound, text and signed proof.
 
 use super::commune::{CLIP_S, Commune, claims, has_files, in_seconds};
+use super::mosquitto::Mosquitto;
 use super::process::wait_for;
 use super::sound::Recording;
 
 /// Plays one cue on a loudspeaker and a board and checks all that can be known of it.
-fn one_cue_end_to_end(mut commune: Commune) {
+fn one_cue_end_to_end(mut commune: Commune, broker: Option<&Mosquitto>) {
     commune.serve();
     commune.enrol("loa-dinh-lang");
     commune.enrol("bang-cong");
     let _speaker = commune.device("loa-dinh-lang");
     let _board = commune.device("bang-cong");
-    let at = in_seconds(12);
+    if let Some(broker) = broker {
+        broker.admit(&commune, "loa-dinh-lang");
+        broker.admit(&commune, "bang-cong");
+    }
+    let at = in_seconds(15);
     commune.playlist(&[at]);
 
     let play = wait_for("the record of the play", 60, || {
@@ -48,5 +53,13 @@ fn one_cue_end_to_end(mut commune: Commune) {
 fn a_clip_and_a_text_go_from_the_folder_to_signed_records() {
     let commune = Commune::new();
     commune.init();
-    one_cue_end_to_end(commune);
+    one_cue_end_to_end(commune, None);
+}
+
+#[test]
+fn the_same_goes_through_a_mosquitto_installed_as_we_say() {
+    let commune = Commune::new();
+    commune.init();
+    let broker = Mosquitto::install(&commune);
+    one_cue_end_to_end(commune, Some(&broker));
 }

@@ -1,6 +1,7 @@
 //! Power cuts at random moments during a day of cues: server, broker, device.
 
 use super::commune::{CLIP_S, Commune, claims, in_seconds};
+use super::mosquitto::Mosquitto;
 use super::process::wait_for;
 use super::sound::Recording;
 use loa::clock::{Clock as _, SystemClock};
@@ -36,10 +37,12 @@ fn power_cuts_lose_no_record_and_nothing_sounds_twice() {
     let mut chance = Chance::new();
     let mut commune = Commune::new();
     commune.init();
+    let mut broker = Mosquitto::install(&commune);
     commune.serve();
     commune.enrol("loa-dinh-lang");
     let mut speaker = Some(commune.device("loa-dinh-lang"));
-    let first = in_seconds(14);
+    broker.admit(&commune, "loa-dinh-lang");
+    let first = in_seconds(16);
     let instants: Vec<i64> = (0..CUES).map(|i| first + i * EVERY_S * 1000).collect();
     commune.playlist(&instants);
     let last = instants[instants.len() - 1] + CLIP_S * 1000;
@@ -51,13 +54,17 @@ fn power_cuts_lose_no_record_and_nothing_sounds_twice() {
     while clock.now().0 < last {
         let next = clock.now().0 + 1_500 + i64::try_from(chance.below(4_000)).unwrap();
         wait_for("the next cut", 10, || (clock.now().0 >= next).then_some(()));
-        if chance.below(3) == 0 {
-            commune.server.take().unwrap().kill();
-            commune.serve();
-        } else {
-            speaker.take().unwrap().kill();
-            speaker = Some(commune.device("loa-dinh-lang"));
-            boots += 1;
+        match chance.below(4) {
+            0 => {
+                commune.server.take().unwrap().kill();
+                commune.serve();
+            }
+            1 => broker.cut(),
+            _ => {
+                speaker.take().unwrap().kill();
+                speaker = Some(commune.device("loa-dinh-lang"));
+                boots += 1;
+            }
         }
     }
 

@@ -5,5 +5,6 @@
 mod commune;
 mod day;
 mod kill;
+mod mosquitto;
 mod process;
 mod sound;

@@ -67,6 +67,10 @@ impl Running {
         Self { child, log: log.to_owned() }
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Stops the test when the process has ended by itself.
     pub fn assert_alive(&mut self) {
         if let Some(status) = self.child.try_wait().unwrap() {

@@ -3,6 +3,12 @@
 //! A chirp rises steadily in pitch. In a recording of it, the pitch tells which stretch of the
 //! clip is heard: a stretch that sounds twice falls back in pitch.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "samples and their numbers are small"
+)]
+
 use std::f64::consts::PI;
 use std::path::Path;
 
@@ -40,7 +46,9 @@ pub fn write_wav(path: &Path, samples: &[i16]) {
     out.extend_from_slice(&16_u16.to_le_bytes());
     out.extend_from_slice(b"data");
     out.extend_from_slice(&bytes.to_le_bytes());
-    samples.iter().for_each(|s| out.extend_from_slice(&s.to_le_bytes()));
+    for sample in samples {
+        out.extend_from_slice(&sample.to_le_bytes());
+    }
     std::fs::write(path, out).unwrap();
 }
 

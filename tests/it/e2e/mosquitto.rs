@@ -1,0 +1,91 @@
+//! A mosquitto installed as `loa broker acl` says, and operated as an administrator would.
+
+use super::commune::Commune;
+use super::process::{Running, free_port, wait_for};
+use std::fs;
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::Command;
+
+const PASSWORD: &str = "mật khẩu của máy chủ";
+
+/// The broker of a commune.
+pub struct Mosquitto {
+    port: u16,
+    folder: PathBuf,
+    passwords: PathBuf,
+    running: Option<Running>,
+}
+
+impl Mosquitto {
+    /// Installs it for a commune that has been initialised and names it in the station file.
+    pub fn install(commune: &Commune) -> Self {
+        let port = free_port();
+        let folder = commune.path("mosquitto");
+        let passwords = commune.path("data/mosquitto/passwords");
+        fs::create_dir_all(&folder).unwrap();
+        fs::create_dir_all(passwords.parent().unwrap()).unwrap();
+        let done = Command::new("mosquitto_passwd")
+            .args(["-b", "-c", &passwords.display().to_string(), "loa.server", PASSWORD])
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        commune.write("playlists/broker-password", PASSWORD);
+        commune.station(&format!(
+            "[broker]\nurl = \"mqtt://127.0.0.1:{port}\"\nuser = \"loa.server\"\n\
+             password_file = \"broker-password\"\n"
+        ));
+        let mut broker = Self { port, folder, passwords, running: None };
+        let shown = broker.write_list(commune);
+        let config = shown["config"]
+            .as_str()
+            .unwrap()
+            .replace("/etc/mosquitto/loa/passwords", &broker.passwords.display().to_string())
+            .replace("/etc/mosquitto/loa", &broker.folder.display().to_string())
+            .replace("listener 1883", &format!("listener {port} 127.0.0.1"));
+        fs::write(broker.folder.join("config"), format!("user root\n{config}")).unwrap();
+        broker.start();
+        broker
+    }
+
+    fn write_list(&self, commune: &Commune) -> serde_json::Value {
+        let shown = commune.json(&["broker", "acl", "--format", "mosquitto"]);
+        let list = self.folder.join("acl");
+        fs::write(&list, shown["acl"].as_str().unwrap()).unwrap();
+        shown
+    }
+
+    fn start(&mut self) {
+        let mut command = Command::new("mosquitto");
+        command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        command.arg("-c").arg(self.folder.join("config"));
+        let mut running = Running::start(command, &self.folder.join("log"));
+        wait_for("a listening mosquitto", 20, || {
+            running.assert_alive();
+            TcpStream::connect(("127.0.0.1", self.port)).ok()
+        });
+        self.running = Some(running);
+    }
+
+    /// Installs the access list anew and makes the broker read list and passwords again.
+    pub fn reload(&self, commune: &Commune) {
+        self.write_list(commune);
+        let id = self.running.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    }
+
+    /// Waits until the server has noted the password of a device that enrols, then reloads.
+    pub fn admit(&self, commune: &Commune, device: &str) {
+        wait_for("the password of the device", 30, || {
+            let known = fs::read_to_string(&self.passwords).unwrap();
+            known.lines().any(|line| line.starts_with(&format!("{device}:"))).then_some(())
+        });
+        self.reload(commune);
+    }
+
+    /// Cuts it off and starts it again, empty.
+    pub fn cut(&mut self) {
+        self.running.take().unwrap().kill();
+        self.start();
+    }
+}
