@@ -18,18 +18,18 @@ use crate::domain::time::{Span, UtcMs};
 use std::cmp::Reverse;
 use std::ops::Range;
 
-/// Some clips less than 15 minutes apart.
+/// Some clips of one day less than 15 minutes apart.
 #[derive(Clone, Debug)]
 struct Session {
-    /// First start.
+    /// First start on the day.
     start: UtcMs,
     /// The latest end so far.
     end: UtcMs,
     /// Its clips among those of the day.
     clips: Range<usize>,
-    /// It began before the day looked at.
+    /// It began before the day.
     continues: bool,
-    /// The highest priority in it on this day.
+    /// The highest priority in it.
     best: Priority,
     /// It is one too many.
     refused: bool,
@@ -55,10 +55,10 @@ fn sessions(clips: &[&Piece], before: Option<UtcMs>, rules: &Rules) -> Vec<Sessi
         }
     }
     if let Some((most, _)) = rules.sessions_per_day() {
-        // Those with priority stay first, then the earlier.
-        let mut own: Vec<&mut Session> = found.iter_mut().filter(|s| !s.continues).collect();
-        own.sort_by_key(|session| (Reverse(session.best), session.start));
-        for session in own.into_iter().skip(*most as usize) {
+        // Those with priority stay first, then those of the day itself, then the earlier.
+        let mut ranked: Vec<&mut Session> = found.iter_mut().collect();
+        ranked.sort_by_key(|session| (Reverse(session.best), session.continues, session.start));
+        for session in ranked.into_iter().skip(*most as usize) {
             session.refused = true;
         }
     }
@@ -74,8 +74,11 @@ fn latest_end(clips: &[&Piece]) -> Option<UtcMs> {
 }
 
 /// Returns what may sound of each clip of a day, or why nothing of it may. The pieces are those
-/// that start on the day and on the two days before it, each sorted by start; `silence` covers
-/// the day and its neighbours. A session that lasts a whole day and longer is counted anew.
+/// that start on the day and on the two days before it, each sorted by start; `silence` covers the
+/// day and its neighbours.
+///
+/// A session over midnight counts on both days, on the second one after that day's own; its
+/// minutes run on, and where its first part is one too many so is the rest.
 pub(super) fn allow(
     rules: &Rules,
     silence: &[(Span, Ban)],
@@ -84,25 +87,20 @@ pub(super) fn allow(
     two_before: &[&Piece],
 ) -> Vec<Result<Piece, Cause>> {
     let (today, yesterday) = (clips(day), clips(day_before));
-    let quiet = |clip: &Piece| cut_by_silence(clip, silence);
-    let mut allowed: Vec<Result<Piece, Cause>> = today.iter().map(|clip| quiet(clip)).collect();
+    let mut allowed: Vec<Result<Piece, Cause>> =
+        today.iter().map(|clip| cut_by_silence(clip, silence)).collect();
     if rules.sessions_per_day().is_none() && rules.minutes_per_session().is_none() {
         return allowed;
     }
-    let earlier = sessions(&yesterday, latest_end(&clips(two_before)), rules);
+    let earlier = sessions(&yesterday, latest_end(&clips(two_before)), rules).pop();
     for session in sessions(&today, latest_end(&yesterday), rules) {
-        let begun = earlier.last().filter(|_| session.continues);
-        let (start, refused) =
-            begun.map_or((session.start, session.refused), |b| (b.start, b.refused));
-        let mut judge = Judge { rules, start, sounded_until: None, over: refused };
-        if let Some(begun) = begun {
-            for clip in &yesterday[begun.clips.clone()] {
-                // What it leaves of them is told on their own day; here only its state counts.
-                drop(judge.clip(quiet(clip), clip));
-            }
-            // A session that never sounded on its own day would be one more of this day.
-            judge.over |= judge.sounded_until.is_none() && rules.sessions_per_day().is_some();
-        }
+        let begun = earlier.as_ref().filter(|_| session.continues);
+        let mut judge = Judge {
+            rules,
+            begun: begun.map_or(session.start, |begun| begun.start),
+            silent_since: session.start,
+            over: session.refused || begun.is_some_and(|begun| begun.refused),
+        };
         for (verdict, clip) in allowed[session.clips.clone()].iter_mut().zip(&today[session.clips])
         {
             *verdict = judge.clip(verdict.clone(), clip);
@@ -114,8 +112,9 @@ pub(super) fn allow(
 /// Follows one session clip by clip.
 struct Judge<'a> {
     rules: &'a Rules,
-    start: UtcMs,
-    sounded_until: Option<UtcMs>,
+    /// When the session began, perhaps on the day before.
+    begun: UtcMs,
+    silent_since: UtcMs,
     over: bool,
 }
 
@@ -123,19 +122,18 @@ impl Judge<'_> {
     /// Judges the next clip, of which quiet hours have left something or nothing.
     fn clip(&mut self, left: Result<Piece, Cause>, clip: &Piece) -> Result<Piece, Cause> {
         if let Some((most, policy)) = self.rules.sessions_per_day() {
-            let silent_since = self.sounded_until.unwrap_or(self.start);
-            self.over |= clip.at.since(silent_since) >= SESSION_GAP_MS;
+            self.over |= clip.at.since(self.silent_since) >= SESSION_GAP_MS;
             if self.over {
                 return Err(Cause::SessionsADay { policy: policy.clone(), most: *most });
             }
         }
         let mut kept = left?;
         if let Some((most, policy)) = self.rules.minutes_per_session() {
-            let until = self.start.plus(i64::from(*most) * 60_000);
+            let until = self.begun.plus(i64::from(*most) * 60_000);
             let cause = Cause::SessionMinutes { policy: policy.clone(), most: *most };
             kept = cut(kept, until, cause)?;
         }
-        self.sounded_until = self.sounded_until.max(Some(kept.end));
+        self.silent_since = self.silent_since.max(kept.end);
         Ok(kept)
     }
 }
