@@ -169,22 +169,24 @@ def main():
 
 
 def measure(loa, starts, folder):
-    # The method first, by itself.
+    clips = [folder + "/left.wav", folder + "/right.wav"]
+    write_click(clips[0], 0, RATE)
+    write_click(clips[1], 1, 44100)  # the second one goes through the resampler
+    players = [Player(loa, clip) for clip in clips]
+
+    # The method first, by itself, while the players hand out silence: the server then works at
+    # the pace that is measured afterwards.
     recorder = Recorder()
     recorder.start()
     time.sleep(2)  # the first second of a recording is not placed yet
     reference()
     samples, places = recorder.finish()
     clicks = [place(places, at) for at in onsets(samples[:, 0])]
-    # The server settles on a latency while the first click is under way.
-    spacing = np.diff(clicks[1:]) * 1000 - 1000
+    # The server settles on a latency while the first clicks are under way.
+    spacing = np.diff(clicks[4:]) * 1000 - 1000
 
-    clips = [folder + "/left.wav", folder + "/right.wav"]
-    write_click(clips[0], 0, RATE)
-    write_click(clips[1], 1, 44100)  # the second one goes through the resampler
     recorder = Recorder()
     recorder.start()
-    players = [Player(loa, clip) for clip in clips]
     time.sleep(1.5)
     first = int(time.time() * 1000) + 1500
     due = []
