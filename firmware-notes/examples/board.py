@@ -11,7 +11,7 @@ chunks (§8), the server's time (§9), rotations (§10), a ledger that survives 
 delivery until the signed receipt (§12).
 
 It leaves out, on purpose: pixels (text goes to the terminal, so `frame` is null and the grade 2),
-clips (their cues fail as `unsupported`), enrolment over https, assets over HTTP, chunks of 16 KiB,
+clips (their cues fail as `unsupported`), the idle page, enrolment over https, assets over HTTP, chunks of 16 KiB,
 dropping of assets and old records when space is short, a clock chip. `--clock system` trusts the
 clock of the machine, as on a computer with NTP. Volume and self-test are answered, not done.
 """
@@ -22,7 +22,7 @@ import paho.mqtt.client as mqtt
 from cryptography.hazmat.primitives import serialization as ser
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-FW, DAY, QUARTER, BATCH = "board.py 1", 86_400_000, 900_000, 65_536
+FW, DAY, QUARTER, BEAT, BATCH = "board.py 1", 86_400_000, 900_000, 1_800, 65_536
 ROLES = ("schedule", "urgent", "policy", "time", "receipt")
 HEX64 = re.compile("[0-9a-f]{64}")
 
@@ -146,7 +146,6 @@ def read_epochs(raw, pin, before=None, now=None):
                 root = read_key(json.loads(unb64(text.split(".")[1])).get("root"))
             except (IndexError, ValueError, AttributeError):
                 raise Refused("jws") from None
-            first = root
         doc, kid = verify(text, "loa-keys+jwt", "root",
                           {root[0]: {"role": "root", "key": root[1], "until": None}}, 16_384)
         members(doc, epoch=int, prev=(str, type(None)), iat=int, root=dict, roles=dict, retired=list,
@@ -339,7 +338,7 @@ class Fetch:
     """At most eight topics unanswered, refilled by halves; silence doubles the wait."""
 
     def __init__(self, board):
-        self.board, self.parts, self.sums, self.vain = board, {}, {}, {}
+        self.board, self.sums, self.vain = board, {}, {}
         self.asked, self.answered, self.last, self.wait = {}, [], 0, 15
 
     def missing(self):
@@ -423,7 +422,7 @@ class Board:
     def __init__(self, folder, system_clock):
         self.dir, self.me = folder, json.loads(read(f"{folder}/device.json"))
         self.state = {"conn": 0, "boot": 0, "clean": True, "upto": 0, "docs": {}, "follow": None, "jtis": {},
-                      "refused": {}, "open": {}, "stopped": {}, **json.loads(read(f"{folder}/state.json"))}
+                      "refused": {}, "open": {}, "stopped": {}, "turn": -1, **json.loads(read(f"{folder}/state.json"))}
         self.id, self.prefix = self.me["id"], self.me["prefix"] + "/"
         for sub in ("sheets", "assets"):
             os.makedirs(f"{folder}/{sub}", exist_ok=True)
@@ -435,7 +434,7 @@ class Board:
         self.client, self.online, self.bound, self.retry_at, self.rest_at = None, False, 1, 0, None
         self.send_at, self.send_wait, self.sent, self.sent_at = 0, 20, 0, None
         self.nonce, self.asked_at, self.said, self.said_at, self.server = None, 0, None, 0, None
-        self.showing, self.turn, self.assets_at, self.saved_at = None, -1, 0, 0
+        self.showing, self.assets_at, self.saved_at = None, 0, 0
         self.boot()
 
     def save(self):
@@ -455,10 +454,10 @@ class Board:
         self.record("boot", fw=FW, reason="restart" if first or not unclean else "power", unclean=unclean)
         shows = [r for r in self.ledger.records if r["kind"] in ("show", "play")]
         self.done, told = {r["cue"] for r in shows}, {(r["cue"], r.get("from_ms")) for r in shows}
-        self.boot_cause, self.booted_ms = "power" if unclean else "off", None
+        self.boot_cause, self.booted_ms, self.trusted_ms = "power" if unclean else "off", None, None
         for run in self.state["open"].values():
             if (run["cue"], run["from"]) not in told and run["shown"]:
-                self.show(run, run["seen"], "partial", self.boot_cause)
+                self.show(run, min(run["seen"], run["to"]), "partial", self.boot_cause)
             run.update({"from": None, "shown": 0, "times": 0, "cause": self.boot_cause})
         self.save()
 
@@ -723,14 +722,19 @@ class Board:
                         from_ms=cue["at_ms"], to_ms=cue["end_ms"], times=0, shown_ms=0, outcome="failed",
                         cause=cause, grade=1)
 
+    def why_missed(self, instant):
+        if instant <= self.booted_ms and self.state["boot"] > 1:
+            return self.boot_cause
+        return "clock" if instant <= self.trusted_ms else "late"
+
     def play(self):
         """One step: finish the page, turn, open and close quarters, note what passed unshown."""
         now, opened, active = self.clock.now(), self.state["open"], []
         if not self.clock.trusted():
-            self.showing = None
+            self.showing = self.trusted_ms = None
             return
-        if self.booted_ms is None:                              # the first moment the time is known
-            self.booted_ms = now
+        if self.trusted_ms is None:                             # from now on the time is known
+            self.trusted_ms, self.booted_ms = now, now - self.clock.mono()
         chain_ms, plan = self.ledger.records[0]["at_ms"], {}
         for cue, name, sheet in self.cues():
             plan[cue["id"]] = cue
@@ -742,9 +746,8 @@ class Board:
                     self.fail(cue, name, sheet, "unsupported")
             elif chain_ms < cue["end_ms"] <= now and cue["id"] not in self.done and not any(
                     r["cue"] == cue["id"] and r["shown"] for r in opened.values()):
-                turn = any(r["cue"] == cue["id"] for r in opened.values())
-                before = cue["end_ms"] <= self.booted_ms
-                self.fail(cue, name, sheet, "no-turn" if turn else self.boot_cause if before else "late")
+                turn = any(r["cue"] == cue["id"] and r["from"] is not None for r in opened.values())
+                self.fail(cue, name, sheet, "no-turn" if turn else self.why_missed(cue["end_ms"]))
         for cue, name, title, pages in active:
             quarter = now - now % QUARTER
             begin, end = max(cue["at_ms"], quarter), min(cue["end_ms"], quarter + QUARTER)
@@ -752,7 +755,7 @@ class Board:
                 "cue": cue["id"], "sheet": name, "item": cue["item"], "title": title, "begin": begin, "to": end,
                 "end": cue["end_ms"], "from": begin, "seen": now, "shown": 0, "times": 0,
                 "gap": now - begin if now - begin > 1000 else 0,
-                "cause": self.boot_cause if begin < self.booted_ms and self.state["boot"] > 1 else "late"})
+                "cause": self.why_missed(begin)})
             if run["from"] is None:                             # joined again after a boot
                 run.update({"from": now, "gap": run["gap"] + now - run["seen"], "seen": now})
         here = self.showing
@@ -780,8 +783,8 @@ class Board:
             elif now >= run["to"] and not busy:
                 self.close(run, now)
         if not here and active:
-            self.turn = (self.turn + 1) % len(active)
-            cue, name, title, pages = active[self.turn]
+            self.state["turn"] = (self.state["turn"] + 1) % len(active)     # kept: fair over restarts
+            cue, name, title, pages = active[self.state["turn"]]
             begin = max(cue["at_ms"], now - now % QUARTER)
             self.showing = {"run": f"{cue['id']}/{begin}", "cue": cue["id"], "end": cue["end_ms"],
                             "pages": pages, "page": 0, "since": now, "title": title}
@@ -908,7 +911,7 @@ class Board:
             self.wire(now)
             hour = self.clock.now() // 3_600_000
             self.tell_refusals(lambda key: int(key.rsplit(" ", 1)[1]) != hour)
-            if now > beat + 1800:
+            if now > beat + BEAT:
                 beat = now
                 self.record("beat", head=self.ledger.head(), pending=len(self.ledger.lines) - self.state["upto"],
                             stored=len(self.ledger.lines))
