@@ -143,8 +143,8 @@ def read_epochs(raw, pin, before=None, now=None):
     for number, text in enumerate(epochs, 1):
         if root is None:                                        # the first names its own signer
             try:
-                root = read_key(json.loads(unb64(text.split(".")[1])).get("root"))
-            except (IndexError, ValueError, AttributeError):
+                root = read_key(strict(unb64(text.split(".")[1])).get("root"))
+            except (IndexError, AttributeError):
                 raise Refused("jws") from None
         doc, kid = verify(text, "loa-keys+jwt", "root",
                           {root[0]: {"role": "root", "key": root[1], "until": None}}, 16_384)
