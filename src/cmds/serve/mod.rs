@@ -69,6 +69,7 @@ const SHELF_BYTES: u64 = 256 << 20;
 /// Runs the server until it is told to stop.
 pub fn run(args: Args) -> anyhow::Result<Answer> {
     let options = args.options()?;
+    raise_descriptors();
     let runtime = runtime()?;
     let end = runtime.block_on(serve(&options));
     // An hour of audio under inspection need not hold up the end.
@@ -78,6 +79,19 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
         eprintln!("warning: some tasks did not end in time and were dropped");
     }
     Ok(Answer::Yes)
+}
+
+/// Raises the limit of open files as far as the system lets us: every connected device takes one,
+/// and the usual soft limit of 1,024 would refuse the rest of a fleet.
+fn raise_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let before = getrlimit(Resource::Nofile);
+    let wanted = Rlimit { current: before.maximum, maximum: before.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+        tracing::warn!(%error, "The limit of open files could not be raised");
+    }
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    tracing::info!(files = limit, "Devices at the broker and pages share this many open files");
 }
 
 /// The broker in use.

@@ -72,7 +72,7 @@ fn view(airing: Airing, zone: Tz) -> AiringView {
 }
 
 /// Returns what is on air and what comes next, as scheduled; records say what was heard.
-#[utoipa::path(get, path = "/on-air", tag = "schedule", params(Ahead), responses(
+#[utoipa::path(get, path = "/on-air", operation_id = "get_on_air", tag = "schedule", params(Ahead), responses(
     (status = 200, body = Due), (status = 401, body = ApiError),
     (status = 503, description = "no valid station folder yet", body = ApiError)))]
 pub async fn get(

@@ -38,7 +38,7 @@ pub struct AssetView {
 }
 
 /// Lists the clips that playlists name.
-#[utoipa::path(get, path = "/assets", tag = "schedule", responses(
+#[utoipa::path(get, path = "/assets", operation_id = "list_assets", tag = "schedule", responses(
     (status = 200, body = Assets), (status = 401, body = ApiError),
     (status = 503, description = "no valid station folder yet", body = ApiError)))]
 pub async fn list(_: Bearer, State(live): State<Arc<Live>>) -> Result<Json<Assets>, ApiError> {

@@ -108,7 +108,7 @@ pub struct CodeToIssue {
 }
 
 /// Issues a code by which the device enrols, for the first time or again with a new key.
-#[utoipa::path(post, path = "/devices/{id}/enrolment-codes", tag = "register",
+#[utoipa::path(post, path = "/devices/{id}/enrolment-codes", operation_id = "issue_enrolment_code", tag = "register",
     params(("id" = String, Path, description = "device id")), request_body = CodeToIssue,
     responses((status = 201, body = CodeIssued), (status = 401, body = ApiError),
     (status = 404, body = ApiError), (status = 422, body = ApiError)))]
@@ -124,7 +124,7 @@ pub async fn issue(
 }
 
 /// Lists enrolment codes, newest first; secrets are not shown again.
-#[utoipa::path(get, path = "/enrolment-codes", tag = "register", responses(
+#[utoipa::path(get, path = "/enrolment-codes", operation_id = "list_enrolment_codes", tag = "register", responses(
     (status = 200, body = Codes), (status = 401, body = ApiError)))]
 pub async fn list(
     _: Bearer,

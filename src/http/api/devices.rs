@@ -118,7 +118,7 @@ impl DeviceView {
 }
 
 /// Lists the devices of the register.
-#[utoipa::path(get, path = "/devices", tag = "register", responses(
+#[utoipa::path(get, path = "/devices", operation_id = "list_devices", tag = "register", responses(
     (status = 200, body = Devices), (status = 401, body = ApiError)))]
 pub async fn list(
     _: Bearer,
@@ -135,7 +135,7 @@ pub async fn list(
 }
 
 /// Returns a device.
-#[utoipa::path(get, path = "/devices/{id}", tag = "register",
+#[utoipa::path(get, path = "/devices/{id}", operation_id = "get_device", tag = "register",
     params(("id" = String, Path, description = "device id")), responses(
     (status = 200, body = DeviceView), (status = 401, body = ApiError),
     (status = 404, body = ApiError)))]
@@ -183,7 +183,7 @@ pub struct DeviceRegistered {
 
 /// Registers a device and issues the code by which it enrols. An id that is there already is
 /// refused: change it by import, or issue a new code for it.
-#[utoipa::path(post, path = "/devices", tag = "register", request_body = DeviceToRegister,
+#[utoipa::path(post, path = "/devices", operation_id = "register_device", tag = "register", request_body = DeviceToRegister,
     responses((status = 201, body = DeviceRegistered), (status = 401, body = ApiError),
     (status = 409, body = ApiError), (status = 422, body = ApiError)))]
 pub async fn register(

@@ -24,7 +24,7 @@ pub struct Link {
 }
 
 /// Makes a link that opens the page once.
-#[utoipa::path(post, path = "/links", tag = "access", responses(
+#[utoipa::path(post, path = "/links", operation_id = "issue_link", tag = "access", responses(
     (status = 201, body = Link), (status = 401, body = ApiError)))]
 pub async fn issue(
     bearer: Bearer,

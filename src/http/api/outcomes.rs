@@ -114,7 +114,7 @@ impl From<OutcomeError> for ApiError {
 }
 
 /// Returns the outcome of every cue of a device that starts in a period.
-#[utoipa::path(get, path = "/outcomes", tag = "evidence", params(Wanted), responses(
+#[utoipa::path(get, path = "/outcomes", operation_id = "list_outcomes", tag = "evidence", params(Wanted), responses(
     (status = 200, body = OutcomeList), (status = 401, body = ApiError),
     (status = 404, body = ApiError), (status = 422, body = ApiError)))]
 pub async fn list(

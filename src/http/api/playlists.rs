@@ -179,7 +179,7 @@ impl From<&Playlist> for PlaylistView {
 }
 
 /// Lists the playlists in force.
-#[utoipa::path(get, path = "/playlists", tag = "schedule", responses(
+#[utoipa::path(get, path = "/playlists", operation_id = "list_playlists", tag = "schedule", responses(
     (status = 200, body = Playlists), (status = 401, body = ApiError),
     (status = 503, description = "no valid station folder yet", body = ApiError)))]
 pub async fn list(_: Bearer, State(live): State<Arc<Live>>) -> Result<Json<Playlists>, ApiError> {
@@ -188,7 +188,7 @@ pub async fn list(_: Bearer, State(live): State<Arc<Live>>) -> Result<Json<Playl
 }
 
 /// Returns a playlist in force.
-#[utoipa::path(get, path = "/playlists/{id}", tag = "schedule",
+#[utoipa::path(get, path = "/playlists/{id}", operation_id = "get_playlist", tag = "schedule",
     params(("id" = String, Path, description = "playlist id")), responses(
     (status = 200, body = PlaylistView), (status = 401, body = ApiError),
     (status = 404, body = ApiError)))]

@@ -116,7 +116,7 @@ fn view(listed: Listed, zone: Tz) -> RecordView {
 }
 
 /// Lists records with their exact signed bytes.
-#[utoipa::path(get, path = "/records", tag = "evidence", params(Wanted), responses(
+#[utoipa::path(get, path = "/records", operation_id = "list_records", tag = "evidence", params(Wanted), responses(
     (status = 200, body = Records), (status = 401, body = ApiError),
     (status = 422, body = ApiError)))]
 pub async fn list(

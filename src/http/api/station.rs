@@ -69,7 +69,7 @@ impl From<&Alarm> for Remark {
 }
 
 /// Returns the station as it stands now.
-#[utoipa::path(get, path = "/station", tag = "station", responses(
+#[utoipa::path(get, path = "/station", operation_id = "get_station", tag = "station", responses(
     (status = 200, body = Station), (status = 401, body = ApiError)))]
 pub async fn get(
     _: Bearer,
@@ -141,7 +141,7 @@ impl From<&Fault> for FaultView {
 }
 
 /// Lists the faults of the station folder.
-#[utoipa::path(get, path = "/station/faults", tag = "station", responses(
+#[utoipa::path(get, path = "/station/faults", operation_id = "list_faults", tag = "station", responses(
     (status = 200, body = Faults), (status = 401, body = ApiError)))]
 pub async fn faults(_: Bearer, State(live): State<Arc<Live>>) -> Json<Faults> {
     Json(Faults { faults: live.picture().faults.iter().map(FaultView::from).collect() })

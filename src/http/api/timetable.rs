@@ -88,7 +88,7 @@ pub struct LeftOutView {
 }
 
 /// Returns what will play on a device and what will not, with reasons.
-#[utoipa::path(get, path = "/devices/{id}/timetable", tag = "schedule",
+#[utoipa::path(get, path = "/devices/{id}/timetable", operation_id = "get_timetable", tag = "schedule",
     params(("id" = String, Path, description = "device id"), Wanted), responses(
     (status = 200, body = Timetable), (status = 401, body = ApiError),
     (status = 404, body = ApiError), (status = 422, body = ApiError),
