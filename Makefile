@@ -7,14 +7,14 @@ SHELL := bash
 CARGO := cargo
 RELEASE := target/release/loa
 
-.PHONY: demo test bench fmt lint unit e2e python setup release reduced
+.PHONY: demo test bench fmt lint reduced unit e2e python setup release
 
 demo:
 	.ci/setup demo
 	$(CARGO) build --release
 	$(RELEASE) demo
 
-test: setup lint unit release e2e python
+test: setup lint reduced unit release e2e python
 
 setup:
 	.ci/setup
@@ -32,7 +32,7 @@ unit:
 
 # The sets of features that a small device or a server without a broker is built with.
 reduced:
-	$(CARGO) clippy --no-default-features --features speaker -- -D warnings
+	$(CARGO) clippy --no-default-features --features speaker,board -- -D warnings
 	$(CARGO) clippy --no-default-features --features server,speaker,board -- -D warnings
 
 release:

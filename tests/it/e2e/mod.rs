@@ -8,3 +8,4 @@ mod kill;
 mod mosquitto;
 mod process;
 mod sound;
+mod stranger;
