@@ -16,7 +16,9 @@ use crate::domain::playlist::{
 };
 use crate::domain::policy::{Policy, QuietHours};
 use crate::domain::profile::{Profile, SpeakerProfile};
-use crate::domain::recurrence::{Recurrence, wall};
+use crate::domain::recurrence::Recurrence;
+#[cfg(feature = "server")]
+use crate::domain::recurrence::wall;
 use crate::domain::station::{AssetFacts, Clip, Device, Library, Station, Unit};
 use crate::domain::timetable::sheet::DaySheet;
 use crate::domain::timetable::{Compiled, Compiler, DevicePlan, Horizon};
