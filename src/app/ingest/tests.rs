@@ -525,7 +525,13 @@ fn shaken() -> impl Strategy<Value = Vec<Vec<usize>>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig {
+        // Cases that failed once are tried first; the root of the repository stays tidy.
+        failure_persistence: Some(Box::new(proptest::test_runner::FileFailurePersistence::Direct(
+            "tests/regressions/ingest.txt",
+        ))),
+        ..ProptestConfig::with_cases(40)
+    })]
     #[test]
     fn lost_doubled_and_reordered_batches_end_in_the_same_ledger(
         batches in shaken(),
