@@ -164,7 +164,7 @@ items = ["chao-mung"]
              \x20 Âm thanh / sound:        {heard}\n\
              \x20 WAV:                     {}\n\
              \x20 Bảng chữ / board:        {board}\n\
-             \x20 Bản ghi / records:       loa records list --data {}\n\
+             \x20 Bản ghi / records:       loa records --data {}\n\
              \x20 Dừng / stop:             Ctrl-C\n",
             first.format("%H:%M:%S"),
             self.zone.name(),
