@@ -357,3 +357,32 @@ fn a_self_test_sounds_where_sound_is_allowed_and_says_how_it_went() {
     assert_eq!(bodies(&actions)[0], Body::SelfTest { method, score_permille: 1000 });
     assert_eq!(result(&actions).1, "done");
 }
+
+#[test]
+fn no_sound_goes_beyond_what_the_journal_promised_before() {
+    // A cut may strike at the last moment before the next tick, so at each tick all that has
+    // sounded since the one before must have been promised then.
+    let start = at("06:00:00");
+    let sheet = sheet(&[loud()], &[clip("dài", start, 60_000)]);
+    let mut bench = Bench::new(SPEAKER, at("05:59:50"));
+    let mut actions = bench.tell(Event::AssetHeld(asset("dài")));
+    actions.extend(bench.follow(&sheet));
+    let (mut promised, mut token) = (0, None);
+    for second in 1..60 {
+        let now = at("05:59:50").plus(second * 1000);
+        let sounded = now.since(start);
+        if sounded > 0 {
+            assert!(sounded <= promised, "{sounded} ms sounded, {promised} ms were promised");
+        }
+        actions.extend(bench.at(now));
+        token = orders(&actions).first().map(|order| order.token).or(token);
+        if now == start {
+            actions.extend(bench.tell(Event::Started { token: token.unwrap(), at: start }));
+        }
+        for action in actions.drain(..) {
+            if let Action::Journal(journal) = action {
+                promised = journal.sounding.first().map_or(promised, |open| open.reach_ms);
+            }
+        }
+    }
+}
