@@ -1,6 +1,8 @@
 //! `loa link`: a link that opens the page once.
 
 use super::data::{DataFolder, DataOption};
+use super::reach::reach;
+use super::registers::Stationed;
 use super::{Answer, print_json, print_text, runtime};
 use crate::app::access;
 use crate::clock::{Clock as _, SystemClock};
@@ -11,9 +13,11 @@ use serde::Serialize;
 pub struct Args {
     #[command(flatten)]
     data: DataOption,
-    /// Address under which you reach the server
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
-    url: String,
+    #[command(flatten)]
+    station: Stationed,
+    /// Address under which you reach the server, when the station file does not know it
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -29,14 +33,24 @@ struct Link {
 pub fn run(args: Args) -> anyhow::Result<Answer> {
     let folder = DataFolder::existing(&args.data.data)?;
     let now = SystemClock::new().now();
-    let secret = runtime()?.block_on(async {
+    let (url, secret) = runtime()?.block_on(async {
         let store = folder.open_store().await?;
+        let url = if let Some(url) = args.url {
+            url
+        } else {
+            let station = &args.station;
+            let config = station.settings(&store).await?;
+            let http = station.http.unwrap_or(config.listen.http);
+            let mqtt = station.mqtt.unwrap_or(config.listen.mqtt);
+            let broker = station.broker.as_deref().or(config.broker.url.as_deref());
+            reach(&config, &station.playlists, http, mqtt, broker, now)?.url
+        };
         let life = Some(access::LINK_MS);
         let secret = access::grant(&store, "loa link", access::LINK, now, life).await?;
         store.close().await;
-        anyhow::Ok(secret)
+        anyhow::Ok((url, secret))
     })?;
-    let link = format!("{}/in/{}", args.url.trim_end_matches('/'), secret.reveal());
+    let link = format!("{}/in/{}", url.trim_end_matches('/'), secret.reveal());
     let link = Link { link, expires_ms: now.plus(access::LINK_MS).0 };
     if args.json {
         print_json(&link)?;
