@@ -63,6 +63,11 @@ impl Commune {
         commune
     }
 
+    /// The ports of `http` and of the embedded broker.
+    pub fn ports(&self) -> (u16, u16) {
+        (self.http, self.mqtt)
+    }
+
     /// Writes the station file, with further sections.
     pub fn station(&self, more: &str) {
         let (http, mqtt) = (self.http, self.mqtt);

@@ -6,6 +6,8 @@ mod commune;
 mod day;
 mod kill;
 mod mosquitto;
+mod partition;
 mod process;
+mod relay;
 mod sound;
 mod stranger;
