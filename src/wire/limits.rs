@@ -83,8 +83,16 @@ pub const BATCH_BYTES: usize = 65_536;
 pub const BATCH_RECORDS: usize = 512;
 /// Urgent notice, drill or withdrawal.
 pub const URGENT_BYTES: usize = 8_192;
-/// Urgent notices held at a time.
+/// Urgent notices, drills and withdrawals remembered at a time, each.
 pub const NOTICES: usize = 16;
+/// Units of an urgent notice or drill.
+pub const NOTICE_UNITS: usize = 64;
+/// Longest life of a notice, drill or withdrawal, `exp` − `iat`, in seconds.
+pub const NOTICE_LIFE_S: i64 = 259_200;
+/// How often a notice may sound.
+pub const REPEATS: u32 = 100;
+/// Longest silence between two repeats, in milliseconds.
+pub const GAP_MS: i64 = 21_600_000;
 /// Hold.
 pub const HOLD_BYTES: usize = 2_048;
 

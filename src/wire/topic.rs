@@ -35,9 +35,9 @@ pub enum Topic {
     Sums { sha256: Digest, size: ChunkSize },
     /// Records of a device; the partition follows from the id.
     Records(DeviceId),
-    /// Reserved: an urgent notice, drill or withdrawal.
+    /// An urgent notice or drill, `id` its `jti`; later its withdrawal.
     Urgent { unit: UnitId, id: String },
-    /// Reserved: the hold of a unit.
+    /// The hold of a unit.
     Hold(UnitId),
     /// Reserved: a value for boards.
     Feed(String),

@@ -14,6 +14,7 @@ import jwt
 B64 = re.compile(r"[A-Za-z0-9_-]*")
 DEVICE = re.compile(r"[a-z0-9][a-z0-9-]{1,38}[a-z0-9]")
 HEX64 = re.compile(r"[0-9a-f]{64}")
+NOTICE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 MAX = 2**53 - 1
 ROLES = {
     "loa-keys+jwt": ("root", 16_384),
@@ -23,6 +24,10 @@ ROLES = {
     "loa-time+jwt": ("time", 1_024),
     "loa-receipt+jwt": ("receipt", 4_096),
     "loa-server+jwt": ("receipt", 4_096),
+    "loa-urgent+jwt": ("urgent", 8_192),
+    "loa-drill+jwt": ("urgent", 8_192),
+    "loa-withdrawal+jwt": ("urgent", 8_192),
+    "loa-hold+jwt": ("schedule", 2_048),
 }
 
 
@@ -224,14 +229,45 @@ def check(typ, claims):  # §6 and the schemas
     elif typ == "loa-time+jwt":
         members(claims, common | {"aud": DEVICE, "nonce": str, "now_ms": int})
         need(claims["iat"] == claims["now_ms"] // 1_000, "content")
+    elif typ in ("loa-urgent+jwt", "loa-drill+jwt"):  # §17
+        members(claims, common | {"iss": str, "units": list, "exp": int, "jti": str})
+        members(claims, {"reason": str, "document": dict, "text": str, "repeat": dict})
+        members(claims, {"volume": int})
+        members(claims["document"], {"number": str, "issuer": str, "at_ms": int})
+        members(claims["repeat"], {"times": int, "gap_ms": int})
+        need(len(claims["units"]) <= 64 and len(claims["text"].encode()) <= 2_000, "limit")
+        paper = claims["document"]
+        for said in (claims["reason"], claims["text"], paper["number"], paper["issuer"]):
+            need(said.strip(), "content")
+        need(claims["units"] and NOTICE.fullmatch(claims["jti"]), "content")
+        need(1 <= claims["exp"] - claims["iat"] <= 259_200, "content")
+        need(1 <= claims["repeat"]["times"] <= 100, "content")
+        need(0 <= claims["repeat"]["gap_ms"] <= 21_600_000, "content")
+        need(0 <= claims["volume"] <= 100, "content")
+        need("asset" not in claims or 0 < claims["asset"]["bytes"] <= 2**28, "content")
+    elif typ == "loa-withdrawal+jwt":
+        members(claims, common | {"iss": str, "withdraws": str, "exp": int})
+        need(NOTICE.fullmatch(claims["withdraws"]), "content")
+        need(1 <= claims["exp"] - claims["iat"] <= 259_200, "content")
+    elif typ == "loa-hold+jwt":
+        members(claims, common | {"iss": str, "unit": str, "ver": int, "jti": str})
+        members(claims, {"until_ms": int, "reason": str, "by": str})
+        need(claims["ver"] > 0 and claims["until_ms"] >= 0, "content")
+        need(claims["reason"].strip() and claims["by"].strip() and claims["jti"], "content")
     elif typ == "loa-receipt+jwt":
         members(claims, common | {"aud": DEVICE, "chain": str, "upto": int})
         need((claims["upto"] == 0) == (claims["head"] is None), "content")
 
 
-def judge(body, typ, keys, me, now_ms=None, last=None, seen=(), nonce=None):
+def judge(
+    body, typ, keys, me, now_ms=None, last=None, seen=(), nonce=None, units=(), topic=""
+):
     claims, _, epoch = open_jws(body, typ, keys.find)
     check(typ, claims)
+    if typ in ("loa-urgent+jwt", "loa-drill+jwt"):
+        need(set(claims["units"]) & set(units), "unit")
+    if typ == "loa-hold+jwt":
+        need(claims["unit"] in units and topic.endswith(f"/u/{claims['unit']}/hold"), "unit")
     need(claims.get("aud", me) == me, "aud")
     if typ == "loa-time+jwt":
         need(claims["nonce"] == nonce, "nonce")

@@ -60,9 +60,13 @@ def decode(text, **options):
     )
 
 
+def signed_vectors():
+    return load("documents.json")["vectors"] + load("notices.json")["vectors"]
+
+
 def test_good_documents_are_verified_by_stock_pyjwt():
     seen = 0
-    for vector in load("documents.json")["vectors"] + load("records.json")["vectors"]:
+    for vector in signed_vectors() + load("records.json")["vectors"]:
         if vector["expect"] in ("accept", "same") and vector.get("content", "accept") == "accept":
             claims = decode(vector["body"], leeway=FAR)
             if "claims" in vector:
@@ -89,7 +93,7 @@ def test_the_expired_document_is_refused():
 
 def test_forged_documents_are_refused():
     refused = 0
-    for vector in load("documents.json")["vectors"]:
+    for vector in signed_vectors():
         if vector["expect"] not in SEEN_BY_PYJWT:
             continue
         # Python's base64 overlooks spare bits and foreign characters: our rule is stricter.
@@ -177,7 +181,7 @@ def test_good_vectors_follow_the_schemas():
         seen.add(name)
         assert where
 
-    for vector in load("documents.json")["vectors"]:
+    for vector in signed_vectors():
         if "claims" in vector:
             name = vector["typ"].removeprefix("loa-").removesuffix("+jwt")
             follows(name, vector["claims"], vector["name"])
@@ -243,15 +247,17 @@ def test_a_reader_written_from_the_prose_agrees_with_every_vector():
             now_ms=given["now_ms"],
         )
         wrong += [(vector["name"], vector["expect"], said)] if said != vector["expect"] else []
-    documents = load("documents.json")
-    keys = reader.Keys(documents["given"]["keys"], documents["given"]["pin"])
-    for vector in documents["vectors"]:
-        given = documents["given"] | vector
-        said = word(
-            reader.judge, vector["body"], vector["typ"], keys, given["me"], now_ms=given["now_ms"],
-            last=vector.get("last"), seen=vector.get("seen", ()), nonce=vector.get("nonce"),
-        )
-        wrong += [(vector["name"], vector["expect"], said)] if said != vector["expect"] else []
+    for file in ("documents.json", "notices.json"):
+        documents = load(file)
+        keys = reader.Keys(documents["given"]["keys"], documents["given"]["pin"])
+        for vector in documents["vectors"]:
+            given = documents["given"] | vector
+            said = word(
+                reader.judge, vector["body"], vector["typ"], keys, given["me"],
+                now_ms=given["now_ms"], last=vector.get("last"), seen=vector.get("seen", ()),
+                nonce=vector.get("nonce"), units=given.get("units", ()), topic=vector["topic"],
+            )
+            wrong += [(vector["name"], vector["expect"], said)] if said != vector["expect"] else []
     assert not wrong, wrong
 
 

@@ -2,19 +2,23 @@
 
 mod command;
 mod floor;
+mod hold;
 mod presence;
 mod receipt;
 mod state;
 mod time;
 mod timetable;
+mod urgent;
 
 pub use command::{Command, Do};
 pub use floor::{Floor, LocalClock};
+pub use hold::Hold;
 pub use presence::{Marker, Presence, ServerState};
 pub use receipt::{Checkpoint, Receipt};
 pub use state::{Held, State, StateClock, StateKind, Storage, Wanted, WantedKind};
 pub use time::TimeAnswer;
 pub use timetable::{DayEntry, Timetable};
+pub use urgent::{Drill, NoticeAsset, Paper, Repeat, Urgent, Withdrawal};
 
 pub use super::epoch::{Epoch, KeysBody, RetiredKey};
 

@@ -3,11 +3,12 @@
 //! Hints only: nothing in it excuses a miss or raises a version. A will carries `v`, `state`
 //! and `conn` alone.
 
-use crate::domain::ids::{ChainId, Digest};
+use crate::domain::ids::{ChainId, Digest, UnitId};
 use crate::domain::proof::record::ClockSource;
 use crate::wire::refusal::Refusal;
 use crate::wire::{json, limits};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A device's state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,9 @@ pub struct State {
     /// Versions in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ver: Option<Held>,
+    /// Versions of the holds accepted, by unit; releases too.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub holds: BTreeMap<UnitId, i64>,
     /// Assets held and verified.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<Digest>,
@@ -142,6 +146,7 @@ impl State {
             seq: None,
             upto: None,
             ver: None,
+            holds: BTreeMap::new(),
             held: Vec::new(),
             want: Vec::new(),
             storage: None,
@@ -179,6 +184,7 @@ impl State {
         if state.v != 1 {
             return Err(Refusal::Unsupported { v: i64::from(state.v) });
         }
+        Refusal::limit("holds", state.holds.len(), limits::UNITS)?;
         Refusal::limit("assets held", state.held.len(), limits::STATE_ASSETS)?;
         Refusal::limit("assets wanted", state.want.len(), limits::STATE_ASSETS)?;
         for text in [&state.nonce, &state.fw].into_iter().flatten() {

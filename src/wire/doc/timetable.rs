@@ -29,7 +29,7 @@ pub struct Timetable {
     pub ver: i64,
     /// The device's units, nearest first.
     pub units: Vec<UnitId>,
-    /// Cap on every volume, 0-100.
+    /// Cap on the volume of every cue, 0-100.
     pub volume_cap: u8,
     /// Correction of starts in milliseconds; positive plays later.
     pub trim_ms: i64,

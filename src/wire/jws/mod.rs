@@ -36,13 +36,13 @@ pub enum Typ {
     EnrolRequest,
     /// The server says who it is.
     EnrolAnswer,
-    /// Reserved: an urgent notice.
+    /// An urgent notice.
     Urgent,
-    /// Reserved: a rehearsal of one.
+    /// A rehearsal of one.
     Drill,
-    /// Reserved: takes an urgent notice back.
+    /// Takes a notice back.
     Withdrawal,
-    /// Reserved: silences a unit.
+    /// Silences a unit.
     Hold,
     /// Reserved: a value for boards.
     Feed,

@@ -1,19 +1,20 @@
 //! Judges one vector with the library and returns the word for what came out.
 
 use loa::domain::chunk::ChunkSize;
-use loa::domain::ids::{CueId, DeviceId, Digest};
+use loa::domain::ids::{CueId, DeviceId, Digest, UnitId};
 use loa::domain::proof::record::Body;
 use loa::domain::time::UtcMs;
 use loa::domain::timetable::sheet::{AssetEntry, SheetItem};
 use loa::wire::chunk::Sums;
 use loa::wire::doc::{
-    self, Command, Document, Floor, Presence, Receipt, State, TimeAnswer, Timetable,
+    self, Command, Document, Drill, Floor, Hold, Presence, Receipt, State, TimeAnswer, Timetable,
+    Urgent, Withdrawal,
 };
 use loa::wire::enrol::{Answer, Code, Request, Secret};
 use loa::wire::epoch::{Advance, KeySet};
 use loa::wire::judge::{self as wire_judge, Stamp, Verdict};
 use loa::wire::jws::{Kid, OneKey, Role};
-use loa::wire::topic::Topics;
+use loa::wire::topic::{Topic, Topics};
 use loa::wire::{Refusal, b64, json, limits, record, sheet, topic};
 use serde_json::Value;
 
@@ -21,6 +22,7 @@ pub fn judge(file: &str, given: &Value, vector: &Value) -> String {
     let found = match file {
         "epochs.json" => epochs(given, vector),
         "documents.json" => document(given, vector),
+        "notices.json" => notice(given, vector),
         "records.json" => one_record(vector),
         "sheets.json" => one_sheet(vector),
         "chunks.json" => one_chunk(given, vector),
@@ -101,6 +103,34 @@ fn document(given: &Value, vector: &Value) -> Result<String, Refusal> {
     }
 }
 
+fn notice(given: &Value, vector: &Value) -> Result<String, Refusal> {
+    let units: Vec<UnitId> = serde_json::from_value(given["units"].clone()).unwrap();
+    let now = now(given, vector);
+    match text(vector, "typ") {
+        "loa-urgent+jwt" => open::<Urgent>(given, vector)?.claims.judge(&units, now)?,
+        "loa-drill+jwt" => open::<Drill>(given, vector)?.claims.judge(&units, now)?,
+        "loa-withdrawal+jwt" => open::<Withdrawal>(given, vector)?.claims.judge(now)?,
+        "loa-hold+jwt" => {
+            let Some(Topic::Hold(unit)) = Topics::default().parse(text(vector, "topic")) else {
+                panic!("{vector}");
+            };
+            let opened = open::<Hold>(given, vector)?;
+            let last = stamp(vector);
+            return word(Hold::judge(&opened, &me(given), &unit, &units, last.as_ref(), now));
+        }
+        other => panic!("no judge for `{other}`"),
+    }
+    Ok("accept".to_owned())
+}
+
+fn stamp(vector: &Value) -> Option<Stamp> {
+    vector.get("last").map(|last| Stamp {
+        epoch: u32::try_from(last["epoch"].as_u64().unwrap()).unwrap(),
+        ver: last["ver"].as_i64().unwrap(),
+        digest: text(last, "sha256").parse().unwrap(),
+    })
+}
+
 fn me(given: &Value) -> DeviceId {
     text(given, "me").parse().unwrap()
 }
@@ -116,11 +146,7 @@ fn open<T: Document>(given: &Value, vector: &Value) -> Result<loa::wire::jws::Op
 
 fn versioned<T: Document>(given: &Value, vector: &Value) -> Result<String, Refusal> {
     let opened = open::<T>(given, vector)?;
-    let last = vector.get("last").map(|last| Stamp {
-        epoch: u32::try_from(last["epoch"].as_u64().unwrap()).unwrap(),
-        ver: last["ver"].as_i64().unwrap(),
-        digest: text(last, "sha256").parse().unwrap(),
-    });
+    let last = stamp(vector);
     word(wire_judge::judge(&opened, &me(given), last.as_ref(), now(given, vector)))
 }
 

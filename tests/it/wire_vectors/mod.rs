@@ -9,6 +9,7 @@ mod enrolment;
 mod epochs;
 mod judge;
 mod names;
+mod notices;
 mod records;
 mod sheets;
 
@@ -46,6 +47,7 @@ fn made() -> BTreeMap<String, Value> {
         ("keys.json", build::test_keys()),
         ("epochs.json", epochs::make()),
         ("documents.json", documents::make()),
+        ("notices.json", notices::make()),
         ("records.json", records::records()),
         ("sheets.json", sheets::sheets()),
         ("chunks.json", sheets::chunks()),
@@ -125,6 +127,7 @@ fn every_reason_for_a_refusal_has_a_vector() {
         "signature",
         "unsupported",
         "aud",
+        "unit",
         "expired",
         "ahead",
         "version-low",
@@ -166,7 +169,9 @@ fn the_prose_names_every_refusal_every_type_and_every_limit() {
             "ASSET_BYTES" => "268,435,456".to_owned(),
             "DAY_MS" => "26 h".to_owned(),
             // Not said to devices, or said in the text.
-            "MARKER_BYTES" | "NOTICES" => continue,
+            "MARKER_BYTES" => continue,
+            "NOTICE_LIFE_S" => "three days".to_owned(),
+            "GAP_MS" => "6 h".to_owned(),
             "WORD_BYTES" => "128 bytes".to_owned(),
             _ => thousands(&number),
         };
@@ -185,6 +190,7 @@ fn the_asyncapi_document_names_topics_and_schemas_that_exist() {
     for line in text.lines() {
         if let Some(address) = line.trim().strip_prefix("address: ") {
             let mut topic = address.replace("{device}", "loa-thon-1").replace("{sha256}", &sha256);
+            topic = topic.replace("{unit}", "00070").replace("{id}", "n-1");
             topic = topic.replace("{kib}", "64").replace("{n}", "0");
             let device = "loa-thon-1".parse().unwrap();
             topic = topic.replace("{p}", &partition(&device).to_string());
