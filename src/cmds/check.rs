@@ -1,8 +1,10 @@
 //! `loa check`: every fault of station folders, playlists and profiles, with place and remedy.
 
 use super::clips::Measured;
+use super::overlay::RegisterOption;
 use super::{Answer, print_json, print_text, wrong_use};
-use crate::config::{self, Fault, Severity};
+
+use crate::config::{self, Fault, LastGood, Overlay, Severity};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,8 @@ pub struct Args {
     /// Folder of device profiles; `device-profiles` here or beside the station folder unless given
     #[arg(long, value_name = "DIR")]
     profiles: Option<PathBuf>,
+    #[command(flatten)]
+    register: RegisterOption,
     /// Print `{ok, errors, warnings, faults: [{file, line, column, severity, message, hint, refuses}]}`
     #[arg(long)]
     json: bool,
@@ -43,15 +47,14 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
         return Ok(Answer::Yes);
     }
     let paths = if args.paths.is_empty() { vec![PathBuf::from("playlists")] } else { args.paths };
-    let mut clips = Measured::default();
-    let mut faults = Vec::new();
-    for path in &paths {
-        faults.extend(faults_of(path, args.profiles.as_deref(), &mut clips)?);
-    }
+    let overlay = args.register.overlay()?;
+    let mut judge = Judge { profiles: args.profiles, overlay, clips: Measured::default() };
     let mut kept: Vec<Fault> = Vec::new();
-    for fault in faults {
-        if !kept.contains(&fault) {
-            kept.push(fault);
+    for path in &paths {
+        for fault in judge.faults_of(path)? {
+            if !kept.contains(&fault) {
+                kept.push(fault);
+            }
         }
     }
     let errors = kept.iter().filter(|f| f.severity == Severity::Error).count();
@@ -81,59 +84,73 @@ fn shown(faults: &[Fault]) -> String {
     text
 }
 
-/// Returns the faults of a station folder, of one file in it, or of profiles.
-fn faults_of(
-    path: &Path,
-    profiles: Option<&Path>,
-    clips: &mut Measured,
-) -> anyhow::Result<Vec<Fault>> {
-    let missing = |path: &Path| {
-        let hint = "name a station folder (it holds station.toml) or a file in one";
-        wrong_use(format!("no file or folder `{}`", path.display()), hint)
-    };
-    if path.is_dir() {
-        if is_profiles(path, profiles) {
-            return Ok(config::profile_faults(path));
-        }
-        return Ok(config::load(path, &profiles_of(path, profiles), clips).faults);
-    }
-    if !path.is_file() {
-        return Err(missing(path));
-    }
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let faults = if is_profiles(folder, profiles) {
-        config::profile_faults(folder)
-    } else {
-        let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-        let below = real.file_name().is_some_and(|name| name == "policies" || name == "calendars");
-        let above = folder.join("..");
-        let station = match folder.parent() {
-            Some(parent) if below && !parent.as_os_str().is_empty() => parent,
-            _ if below => above.as_path(),
-            _ => folder,
-        };
-        if !station.join("station.toml").exists() {
-            eprintln!(
-                "note: `{}` lies in no station folder; names are not checked",
-                path.display()
-            );
-        }
-        config::load(station, &profiles_of(station, profiles), clips).faults
-    };
-    let same = |fault: &Fault| {
-        let named = Path::new(&fault.file);
-        named.file_name() == Path::new(&config::label(folder, &name_of(path))).file_name()
-            && named.parent().map(Path::canonicalize).and_then(Result::ok)
-                == folder.canonicalize().ok()
-    };
-    Ok(faults.into_iter().filter(same).collect())
+/// What all paths of one call are judged by.
+struct Judge {
+    profiles: Option<PathBuf>,
+    overlay: Overlay,
+    clips: Measured,
 }
 
-fn name_of(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+impl Judge {
+    /// Returns the faults of a station folder, of one file in it, or of profiles.
+    fn faults_of(&mut self, path: &Path) -> anyhow::Result<Vec<Fault>> {
+        if path.is_dir() {
+            let overlay = self.overlay.clone();
+            return Ok(self.faults_in(path, &overlay));
+        }
+        if !path.is_file() {
+            return Err(wrong_use(
+                format!("no file or folder `{}`", path.display()),
+                "name a station folder (it holds station.toml) or a file in one",
+            ));
+        }
+        let folder = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // A register that is named itself is judged as the file it is: before it is imported.
+        let mut overlay = self.overlay.clone();
+        overlay.files.remove(&name);
+        let faults = if is_profiles(folder, self.profiles.as_deref()) {
+            config::profile_faults(folder)
+        } else {
+            let station = station_of(folder);
+            if !station.join("station.toml").exists() {
+                let shown = path.display();
+                eprintln!("note: `{shown}` lies in no station folder; names are not checked");
+            }
+            self.faults_in(&station, &overlay)
+        };
+        let same = |fault: &Fault| {
+            let named = Path::new(&fault.file);
+            named.file_name() == Path::new(&config::label(folder, &name)).file_name()
+                && named.parent().map(Path::canonicalize).and_then(Result::ok)
+                    == folder.canonicalize().ok()
+        };
+        Ok(faults.into_iter().filter(same).collect())
+    }
+
+    /// Returns the faults of a folder: of profiles, or a station's.
+    fn faults_in(&mut self, folder: &Path, overlay: &Overlay) -> Vec<Fault> {
+        if is_profiles(folder, self.profiles.as_deref()) {
+            return config::profile_faults(folder);
+        }
+        let profiles = profiles_of(folder, self.profiles.as_deref());
+        let last = LastGood::default();
+        config::load_over(folder, &profiles, &mut self.clips, &last, overlay).faults
+    }
+}
+
+/// Returns the station folder of a folder in it, `policies` or `calendars`, or of itself.
+fn station_of(folder: &Path) -> PathBuf {
+    let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let below = real.file_name().is_some_and(|name| name == "policies" || name == "calendars");
+    match folder.parent() {
+        Some(parent) if below && !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ if below => folder.join(".."),
+        _ => folder.to_owned(),
+    }
 }
 
 /// Says whether a folder is one of profiles: by `--profiles` or by its name.

@@ -5,16 +5,16 @@
 
 use super::data::{DataFolder, DataOption};
 use super::reach::reach;
-use super::registers::{Stationed, read_text, show_faults};
-use super::{Advise as _, Answer, failed, print_json, print_text, runtime, table};
+use super::registers::{self, ExportArgs, ImportArgs, ListArgs, Stationed};
+use super::{Advise as _, Answer, failed, print_json, print_text, runtime};
 use crate::app::ports::{Registered, Registry as _, Standing};
 use crate::app::registry::{NewDevice, Register};
-use crate::clock::{SharedClock, SystemClock};
-use crate::config::{devices_from_csv, devices_to_csv};
+use crate::clock::{Clock as _, SharedClock, SystemClock};
+use crate::config::{self, Fault, Named, devices_from_csv_naming, devices_to_csv};
 use crate::domain::ids::{DeviceId, ProfileId, Tag, UnitId};
+use crate::domain::station::Device;
 use crate::store::SqliteStore;
 use serde::Serialize;
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -28,13 +28,7 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Act {
     /// Lists the devices of the register
-    List {
-        #[command(flatten)]
-        data: DataOption,
-        /// Print one JSON array
-        #[arg(long)]
-        json: bool,
-    },
+    List(ListArgs),
     /// Adds a device to the register
     Add(Add),
     /// Issues a code by which a device enrols once, for the first time or again
@@ -42,24 +36,13 @@ enum Act {
     /// Takes devices from a CSV file into the register; those it does not name stay
     Import {
         #[command(flatten)]
-        data: DataOption,
-        /// `devices.csv`, or `-` for stdin
-        file: PathBuf,
-        /// Also remove devices that the file does not name (their evidence stays)
-        #[arg(long)]
-        replace: bool,
-        /// Print one JSON object
-        #[arg(long)]
-        json: bool,
+        import: ImportArgs,
+        /// Folder of device profiles, which lines may name
+        #[arg(long, value_name = "DIR", default_value = "device-profiles", env = "LOA_PROFILES")]
+        profiles: PathBuf,
     },
     /// Writes the register as CSV to stdout, or as JSON
-    Export {
-        #[command(flatten)]
-        data: DataOption,
-        /// Print one JSON array instead of CSV
-        #[arg(long)]
-        json: bool,
-    },
+    Export(ExportArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -151,116 +134,80 @@ impl From<Registered> for Row {
 /// Runs the subcommand.
 pub fn run(args: Args) -> anyhow::Result<Answer> {
     match args.act {
-        Act::List { data, json } => list(&data, json),
+        Act::List(list) => registers::list(&Devices::default(), &list),
         Act::Add(add) => self::add(add),
         Act::Enrol(enrol) => self::enrol(enrol),
-        Act::Import { data, file, replace, json } => import(&data, &file, replace, json),
-        Act::Export { data, json } => export(&data, json),
+        Act::Import { import, profiles } => registers::import(&Devices { profiles }, &import),
+        Act::Export(export) => registers::export(&Devices::default(), &export),
     }
 }
 
-async fn rows(store: &SqliteStore) -> anyhow::Result<Vec<Row>> {
-    Ok(store.devices().await?.into_iter().map(Row::from).collect())
+/// The register; only an import asks for profiles.
+#[derive(Default)]
+struct Devices {
+    profiles: PathBuf,
 }
 
-fn list(data: &DataOption, json: bool) -> anyhow::Result<Answer> {
-    let folder = DataFolder::existing(&data.data)?;
-    let rows = runtime()?.block_on(async { rows(&folder.open_store().await?).await })?;
-    if json {
-        print_json(&rows)?;
-    } else {
-        let cells = |row: &Row| {
-            vec![
-                row.id.to_string(),
-                row.name.clone(),
-                row.unit.to_string(),
-                row.profile.to_string(),
-                row.standing.to_owned(),
-            ]
-        };
-        let rows: Vec<_> = rows.iter().map(cells).collect();
-        print_text(&table(&["DEVICE", "NAME", "UNIT", "PROFILE", "STANDING"], &rows))?;
+impl registers::Register for Devices {
+    type Entry = Device;
+    type Id = DeviceId;
+    type Row = Row;
+    const HEAD: &'static [&'static str] = &["DEVICE", "NAME", "UNIT", "PROFILE", "STANDING"];
+
+    fn id(device: &Device) -> &DeviceId {
+        &device.id
     }
-    Ok(Answer::Yes)
-}
 
-fn export(data: &DataOption, json: bool) -> anyhow::Result<Answer> {
-    let folder = DataFolder::existing(&data.data)?;
-    runtime()?.block_on(async {
-        let store = folder.open_store().await?;
-        if json {
-            print_json(&rows(&store).await?)
+    fn cells(row: &Row) -> Vec<String> {
+        vec![
+            row.id.to_string(),
+            row.name.clone(),
+            row.unit.to_string(),
+            row.profile.to_string(),
+            row.standing.to_owned(),
+        ]
+    }
+
+    fn to_csv(devices: &[Device]) -> String {
+        devices_to_csv(devices)
+    }
+
+    async fn rows(&self, store: &SqliteStore) -> anyhow::Result<Vec<Row>> {
+        Ok(store.devices().await?.into_iter().map(Row::from).collect())
+    }
+
+    async fn entries(&self, store: &SqliteStore) -> anyhow::Result<Vec<Device>> {
+        Ok(store.devices().await?.into_iter().map(|known| known.device).collect())
+    }
+
+    async fn read(
+        &self,
+        store: &SqliteStore,
+        (label, bytes): (&str, &[u8]),
+        _: &[Device],
+    ) -> anyhow::Result<Result<Vec<Device>, Vec<Fault>>> {
+        let units = store.units().await?.into_iter().map(|unit| unit.id).collect();
+        let profiles = if self.profiles.is_dir() {
+            let (known, _) = config::profiles(&self.profiles);
+            Some(known.into_iter().map(|profile| profile.id).collect())
         } else {
-            let devices = store.devices().await?;
-            print_text(&devices_to_csv(devices.iter().map(|known| &known.device)))
-        }
-    })?;
-    Ok(Answer::Yes)
-}
-
-/// What an import changed.
-#[derive(Serialize)]
-struct Imported {
-    added: usize,
-    changed: usize,
-    unchanged: usize,
-    removed: usize,
-}
-
-fn import(
-    data: &DataOption,
-    file: &std::path::Path,
-    replace: bool,
-    json: bool,
-) -> anyhow::Result<Answer> {
-    let folder = DataFolder::existing(&data.data)?;
-    let bytes = read_text(file)?;
-    let devices = match devices_from_csv(&file.display().to_string(), &bytes) {
-        Ok(devices) => devices,
-        Err(faults) => return Ok(show_faults(&faults)),
-    };
-    let done = runtime()?.block_on(async {
-        let store = folder.open_store().await?;
-        let units: BTreeSet<_> = store.units().await?.into_iter().map(|unit| unit.id).collect();
-        for device in &devices {
-            if !units.contains(&device.unit) {
-                return Err(failed(
-                    anyhow::anyhow!("device `{}`: no unit `{}`", device.id, device.unit),
-                    "nothing was changed; `loa unit import` adds units",
-                ));
-            }
-        }
-        let known: std::collections::BTreeMap<_, _> = store
-            .devices()
-            .await?
-            .into_iter()
-            .map(|known| (known.device.id.clone(), known.device))
-            .collect();
-        let new: Vec<_> = devices.iter().filter(|d| known.get(&d.id) != Some(d)).cloned().collect();
-        let named: BTreeSet<_> = devices.iter().map(|d| &d.id).collect();
-        let gone: Vec<_> =
-            known.keys().filter(|id| replace && !named.contains(id)).cloned().collect();
-        let added = new.iter().filter(|d| !known.contains_key(&d.id)).count();
-        let clock = SystemClock::new();
-        store.put_devices(&new, crate::clock::Clock::now(&clock)).await?;
-        store.remove_devices(&gone).await?;
-        store.close().await;
-        anyhow::Ok(Imported {
-            added,
-            changed: new.len() - added,
-            unchanged: devices.len() - new.len(),
-            removed: gone.len(),
-        })
-    })?;
-    if json {
-        print_json(&done)?;
-    } else {
-        let Imported { added, changed, unchanged, removed } = done;
-        print_text(&format!(
-            "{added} added, {changed} changed, {unchanged} unchanged, {removed} removed\n"
-        ))?;
+            let folder = self.profiles.display();
+            eprintln!("note: no folder `{folder}`; profiles are not checked");
+            None
+        };
+        Ok(devices_from_csv_naming(label, bytes, &Named { units, profiles }))
     }
-    Ok(Answer::Yes)
+
+    async fn change(
+        &self,
+        store: &SqliteStore,
+        put: &[Device],
+        gone: &[DeviceId],
+    ) -> anyhow::Result<()> {
+        store.put_devices(put, SystemClock::new().now()).await?;
+        store.remove_devices(gone).await?;
+        Ok(())
+    }
 }
 
 /// Builds the register over the data folder as a server would.

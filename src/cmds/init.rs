@@ -154,14 +154,11 @@ fn steps(made: &Made) -> String {
         ("--profiles", profiles, "device-profiles"),
     ] {
         if path.as_os_str() != usual {
-            let _ = write!(serve, " {option} {}", path.display());
+            let _ = write!(serve, " {option} {}", typed(path));
         }
     }
-    let on_data = if data.as_os_str() == "data" {
-        String::new()
-    } else {
-        format!(" --data {}", data.display())
-    };
+    let on_data =
+        if data.as_os_str() == "data" { String::new() } else { format!(" --data {}", typed(data)) };
     format!(
         "Made the keys of a server in `{}`. {station}\n\n\
          1. Take the root key away: print `{}`, copy it to a USB stick, then delete it.\n\
@@ -177,7 +174,18 @@ fn steps(made: &Made) -> String {
         if playlists.as_os_str() == "playlists" {
             String::new()
         } else {
-            format!(" {}", playlists.display())
+            format!(" {}", typed(playlists))
         },
     )
+}
+
+/// Returns the path as one types it at a shell.
+fn typed(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:@,~".contains(c);
+    if !text.starts_with('~') && text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }

@@ -21,6 +21,7 @@ mod init;
 mod inspect;
 #[cfg(feature = "server")]
 mod link;
+mod overlay;
 #[cfg(feature = "speaker")]
 mod play;
 #[cfg(feature = "server")]

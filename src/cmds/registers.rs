@@ -1,13 +1,18 @@
-//! What `loa device` and `loa unit` share: the station folder, CSV from files, faults.
+//! What `loa device` and `loa unit` share: listing, importing and exporting a register, and where
+//! the station folder lies.
 
-use super::{Answer, failed};
+use super::data::{DataFolder, DataOption};
+use super::{Answer, failed, print_json, print_text, runtime, table};
 use crate::app::ports::Facts;
 use crate::config::{self, ClipSource, Fault, LastGood, StationConfig};
 use crate::domain::ids::ProfileId;
 use crate::domain::profile::Profile;
 use crate::domain::station::AssetFacts;
+use crate::store::SqliteStore;
 use anyhow::Context as _;
-use std::collections::BTreeMap;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -76,8 +81,158 @@ impl Stationed {
     }
 }
 
+/// Lists the register.
+#[derive(Debug, clap::Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    data: DataOption,
+    /// Print one JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+/// Takes lines in.
+#[derive(Debug, clap::Args)]
+pub struct ImportArgs {
+    #[command(flatten)]
+    data: DataOption,
+    /// CSV as `export` writes it, or `-` for stdin
+    file: PathBuf,
+    /// Also remove what the file does not name (evidence stays)
+    #[arg(long)]
+    replace: bool,
+    /// Print `{added, changed, unchanged, removed}`
+    #[arg(long)]
+    json: bool,
+}
+
+/// Writes the register out.
+#[derive(Debug, clap::Args)]
+pub struct ExportArgs {
+    #[command(flatten)]
+    data: DataOption,
+    /// Print one JSON array instead of CSV
+    #[arg(long)]
+    json: bool,
+}
+
+/// What an import changed, as `--json` shows it.
+#[derive(Serialize)]
+struct Imported {
+    added: usize,
+    changed: usize,
+    unchanged: usize,
+    removed: usize,
+}
+
+/// A register whose lines come from CSV and go there: units, devices.
+pub trait Register {
+    /// What one line says.
+    type Entry: Clone + PartialEq;
+    type Id: Ord + Clone + Display;
+    /// An entry as `--json` shows it, with what the register knows beside it.
+    type Row: Serialize;
+    /// Head of the table for people.
+    const HEAD: &'static [&'static str];
+
+    fn id(entry: &Self::Entry) -> &Self::Id;
+    fn cells(row: &Self::Row) -> Vec<String>;
+    fn to_csv(entries: &[Self::Entry]) -> String;
+    async fn rows(&self, store: &SqliteStore) -> anyhow::Result<Vec<Self::Row>>;
+    async fn entries(&self, store: &SqliteStore) -> anyhow::Result<Vec<Self::Entry>>;
+    /// Reads a file by its name and text; it may name what stands in the store beside `kept`.
+    async fn read(
+        &self,
+        store: &SqliteStore,
+        text: (&str, &[u8]),
+        kept: &[Self::Entry],
+    ) -> anyhow::Result<Result<Vec<Self::Entry>, Vec<Fault>>>;
+    /// Writes the change, or refuses it as a whole.
+    async fn change(
+        &self,
+        store: &SqliteStore,
+        put: &[Self::Entry],
+        gone: &[Self::Id],
+    ) -> anyhow::Result<()>;
+}
+
+/// Shows a register.
+pub fn list<R: Register>(register: &R, args: &ListArgs) -> anyhow::Result<Answer> {
+    let folder = DataFolder::existing(&args.data.data)?;
+    let rows = runtime()?.block_on(async {
+        let store = folder.open_store().await?;
+        let rows = register.rows(&store).await?;
+        store.close().await;
+        anyhow::Ok(rows)
+    })?;
+    if args.json {
+        print_json(&rows)?;
+    } else {
+        print_text(&table(R::HEAD, &rows.iter().map(R::cells).collect::<Vec<_>>()))?;
+    }
+    Ok(Answer::Yes)
+}
+
+/// Writes a register to stdout.
+pub fn export<R: Register>(register: &R, args: &ExportArgs) -> anyhow::Result<Answer> {
+    let folder = DataFolder::existing(&args.data.data)?;
+    runtime()?.block_on(async {
+        let store = folder.open_store().await?;
+        if args.json {
+            print_json(&register.rows(&store).await?)?;
+        } else {
+            print_text(&R::to_csv(&register.entries(&store).await?))?;
+        }
+        store.close().await;
+        Ok(Answer::Yes)
+    })
+}
+
+/// Takes a file into a register: all of it or, with any fault, nothing.
+pub fn import<R: Register>(register: &R, args: &ImportArgs) -> anyhow::Result<Answer> {
+    let folder = DataFolder::existing(&args.data.data)?;
+    let (label, bytes) = (args.file.display().to_string(), read_text(&args.file)?);
+    let done = runtime()?.block_on(async {
+        let store = folder.open_store().await?;
+        let known = register.entries(&store).await?;
+        let kept: &[_] = if args.replace { &[] } else { &known };
+        let named = match register.read(&store, (&label, &bytes), kept).await? {
+            Ok(named) => named,
+            Err(faults) => return Ok(Err(faults)),
+        };
+        let known: BTreeMap<_, _> = known.iter().map(|entry| (R::id(entry), entry)).collect();
+        let new = |entry: &&R::Entry| known.get(R::id(entry)) != Some(entry);
+        let put: Vec<_> = named.iter().filter(new).cloned().collect();
+        let ids: BTreeSet<_> = named.iter().map(R::id).collect();
+        let gone = known.keys().filter(|id| args.replace && !ids.contains(*id));
+        let gone: Vec<_> = gone.map(|id| (*id).clone()).collect();
+        let added = put.iter().filter(|entry| !known.contains_key(R::id(entry))).count();
+        register.change(&store, &put, &gone).await?;
+        store.close().await;
+        anyhow::Ok(Ok(Imported {
+            added,
+            changed: put.len() - added,
+            unchanged: named.len() - put.len(),
+            removed: gone.len(),
+        }))
+    })?;
+    let done = match done {
+        Ok(done) => done,
+        Err(faults) => return Ok(show_faults(&faults)),
+    };
+    if args.json {
+        print_json(&done)?;
+    } else {
+        let Imported { added, changed, unchanged, removed } = done;
+        print_text(&format!(
+            "{added} added, {changed} changed, {unchanged} unchanged, {removed} removed\n"
+        ))?;
+    }
+    Ok(Answer::Yes)
+}
+
 /// Reads a file, or stdin for `-`.
-pub fn read_text(path: &Path) -> anyhow::Result<Vec<u8>> {
+fn read_text(path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let reader: Box<dyn std::io::Read> = if path.as_os_str() == "-" {
         Box::new(std::io::stdin())
@@ -94,7 +249,7 @@ pub fn read_text(path: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Prints faults to stderr with their hints; the answer is no.
-pub fn show_faults(faults: &[Fault]) -> Answer {
+fn show_faults(faults: &[Fault]) -> Answer {
     for fault in faults {
         eprintln!("{fault}");
         if let Some(hint) = &fault.hint {

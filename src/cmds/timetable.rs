@@ -1,11 +1,13 @@
 //! `loa timetable`: what will play on a device and why; what will not and why. Works from the
-//! station folder alone, as if everything in it were approved.
+//! station folder alone, as if everything in it were approved; with `--data`, for the devices and
+//! units of a server's register.
 
 use super::check::profiles_of;
 use super::clips::Measured;
+use super::overlay::RegisterOption;
 use super::{Answer, failed, print_json, print_text, table, wrong_use};
 use crate::clock::{Clock as _, SystemClock};
-use crate::config;
+use crate::config::{self, LastGood};
 use crate::domain::ids::{CueId, DeviceId, ItemId, PlaylistId, SlotId};
 use crate::domain::playlist::Priority;
 use crate::domain::recurrence::wall;
@@ -41,6 +43,8 @@ pub struct Args {
     /// Folder of device profiles; `device-profiles` here or beside the station folder unless given
     #[arg(long, value_name = "DIR")]
     profiles: Option<PathBuf>,
+    #[command(flatten)]
+    register: RegisterOption,
     /// Print `{device, cues: [{id, at, end, nominal, kind, priority, playlist, slot, item, volume,
     /// reason?}], left_out: [{id?, playlist, slot, item?, nominal, reason}]}`
     #[arg(long)]
@@ -87,7 +91,10 @@ struct ShownLeftOut {
 /// Compiles the folder and shows one device.
 pub fn run(args: Args) -> anyhow::Result<Answer> {
     let profiles = profiles_of(&args.playlists, args.profiles.as_deref());
-    let loaded = config::load(&args.playlists, &profiles, &mut Measured::default());
+    let overlay = args.register.overlay()?;
+    let last = LastGood::default();
+    let mut clips = Measured::default();
+    let loaded = config::load_over(&args.playlists, &profiles, &mut clips, &last, &overlay);
     let refusals = loaded.faults.iter().filter(|fault| fault.refuses);
     let (first, count) = (refusals.clone().next(), refusals.count());
     let Some(station) = loaded.station else {
@@ -97,8 +104,9 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
     if let Some(first) = first {
         eprintln!("{first}\n{count} files are faulty and left out here; `loa check` lists all");
     }
+    let register = if overlay.files.is_empty() { "devices.csv" } else { "the register" };
     if !station.devices.contains_key(&args.device) {
-        return Err(unknown(&args.device, &station));
+        return Err(unknown(&args.device, &station, register));
     }
     let today = || wall::reading(station.zone, SystemClock::new().now()).date();
     let from = args.from.unwrap_or_else(today);
@@ -107,7 +115,7 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
     }
     let compiled = Compiler::new().compile(&station, Horizon { from, days: args.days });
     let Some(plan) = compiled.device(&args.device) else {
-        return Err(unknown(&args.device, &station));
+        return Err(unknown(&args.device, &station, register));
     };
     let shown = shown(args.device, plan, station.zone);
     if args.json {
@@ -120,13 +128,13 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
     Ok(Answer::Yes)
 }
 
-fn unknown(device: &DeviceId, station: &Station) -> anyhow::Error {
+fn unknown(device: &DeviceId, station: &Station, register: &str) -> anyhow::Error {
     let some: Vec<&str> = station.devices.keys().take(8).map(DeviceId::as_str).collect();
     let more = if station.devices.len() > some.len() { " …" } else { "" };
     let hint = if some.is_empty() {
-        "devices.csv names none yet".to_owned()
+        format!("{register} names none yet")
     } else {
-        format!("devices.csv names: {}{more}", some.join(", "))
+        format!("{register} names: {}{more}", some.join(", "))
     };
     wrong_use(format!("no device `{device}`"), hint)
 }

@@ -207,7 +207,7 @@ fn add_skip(skips: &mut Vec<Skip>, skip: Skip) {
 fn check(files: &Files, last: &LastGood, parts: &Parts, clips: &mut Clips<'_>, faults: &Faults) {
     if let Some(units) = &parts.units {
         let file = files.file("units.csv");
-        registers::check_units(units, |place, problem| faults.add(file, place, problem));
+        registers::check_units(units, &[], |place, problem| faults.add(file, place, problem));
     }
     let registers = Registers::of(parts);
     cross::devices(files, parts, &registers, faults);

@@ -37,13 +37,15 @@ mod text;
 pub use fault::{Fault, Place, Severity};
 pub use files::label;
 pub use problem::Problem;
-pub use registers::{devices_from_csv, devices_to_csv, units_from_csv, units_to_csv};
+pub use registers::{
+    Named, devices_from_csv, devices_from_csv_naming, devices_to_csv, units_from_csv, units_to_csv,
+};
 pub use schema::{KINDS, schema};
 pub use settings::{Approval, BrokerConfig, ListenConfig, Retention, StationConfig, TlsFiles};
 
 use crate::domain::ids::{Digest, PlaylistId};
 use crate::domain::profile::Profile;
-use crate::domain::station::{AssetFacts, Station};
+use crate::domain::station::{AssetFacts, Device, Station, Unit};
 use build::{Built, Clips, build};
 use fault::Faults;
 use files::{FileKind, Files};
@@ -118,6 +120,20 @@ pub fn load_with_last_good(
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overlay {
     pub files: BTreeMap<String, Arc<[u8]>>,
+}
+
+impl Overlay {
+    /// Returns the overlay of a server's registers; empty while both are, so that the files of
+    /// the folder count until the server has taken them in.
+    pub fn of_registers<'a>(units: &[Unit], devices: impl IntoIterator<Item = &'a Device>) -> Self {
+        let mut devices = devices.into_iter().peekable();
+        if units.is_empty() && devices.peek().is_none() {
+            return Self::default();
+        }
+        let texts = [("units.csv", units_to_csv(units)), ("devices.csv", devices_to_csv(devices))];
+        let files = texts.map(|(name, text)| (name.to_owned(), Arc::from(text.into_bytes())));
+        Self { files: files.into() }
+    }
 }
 
 /// As [`load_with_last_good`], with some files taken from elsewhere.

@@ -12,7 +12,7 @@ use crate::domain::ids::{DeviceId, ProfileId, Tag, UnitId};
 use crate::domain::station::{Device, Unit};
 use chrono::NaiveDate;
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const fn must(name: &'static str) -> Column {
     Column { name, must: true }
@@ -135,10 +135,11 @@ fn level(id: &UnitId) -> (u8, &'static str) {
     }
 }
 
-/// Checks parents, circles and successors of all units together.
-pub(super) fn check_units(units: &[PlacedUnit], fault: impl Fn(Place, &Problem)) {
-    let by_id: BTreeMap<&str, &PlacedUnit> =
-        units.iter().map(|u| (u.unit.id.as_str(), u)).collect();
+/// Checks parents, circles and successors of all units together; `beside` are units that stand
+/// already, of which those that are read anew do not count.
+pub(super) fn check_units(units: &[PlacedUnit], beside: &[Unit], fault: impl Fn(Place, &Problem)) {
+    let all = beside.iter().chain(units.iter().map(|placed| &placed.unit));
+    let by_id: BTreeMap<&str, &Unit> = all.map(|unit| (unit.id.as_str(), unit)).collect();
     let known = by_id.keys().copied().collect();
     let told = Cell::new(0);
     let unknown = |place: Place, what, id: &UnitId| {
@@ -183,10 +184,10 @@ pub(super) fn check_units(units: &[PlacedUnit], fault: impl Fn(Place, &Problem))
 }
 
 /// Returns the way from the unit back to itself, if its ancestors make one.
-fn circle(id: &UnitId, by_id: &BTreeMap<&str, &PlacedUnit>) -> Option<String> {
+fn circle(id: &UnitId, by_id: &BTreeMap<&str, &Unit>) -> Option<String> {
     let mut way = vec![id.as_str()];
     let mut at = id;
-    while let Some(parent) = by_id.get(at.as_str()).and_then(|u| u.unit.parent.as_ref()) {
+    while let Some(parent) = by_id.get(at.as_str()).and_then(|unit| unit.parent.as_ref()) {
         way.push(parent.as_str());
         if parent == id {
             return Some(way.join(" → "));
@@ -293,20 +294,65 @@ pub fn devices_to_csv<'a>(devices: impl IntoIterator<Item = &'a Device>) -> Stri
     )
 }
 
-/// Reads units from the text of a CSV file, for `loa unit import`; all faults at once.
-pub fn units_from_csv(label: &str, bytes: &[u8]) -> Result<Vec<Unit>, Vec<super::Fault>> {
+/// Reads units from the text of a CSV file, for `loa unit import`; all faults at once. They may
+/// name units that stand `beside` them in the register.
+pub fn units_from_csv(
+    label: &str,
+    bytes: &[u8],
+    beside: &[Unit],
+) -> Result<Vec<Unit>, Vec<super::Fault>> {
     import(label, bytes, |source| {
         let units = read_units(source)?;
-        check_units(&units, |place, problem| source.fault(place, problem));
+        check_units(&units, beside, |place, problem| source.fault(place, problem));
         Some(units.into_iter().map(|u| u.unit).collect())
     })
 }
 
-/// Reads devices from the text of a CSV file, for `loa device import`; all faults at once.
-/// Whether unit and profile exist is the caller's to check.
+/// Reads devices from the text of a CSV file; all faults at once. Whether unit and profile exist
+/// is not asked.
 pub fn devices_from_csv(label: &str, bytes: &[u8]) -> Result<Vec<Device>, Vec<super::Fault>> {
     import(label, bytes, |source| {
         Some(read_devices(source)?.into_iter().map(|d| d.device).collect())
+    })
+}
+
+/// What devices may name.
+#[derive(Clone, Debug, Default)]
+pub struct Named {
+    pub units: BTreeSet<UnitId>,
+    /// `None` where no profiles are known.
+    pub profiles: Option<BTreeSet<ProfileId>>,
+}
+
+/// As [`devices_from_csv`], for `loa device import`: unit and profile must exist.
+pub fn devices_from_csv_naming(
+    label: &str,
+    bytes: &[u8],
+    named: &Named,
+) -> Result<Vec<Device>, Vec<super::Fault>> {
+    import(label, bytes, |source| {
+        let devices = read_devices(source)?;
+        let units = named.units.iter().map(UnitId::as_str).collect();
+        let profiles: Option<BTreeSet<_>> =
+            named.profiles.as_ref().map(|p| p.iter().map(ProfileId::as_str).collect());
+        let told = Cell::new(0);
+        let look = |place, what, id: &str, known: &BTreeSet<&str>, wherein| {
+            if !known.contains(id) {
+                // Looking for a neighbour costs; after some, the file itself is the fault.
+                told.set(told.get() + 1);
+                let near = (told.get() <= 20).then(|| nearest_id(id, known)).flatten();
+                let id = id.to_owned();
+                source.fault(place, &Problem::Unknown { what, id, near, wherein, refuses: true });
+            }
+        };
+        for PlacedDevice { device, unit_place, profile_place } in &devices {
+            look(*unit_place, "unit", device.unit.as_str(), &units, "the register of units");
+            if let Some(profiles) = &profiles {
+                let wherein = "the folder of profiles";
+                look(*profile_place, "profile", device.profile.as_str(), profiles, wherein);
+            }
+        }
+        Some(devices.into_iter().map(|d| d.device).collect())
     })
 }
 
@@ -334,8 +380,9 @@ mod tests {
             01,\"Hà Nội, thủ đô\",,,,,8500000\n\
             09700,Xã \"Ba Vì\",01,2025-07-01,,,1200\n\
             10339,Xã cũ,01,,2025-06-30,09700,\n";
-        let units = units_from_csv("units.csv", text.as_bytes()).unwrap();
-        assert_eq!(units_from_csv("units.csv", units_to_csv(&units).as_bytes()).unwrap(), units);
+        let units = units_from_csv("units.csv", text.as_bytes(), &[]).unwrap();
+        let again = units_to_csv(&units);
+        assert_eq!(units_from_csv("units.csv", again.as_bytes(), &[]).unwrap(), units);
         let text =
             "id,name,unit,tags,profile,volume_cap,trim_ms\nloa-1,Thôn 1,09700,b a,x,80,-20\n";
         let devices = devices_from_csv("devices.csv", text.as_bytes()).unwrap();
@@ -347,13 +394,37 @@ mod tests {
     #[test]
     fn circles_of_parents_are_told_with_their_way() {
         let text = "id,name,parent\n01,A,\n001,B,00001\n00001,C,001\n00002,D,01\n";
-        let faults = units_from_csv("units.csv", text.as_bytes()).unwrap_err();
+        let faults = units_from_csv("units.csv", text.as_bytes(), &[]).unwrap_err();
         let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
         assert_eq!(
             told,
             [
                 "units.csv:3:7: unit `001` is its own ancestor: 001 → 00001 → 001",
                 "units.csv:4:9: unit `00001` is its own ancestor: 00001 → 001 → 00001",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_line_may_name_what_stands_in_the_register_and_only_that() {
+        let known = units_from_csv("u", b"id,name,parent\n01,A,\n00001,B,01\n", &[]).unwrap();
+        let hamlet = "id,name,parent\n00001-a,Th\u{f4}n,00001\n";
+        assert_eq!(units_from_csv("u", hamlet.as_bytes(), &known).unwrap().len(), 1);
+        let alone = units_from_csv("u", hamlet.as_bytes(), &[]).unwrap_err();
+        assert_eq!(alone[0].to_string(), "u:2:14: no unit `00001`");
+        let named = Named {
+            units: known.into_iter().map(|unit| unit.id).collect(),
+            profiles: Some(["loa-ip".parse().unwrap()].into()),
+        };
+        let text = "id,name,unit,profile\nloa-1,A,00001,loa-ip\nloa-2,B,00002,loa-id\n";
+        let faults = devices_from_csv_naming("d", text.as_bytes(), &named).unwrap_err();
+        let told: Vec<_> = faults.iter().map(|f| (f.to_string(), f.hint.clone())).collect();
+        let meant = |id| Some(format!("did you mean `{id}`?"));
+        assert_eq!(
+            told,
+            [
+                ("d:3:9: no unit `00002`".to_owned(), meant("00001")),
+                ("d:3:15: no profile `loa-id`".to_owned(), meant("loa-ip")),
             ]
         );
     }

@@ -1,21 +1,8 @@
 //! `loa check` and `loa skip` as a person at the command line sees them.
 
+use super::support::cli::{copy, json, loa, root, text, tone};
 use serde_json::Value;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-fn loa(dir: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_loa")).current_dir(dir).args(args).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
 
 /// A copy of the sample with a short clip in the place of each made one.
 fn sample() -> tempfile::TempDir {
@@ -25,44 +12,11 @@ fn sample() -> tempfile::TempDir {
     let clips = dir.path().join("playlists/clips");
     for entry in fs::read_dir(&clips).unwrap().flatten() {
         if entry.path().extension().is_some_and(|e| e == "txt") {
-            fs::write(entry.path().with_extension("mp3"), tone()).unwrap();
+            fs::write(entry.path().with_extension("mp3"), tone(2)).unwrap();
         }
     }
-    fs::write(clips.join("nhac-hieu.mp3"), tone()).unwrap();
+    fs::write(clips.join("nhac-hieu.mp3"), tone(2)).unwrap();
     dir
-}
-
-/// Two seconds of a tone as WAV; what a file holds counts, not its name.
-fn tone() -> Vec<u8> {
-    let rate = 8_000_u32;
-    let samples: Vec<u8> = (0..2 * rate)
-        .flat_map(|n| (if n / 8 % 2 == 0 { 6_000_i16 } else { -6_000 }).to_le_bytes())
-        .collect();
-    let size = u32::try_from(samples.len()).unwrap();
-    let mut wav = b"RIFF".to_vec();
-    wav.extend((36 + size).to_le_bytes());
-    wav.extend(b"WAVEfmt ");
-    wav.extend(16_u32.to_le_bytes());
-    wav.extend([1, 0, 1, 0]);
-    wav.extend(rate.to_le_bytes());
-    wav.extend((2 * rate).to_le_bytes());
-    wav.extend([2, 0, 16, 0]);
-    wav.extend(b"data");
-    wav.extend(size.to_le_bytes());
-    wav.extend(samples);
-    wav
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().flatten() {
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), to).unwrap();
-        }
-    }
 }
 
 #[test]
@@ -198,4 +152,43 @@ fn the_example_that_the_folder_explains_itself_with_is_right() {
     fs::write(dir.path().join("playlists/vi-du.toml"), example).unwrap();
     let seen = loa(dir.path(), &["check"]);
     assert_eq!((seen.status.code(), text(&seen.stdout)), (Some(0), String::new()));
+}
+
+#[cfg(feature = "server")]
+#[test]
+fn with_a_data_folder_the_register_counts_and_not_the_csv() {
+    let dir = sample();
+    let made = loa(dir.path(), &["init", "--data", "data"]);
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made.stderr));
+    let check = |args: &[&str]| loa(dir.path(), &[&["check", "--data", "data"], args].concat());
+    // An empty register has nothing to say yet: the first start takes the files in.
+    assert_eq!(text(&check(&[]).stdout), "");
+    for kind in ["unit", "device"] {
+        let file = format!("playlists/{kind}s.csv");
+        json(&loa(dir.path(), &[kind, "import", "--data", "data", "--json", &file]));
+    }
+    assert_eq!(text(&check(&[]).stdout), "");
+    let csv = dir.path().join("playlists/devices.csv");
+    let good = fs::read_to_string(&csv).unwrap();
+    fs::write(&csv, "không phải CSV\n").unwrap();
+    let seen = check(&[]);
+    assert_eq!((seen.status.code(), text(&seen.stdout)), (Some(0), String::new()));
+    assert_eq!(loa(dir.path(), &["check"]).status.code(), Some(1), "without it the file counts");
+    // The file that is named itself is judged, as it would be imported.
+    let seen = check(&["playlists/devices.csv"]);
+    assert_eq!(seen.status.code(), Some(1));
+    assert!(text(&seen.stdout).starts_with("playlists/devices.csv:1:1: "));
+    // What does not fit the register is told of the register.
+    let fewer: Vec<&str> = good.lines().take(2).collect();
+    fs::write(&csv, fewer.join("\n") + "\n").unwrap();
+    let args = ["device", "import", "--data", "data", "--replace", "playlists/devices.csv"];
+    assert!(loa(dir.path(), &args).status.success());
+    fs::write(&csv, good).unwrap();
+    let told = text(&check(&[]).stdout);
+    assert_ne!(told, "", "playlists that reach no device any more");
+    assert_eq!(loa(dir.path(), &["check"]).status.code(), Some(0), "the file still names them");
+    let seen = loa(dir.path(), &["check", "--data", "nowhere"]);
+    assert_eq!(seen.status.code(), Some(2), "{}", text(&seen.stderr));
+    assert!(text(&seen.stderr).contains("loa init --data nowhere"));
+    assert!(!dir.path().join("nowhere").exists(), "check makes nothing");
 }

@@ -8,6 +8,8 @@ mod broker_access;
 #[cfg(feature = "embedded-broker")]
 mod broker_traps;
 mod check;
+#[cfg(feature = "server")]
+mod commands;
 mod dependencies;
 #[cfg(feature = "speaker")]
 mod device_loop;

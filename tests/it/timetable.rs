@@ -1,41 +1,15 @@
 //! `loa timetable` as a person at the command line sees it.
 
+use super::support::cli::{self, json, keys, root, text, tone};
 use serde_json::Value;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Output;
 
 fn loa(args: &[&str], station: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_loa"))
-        .arg("timetable")
-        .args(args)
-        .arg("--playlists")
-        .arg(station)
-        .arg("--profiles")
-        .arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("device-profiles"))
-        .output()
-        .unwrap()
-}
-
-/// So many seconds of a tone as WAV.
-fn tone(seconds: u32) -> Vec<u8> {
-    let rate = 8_000_u32;
-    let samples: Vec<u8> = (0..seconds * rate)
-        .flat_map(|n| (if n / 8 % 2 == 0 { 6_000_i16 } else { -6_000 }).to_le_bytes())
-        .collect();
-    let size = u32::try_from(samples.len()).unwrap();
-    let mut wav = b"RIFF".to_vec();
-    wav.extend((36 + size).to_le_bytes());
-    wav.extend(b"WAVEfmt ");
-    wav.extend(16_u32.to_le_bytes());
-    wav.extend([1, 0, 1, 0]);
-    wav.extend(rate.to_le_bytes());
-    wav.extend((2 * rate).to_le_bytes());
-    wav.extend([2, 0, 16, 0]);
-    wav.extend(b"data");
-    wav.extend(size.to_le_bytes());
-    wav.extend(samples);
-    wav
+    let (station, profiles) = (station.to_str().unwrap(), root().join("device-profiles"));
+    let folders = ["--playlists", station, "--profiles", profiles.to_str().unwrap()];
+    cli::loa(&root(), &[&["timetable"], args, &folders].concat())
 }
 
 const PLAYLIST: &str = r#"
@@ -94,12 +68,6 @@ fn station() -> tempfile::TempDir {
     dir
 }
 
-fn json(output: &Output) -> Value {
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {told}"))
-}
-
 #[test]
 fn the_json_has_the_names_promised_and_nothing_else() {
     let dir = station();
@@ -124,12 +92,6 @@ fn the_json_has_the_names_promised_and_nothing_else() {
     assert_eq!(json(&loa(&args, dir.path())), shown, "the same again");
 }
 
-fn keys(value: &Value) -> Vec<&str> {
-    let mut keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
-    keys.sort_unstable();
-    keys
-}
-
 #[test]
 fn people_get_a_table_a_day() {
     let dir = station();
@@ -139,7 +101,7 @@ fn people_get_a_table_a_day() {
         .map(|device| {
             let output = loa(&[&args[..], &[device]].concat(), dir.path());
             assert!(output.status.success());
-            String::from_utf8(output.stdout).unwrap()
+            text(&output.stdout)
         })
         .collect();
     insta::assert_snapshot!(shown.join("\n"), @r"
@@ -179,8 +141,35 @@ fn what_cannot_be_answered_says_what_to_write_instead() {
         (vec!["--device", "Loa 1"], "is not a device id"),
     ] {
         let output = loa(&args, dir.path());
-        let text = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
-        assert!(text.contains(told) && output.stdout.is_empty(), "{args:?}: {text}");
+        let seen = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {seen}");
+        assert!(seen.contains(told) && output.stdout.is_empty(), "{args:?}: {seen}");
     }
+}
+
+#[cfg(feature = "server")]
+#[test]
+fn with_a_data_folder_the_devices_are_those_of_the_register() {
+    let dir = station();
+    let data = dir.path().join("data");
+    let data = data.to_str().unwrap();
+    let at = |args: &[&str]| cli::loa(dir.path(), args);
+    // A folder with no register yet goes by the files.
+    let args = ["--from", "2026-12-01", "--days", "1", "--json", "--data", data, "--device"];
+    assert!(at(&["init", "--data", data, "--playlists", "."]).status.success());
+    let cues = |device: &str| loa(&[&args[..], &[device]].concat(), dir.path());
+    assert_eq!(json(&cues("loa-1"))["cues"][0]["volume"], 70);
+    json(&at(&["unit", "import", "--data", data, "--json", "units.csv"]));
+    json(&at(&["device", "import", "--data", data, "--json", "devices.csv"]));
+    // The register moves on; the file stays behind.
+    let moved = "id,name,unit,tags,profile,volume_cap,trim_ms\n\
+                 loa-1,Loa,99901,,loa-ip-gon,40,0\nloa-2,Loa hai,99901,,loa-ip-gon,,\n";
+    let args = ["device", "import", "--replace", "--data", data, "--json", "-"];
+    let done = json(&cli::loa_reading(dir.path(), &args, moved.as_bytes()));
+    assert_eq!(done["removed"], 1);
+    assert_eq!(json(&cues("loa-1"))["cues"][0]["volume"], 40);
+    assert_eq!(json(&cues("loa-2"))["cues"].as_array().unwrap().len(), 2);
+    let gone = cues("bang-1");
+    assert_eq!(gone.status.code(), Some(2));
+    assert!(text(&gone.stderr).contains("the register names: loa-1, loa-2"));
 }

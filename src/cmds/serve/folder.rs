@@ -80,14 +80,7 @@ impl Folder {
     pub async fn load(&mut self) -> anyhow::Result<(Option<StationConfig>, Option<Arc<Station>>)> {
         let (units, devices) = (self.store.units().await?, self.store.devices().await?);
         let empty = units.is_empty() && devices.is_empty();
-        let mut overlay = Overlay::default();
-        if !empty {
-            let units = config::units_to_csv(&units);
-            let devices = config::devices_to_csv(devices.iter().map(|known| &known.device));
-            let text = |text: String| Arc::from(text.into_bytes());
-            overlay.files.insert("units.csv".to_owned(), text(units));
-            overlay.files.insert("devices.csv".to_owned(), text(devices));
-        }
+        let overlay = Overlay::of_registers(&units, devices.iter().map(|known| &known.device));
         let look = look(&self.dir, &self.profiles);
         let loaded = self.read(overlay).await?;
         self.seen = Some(look);
@@ -223,7 +216,7 @@ impl Folder {
                 differs("devices.csv", "loa device import");
             }
         }
-        if let Ok(mut found) = config::units_from_csv("units.csv", &read("units.csv")) {
+        if let Ok(mut found) = config::units_from_csv("units.csv", &read("units.csv"), &[]) {
             found.sort_by(|a, b| a.id.cmp(&b.id));
             if found != units {
                 differs("units.csv", "loa unit import");

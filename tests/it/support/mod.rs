@@ -1,6 +1,7 @@
 //! What several behaviours need: brokers to run against, waiting on conditions.
 
 pub mod brokers;
+pub mod cli;
 pub mod clips;
 pub mod mosquitto;
 pub mod pulse;
