@@ -1,11 +1,11 @@
 //! Who may use API and page: bearer tokens, one-time links, page sessions.
 //!
 //! A secret is 256 random bits and shown once; the store knows its SHA-256 alone. Presented
-//! secrets are compared as hashes in constant time. Scopes: [`API`] for programs, [`LINK`] for a
+//! secrets are compared as hashes in constant time. A token opens what its person may. Scopes: [`API`] for programs, [`LINK`] for a
 //! link that works once, [`PAGE`] for the session it opens.
 
 use super::ports::{Registry, StoreError, Token};
-use crate::domain::ids::Digest;
+use crate::domain::ids::{Digest, PersonId};
 use crate::domain::time::UtcMs;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -59,10 +59,11 @@ pub enum AccessError {
     Store(#[from] StoreError),
 }
 
-/// Makes a token and keeps its hash.
+/// Makes a token that opens what the person may, and keeps its hash.
 pub async fn grant(
     store: &dyn Registry,
     name: &str,
+    person: Option<&PersonId>,
     scope: &str,
     now: UtcMs,
     lasts_ms: Option<i64>,
@@ -72,6 +73,7 @@ pub async fn grant(
         .put_token(&Token {
             hash: Digest::of(secret.reveal().as_bytes()),
             name: name.to_owned(),
+            person: person.cloned(),
             scope: scope.to_owned(),
             made_ms: now,
             expires_ms: lasts_ms.map(|ms| now.plus(ms)),
@@ -103,22 +105,32 @@ pub async fn check(
     Ok(found)
 }
 
+/// Withdraws every token of a person: who has ended must not come in by an open session either.
+pub async fn withdraw_all(store: &dyn Registry, person: &PersonId) -> Result<usize, StoreError> {
+    let mut gone = 0;
+    for token in store.tokens().await? {
+        if token.person.as_ref() == Some(person) && store.remove_token(&token.hash).await? {
+            gone += 1;
+        }
+    }
+    Ok(gone)
+}
+
 /// Spends a one-time link and opens a session for it; `None` when the link is not good (any more).
 pub async fn open_session(
     store: &dyn Registry,
     presented: &str,
     now: UtcMs,
 ) -> Result<Option<Secret>, AccessError> {
-    if check(store, LINK, presented, now).await?.is_none() {
-        return Ok(None);
-    }
+    let Some(link) = check(store, LINK, presented, now).await? else { return Ok(None) };
     let hash = Digest::of(presented.as_bytes());
     // Two browsers may come with one link at once: the store lets one of them through.
     if store.use_token(&hash, now).await?.is_none() {
         return Ok(None);
     }
     store.remove_token(&hash).await?;
-    Ok(Some(grant(store, "page", PAGE, now, Some(SESSION_MS)).await?))
+    let person = link.person.as_ref();
+    Ok(Some(grant(store, "page", person, PAGE, now, Some(SESSION_MS)).await?))
 }
 
 /// Drops what has expired; tokens are few, sessions come and go.

@@ -16,6 +16,8 @@ pub mod mosquitto;
 #[cfg(feature = "server")]
 pub mod outcome;
 #[cfg(feature = "server")]
+pub mod people;
+#[cfg(feature = "server")]
 pub mod ports;
 #[cfg(feature = "server")]
 pub mod publish;
@@ -23,3 +25,5 @@ pub mod publish;
 pub mod registry;
 #[cfg(feature = "server")]
 pub mod retention;
+#[cfg(feature = "server")]
+pub mod trail;

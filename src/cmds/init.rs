@@ -1,8 +1,10 @@
 //! `loa init`: keys, data folder, station folder, first token.
 
 use super::data::{DataFolder, DataOption, write_private};
+use super::trail::command_line;
 use super::{Answer, print_json, print_text, runtime, sample, wrong_use};
-use crate::app::access;
+use crate::app::ports::People as _;
+use crate::app::{access, people};
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::time::UtcMs;
 use crate::wire::epoch::{self, KeysBody};
@@ -72,7 +74,10 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
     let root = make_keys(&folder, &root_file, now)?;
     let token = runtime()?.block_on(async {
         let store = folder.open_store().await?;
-        let token = access::grant(&store, "init", access::API, now, None).await?;
+        let admin = people::first_administrator(now);
+        let entry = command_line().did(now, "init", &admin.id).after("administrator");
+        store.put_person(&admin, &entry).await?;
+        let token = access::grant(&store, "init", Some(&admin.id), access::API, now, None).await?;
         store.close().await;
         anyhow::Ok(token)
     })?;

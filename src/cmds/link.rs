@@ -46,7 +46,7 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
             reach(&config, &station.playlists, http, mqtt, broker, now)?.url
         };
         let life = Some(access::LINK_MS);
-        let secret = access::grant(&store, "loa link", access::LINK, now, life).await?;
+        let secret = access::grant(&store, "loa link", None, access::LINK, now, life).await?;
         store.close().await;
         anyhow::Ok((url, secret))
     })?;

@@ -37,7 +37,11 @@ mod serve;
 mod skip;
 mod timetable;
 #[cfg(feature = "server")]
+mod trail;
+#[cfg(feature = "server")]
 mod unit;
+#[cfg(feature = "server")]
+mod user;
 
 #[cfg(any(feature = "speaker", feature = "board"))]
 mod agent;
@@ -84,6 +88,10 @@ enum Command {
     #[cfg(feature = "server")]
     Records(records::Args),
     #[cfg(feature = "server")]
+    User(user::Args),
+    #[cfg(feature = "server")]
+    Trail(trail::Args),
+    #[cfg(feature = "server")]
     Broker(broker::Args),
     #[cfg(feature = "server")]
     Link(link::Args),
@@ -125,6 +133,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Answer> {
         Command::Unit(args) => unit::run(args),
         #[cfg(feature = "server")]
         Command::Records(args) => records::run(args),
+        #[cfg(feature = "server")]
+        Command::User(args) => user::run(args),
+        #[cfg(feature = "server")]
+        Command::Trail(args) => trail::run(args),
         #[cfg(feature = "server")]
         Command::Broker(args) => broker::run(args),
         #[cfg(feature = "server")]

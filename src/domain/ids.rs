@@ -147,6 +147,11 @@ text_id!(
     CalendarId, "calendar id", "1 to 40 of a-z, 0-9 and -, no - at the ends", |t| is_slug(t, 1, 40)
 );
 text_id!(
+    /// A person who uses the station, by the short name they log in under.
+    PersonId, "person", "1 to 40 of a-z, 0-9 and -, no - at the ends: `nguyen-thi-lan`",
+    |t| is_slug(t, 1, 40)
+);
+text_id!(
     /// A tag that groups devices across units.
     Tag, "tag", "1 to 40 of a-z, 0-9 and -, no - at the ends", |t| is_slug(t, 1, 40)
 );

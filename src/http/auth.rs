@@ -4,17 +4,73 @@ use super::door::Peer;
 use super::error::ApiError;
 use super::state::AppState;
 use crate::app::access;
+use crate::app::live::Live;
+use crate::app::people::{Person, Role};
+use crate::app::ports::Token;
+use crate::app::trail::Actor;
+use crate::domain::ids::UnitId;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use std::sync::Arc;
 
 /// The session cookie of the page.
 pub const COOKIE: &str = "loa_page";
 
-/// A request with a good API token; its name is for the log.
-#[derive(Clone, Debug)]
+/// A request with a good API token of a person who may something.
+#[derive(Clone)]
 pub struct Bearer {
+    /// The token's name, for the log.
     pub name: String,
+    pub person: Person,
+    /// The address the request came from.
+    from: String,
+    live: Arc<Live>,
+}
+
+impl Bearer {
+    /// Refuses whoever does not have the role for the unit, or for the whole station when `None`.
+    pub fn may(&self, role: Role, unit: Option<&UnitId>) -> Result<(), ApiError> {
+        let lineage = unit.map(|unit| self.live.lineage(unit));
+        if self.person.may(role, lineage.as_deref()) {
+            Ok(())
+        } else {
+            Err(ApiError::forbidden(role, unit))
+        }
+    }
+
+    /// Refuses whoever does not have one of the roles.
+    pub fn may_any(&self, roles: &[Role], unit: Option<&UnitId>) -> Result<(), ApiError> {
+        let mut refused = Ok(());
+        for role in roles {
+            match self.may(*role, unit) {
+                Ok(()) => return Ok(()),
+                Err(error) => refused = Err(error),
+            }
+        }
+        refused
+    }
+
+    /// Says whether the person may read about the unit, or about the whole station when `None`.
+    pub fn sees(&self, unit: Option<&UnitId>) -> bool {
+        let lineage = unit.map(|unit| self.live.lineage(unit));
+        self.person.sees(lineage.as_deref())
+    }
+
+    /// Refuses whoever may not read about the unit: what one may not see is not there.
+    pub fn must_see(&self, what: &str, name: &str, unit: &UnitId) -> Result<(), ApiError> {
+        if self.sees(Some(unit)) { Ok(()) } else { Err(ApiError::not_found(what, name)) }
+    }
+
+    /// Refuses whoever may not read about the whole station.
+    pub fn must_see_all(&self) -> Result<(), ApiError> {
+        if self.sees(None) { Ok(()) } else { Err(ApiError::own_units_only()) }
+    }
+
+    /// Returns who acts, for the trail.
+    pub fn actor(&self) -> Actor {
+        Actor::new(self.person.id.as_str(), &self.from)
+    }
 }
 
 impl FromRequestParts<AppState> for Bearer {
@@ -24,8 +80,16 @@ impl FromRequestParts<AppState> for Bearer {
         let presented = bearer(&parts.headers).ok_or_else(ApiError::unauthorised)?;
         let now = state.clock.now();
         match access::check(&*state.store, access::API, presented, now).await? {
-            Some(token) => Ok(Self { name: token.name }),
-            None => Err(ApiError::unauthorised()),
+            Some(Token { name, person: Some(person), .. }) => {
+                // Someone whose last role was taken is told so; who has ended is told nothing.
+                let person = state.store.person(&person).await?;
+                let person = person.filter(|person| person.ended_ms.is_none());
+                let person = person.ok_or_else(ApiError::unauthorised)?;
+                let from = parts.extensions.get::<ConnectInfo<Peer>>();
+                let from = from.map_or_else(String::new, |info| info.0.0.ip().to_string());
+                Ok(Self { name, person, from, live: Arc::clone(&state.live) })
+            }
+            Some(_) | None => Err(ApiError::unauthorised()),
         }
     }
 }

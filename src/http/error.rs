@@ -4,6 +4,8 @@
 //! and `hint`. Codes are kebab-case and stable. Faults of our own are logged once, here, and
 //! answered without inner text.
 
+use crate::app::people::Role;
+use crate::domain::ids::UnitId;
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -56,6 +58,23 @@ impl ApiError {
         let detail = "this needs a token of the station";
         Self::new(StatusCode::UNAUTHORIZED, "unauthorised", detail)
             .hint("send `Authorization: Bearer TOKEN`; `loa init` printed the first token")
+    }
+
+    /// A person who does not have the role there.
+    pub fn forbidden(role: Role, unit: Option<&UnitId>) -> Self {
+        let detail = match unit {
+            Some(unit) => format!("this needs the role `{role}` for unit `{unit}`"),
+            None => format!("this needs the role `{role}` for the whole station"),
+        };
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+            .hint("an administrator gives roles: `loa user grant PERSON ROLE [--unit UNIT]`")
+    }
+
+    /// A person whose roles are for some units, where the answer is about all.
+    pub fn own_units_only() -> Self {
+        let detail = "this is about the whole station, and your roles are for some units only";
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+            .hint("ask for one device or unit of yours, or for a role over the whole station")
     }
 
     /// A fault of ours: logged here with its cause, answered without it.

@@ -2,7 +2,9 @@
 
 use super::SqliteStore;
 use super::memory::MemoryStore;
+use crate::app::people::{Grant, Person, Role};
 use crate::app::ports::*;
+use crate::app::trail::Actor;
 use crate::domain::ids::{ChainId, CueId, DeviceId, Digest};
 use crate::domain::proof::chain::{Link, LostSpan};
 use crate::domain::station::{Device, Unit};
@@ -48,6 +50,8 @@ contract!(
     rejects_are_bounded_and_counted,
     retention_keeps_heads_gaps_and_the_young,
     facts_are_replaced_by_path,
+    people_are_read_back_with_their_grants_and_the_trail_tells_of_it,
+    the_trail_is_listed_from_either_end,
 );
 
 pub(super) fn device(id: &str) -> DeviceId {
@@ -296,6 +300,7 @@ async fn a_revoked_key_never_comes_back(store: &dyn Store) {
 
 async fn a_token_is_used_up(store: &dyn Store) {
     let token = |id: u8, expires, uses_left| Token {
+        person: (id == 1).then(|| "lan".parse().unwrap()),
         hash: Digest([id; 32]),
         name: "quản trị".into(),
         scope: "api".into(),
@@ -587,4 +592,47 @@ async fn facts_are_replaced_by_path(store: &dyn Store) {
     store.put_station_files(&[file("a.toml", 1), file("b.toml", 2)], &[]).await.unwrap();
     store.put_station_files(&[file("a.toml", 3)], &["b.toml".into()]).await.unwrap();
     assert_eq!(store.station_files().await.unwrap(), [file("a.toml", 3)]);
+}
+
+async fn people_are_read_back_with_their_grants_and_the_trail_tells_of_it(store: &dyn Store) {
+    let grant = |role, unit: Option<&str>| Grant { role, unit: unit.map(|u| u.parse().unwrap()) };
+    let mut lan = Person::new(
+        "lan".parse().unwrap(),
+        "Nguyễn Thị Lan",
+        UtcMs(5),
+        vec![grant(Role::Operator, Some("90001")), grant(Role::Approver, None)],
+    );
+    let cli = Actor::new("uid 0", "command line");
+    store.put_person(&lan, &cli.did(UtcMs(5), "add-person", "lan")).await.unwrap();
+    assert_eq!(store.person(&lan.id).await.unwrap().as_ref(), Some(&lan));
+    assert!(lan.revoke(&grant(Role::Approver, None)));
+    lan.ended_ms = Some(UtcMs(9));
+    store.put_person(&lan, &cli.did(UtcMs(9), "end-person", "lan").before("x")).await.unwrap();
+    assert_eq!(store.people().await.unwrap(), [lan]);
+    assert_eq!(store.person(&"minh".parse().unwrap()).await.unwrap(), None);
+    let told: Vec<_> = store
+        .trail(Page::After { position: 0, limit: 10 })
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|one| (one.position, one.entry.action, one.entry.before))
+        .collect();
+    assert_eq!(
+        told,
+        [(1, "add-person".to_owned(), None), (2, "end-person".to_owned(), Some("x".to_owned()))]
+    );
+}
+
+async fn the_trail_is_listed_from_either_end(store: &dyn Store) {
+    let lan = Actor::new("lan", "10.0.0.7");
+    for n in 1..=5 {
+        let entry = lan.did(UtcMs(n), "skip", format!("s{n}")).after("x");
+        store.append(&entry).await.unwrap();
+    }
+    let positions = async |page| {
+        let found = store.trail(page).await.unwrap();
+        found.into_iter().map(|one| (one.position, one.entry.at.0)).collect::<Vec<_>>()
+    };
+    assert_eq!(positions(Page::Newest { limit: 2 }).await, [(5, 5), (4, 4)]);
+    assert_eq!(positions(Page::After { position: 3, limit: 9 }).await, [(4, 4), (5, 5)]);
 }

@@ -9,16 +9,30 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use std::borrow::Cow;
 
 /// Number, name, text for SQLite, text for PostgreSQL.
-pub(super) const STEPS: &[(i64, &str, &str, &str)] = &[(
-    1,
-    "start",
-    include_str!("../../migrations/sqlite/0001_start.sql"),
-    include_str!("../../migrations/postgres/0001_start.sql"),
-)];
+pub(super) const STEPS: &[(i64, &str, &str, &str)] = &[
+    (
+        1,
+        "start",
+        include_str!("../../migrations/sqlite/0001_start.sql"),
+        include_str!("../../migrations/postgres/0001_start.sql"),
+    ),
+    (
+        2,
+        "people",
+        include_str!("../../migrations/sqlite/0002_people.sql"),
+        include_str!("../../migrations/postgres/0002_people.sql"),
+    ),
+];
 
 /// Brings the schema to the newest version.
 pub(super) async fn run(pool: &SqlitePool) -> Result<(), StoreError> {
-    let steps = STEPS.iter().map(|&(number, name, sqlite, _)| {
+    run_to(pool, i64::MAX).await
+}
+
+/// Brings the schema to a version, or the newest below it.
+pub(super) async fn run_to(pool: &SqlitePool, version: i64) -> Result<(), StoreError> {
+    let steps = STEPS.iter().filter(|step| step.0 <= version);
+    let steps = steps.map(|&(number, name, sqlite, _)| {
         Migration::new(
             number,
             Cow::Borrowed(name),

@@ -14,9 +14,11 @@ mod facts;
 mod leases;
 pub mod memory;
 mod migrate;
+mod people;
 mod plans;
 mod registry;
 mod rows;
+mod trail;
 
 #[cfg(test)]
 mod contract;

@@ -6,7 +6,7 @@ use crate::app::ports::{
     CodeUse, DeviceKey, Enrolled, Enrolment, EnrolmentCode, KeyEnd, Registered, Registry, Standing,
     StoreError, Token,
 };
-use crate::domain::ids::{DeviceId, Digest, UnitId};
+use crate::domain::ids::{DeviceId, Digest, PersonId, UnitId};
 use crate::domain::station::{Device, Unit};
 use crate::domain::time::UtcMs;
 use async_trait::async_trait;
@@ -94,6 +94,7 @@ fn token(row: &SqliteRow) -> Result<Token, StoreError> {
     Ok(Token {
         hash: row.digest("hash")?,
         name: row.text("name")?,
+        person: row.parse_option("person")?,
         scope: row.text("scope")?,
         made_ms: row.at("made_ms")?,
         expires_ms: row.at_option("expires_ms")?,
@@ -370,8 +371,8 @@ impl Registry for SqliteStore {
 
     async fn put_token(&self, token: &Token) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO tokens (hash, name, scope, made_ms, expires_ms, uses_left) \
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (hash) DO NOTHING",
+            "INSERT INTO tokens (hash, name, scope, made_ms, expires_ms, uses_left, person) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (hash) DO NOTHING",
         )
         .bind(&token.hash.0[..])
         .bind(&token.name)
@@ -379,6 +380,7 @@ impl Registry for SqliteStore {
         .bind(token.made_ms.0)
         .bind(token.expires_ms.map(|at| at.0))
         .bind(token.uses_left.map(i64::from))
+        .bind(token.person.as_ref().map(PersonId::as_str))
         .execute(&self.write)
         .await
         .map_err(failed("keep a token"))?;

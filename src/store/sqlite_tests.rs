@@ -2,7 +2,9 @@
 
 use super::contract::{intake, record, round};
 use super::{SqliteStore, failed};
-use crate::app::ports::{Evidence, LeaseName, Leases, StoreError};
+use crate::app::ports::{
+    Evidence, LeaseName, Leases, Page, People as _, Registry as _, StoreError, Trail as _,
+};
 use crate::domain::time::UtcMs;
 
 async fn opened(dir: &tempfile::TempDir) -> SqliteStore {
@@ -106,4 +108,42 @@ async fn a_damaged_value_is_an_error_not_a_panic() {
     let found = store.chains_of(&"loa-1".parse().expect("an id")).await;
     assert!(matches!(found, Err(StoreError::Damaged { what: "chain", .. })), "{found:?}");
     store.take_lease(LeaseName::Compiler, "a", UtcMs(0), UtcMs(1)).await.expect("the rest works");
+}
+
+#[tokio::test]
+async fn the_store_itself_refuses_to_rewrite_the_trail() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = opened(&dir).await;
+    let entry = crate::app::trail::Actor::new("lan", "10.0.0.7").did(UtcMs(1), "skip", "a");
+    store.append(&entry).await.expect("appends");
+    for sql in ["UPDATE trail SET who = 'minh'", "DELETE FROM trail"] {
+        let refused = sqlx::query(sql).execute(&store.write).await;
+        let why = refused.expect_err("refused").to_string();
+        assert!(why.contains("append-only"), "{why}");
+    }
+    assert_eq!(store.trail(Page::Newest { limit: 9 }).await.expect("reads").len(), 1);
+}
+
+#[tokio::test]
+async fn tokens_from_before_there_were_people_become_an_administrators() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("loa.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let pool = sqlx::SqlitePool::connect_with(options).await.expect("opens");
+    super::migrate::run_to(&pool, 1).await.expect("the first version");
+    for (hash, scope) in [("01", "api"), ("02", "page")] {
+        let sql = format!(
+            "INSERT INTO tokens (hash, name, scope, made_ms) VALUES \
+             (X'{}', 'init', '{scope}', 7)",
+            hash.repeat(32)
+        );
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&pool).await.expect("a token");
+    }
+    pool.close().await;
+    let store = opened(&dir).await;
+    let people = store.people().await.expect("reads");
+    assert_eq!(people, [crate::app::people::first_administrator(UtcMs(7))]);
+    let owners: Vec<_> =
+        store.tokens().await.expect("reads").into_iter().map(|t| t.person).collect();
+    assert_eq!(owners, [Some("admin".parse().expect("an id")), None]);
 }

@@ -1,9 +1,10 @@
 //! The HTTP front over the in-memory store: who gets in, what is refused, what travels.
 
-use loa::app::access;
 use loa::app::live::{Live, Picture};
-use loa::app::ports::{Registry as _, Standing};
+use loa::app::ports::{People as _, Registry as _, Standing};
 use loa::app::registry::{Reach, Register};
+use loa::app::trail::Actor;
+use loa::app::{access, people};
 use loa::clock::{ManualClock, SharedClock};
 use loa::domain::ids::Digest;
 use loa::domain::station::{Device, Unit};
@@ -60,7 +61,11 @@ async fn front() -> Front {
     store.put_devices(&[device("loa-thon-1")], NOW).await.unwrap();
     let units = store.units().await.unwrap();
     live.set_register(store.devices().await.unwrap(), &units);
-    let token = access::grant(&*store, "test", access::API, NOW, None).await.unwrap();
+    let admin = people::first_administrator(NOW);
+    let entry = Actor::server().did(NOW, "init", &admin.id);
+    store.put_person(&admin, &entry).await.unwrap();
+    let token = access::grant(&*store, "test", Some(&admin.id), access::API, NOW, None);
+    let token = token.await.unwrap();
     let shelf = tempfile::tempdir().unwrap();
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
     let state = AppState {
@@ -168,7 +173,7 @@ async fn without_a_good_token_nothing_of_the_api_is_told() {
     assert_eq!(got.status(), 200);
     assert_eq!(json(got)["devices"][0]["light"], "awaiting");
     // A session of the page is no token of the API, and the other way round.
-    let page = access::grant(&*front.store, "x", access::PAGE, NOW, None).await.unwrap();
+    let page = access::grant(&*front.store, "x", None, access::PAGE, NOW, None).await.unwrap();
     let bearer = format!("Bearer {}", page.reveal());
     let got = front.ask("GET", "/api/v1/devices", &[("authorization", &bearer)], "").await;
     assert_eq!(got.status(), 401);

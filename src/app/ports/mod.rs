@@ -13,14 +13,18 @@
 mod evidence;
 mod facts;
 mod lease;
+mod people;
 mod plans;
 mod registry;
+mod trail;
 
 pub use evidence::*;
 pub use facts::*;
 pub use lease::*;
+pub use people::*;
 pub use plans::*;
 pub use registry::*;
+pub use trail::*;
 
 use std::error::Error;
 
@@ -79,5 +83,5 @@ impl StoreError {
 }
 
 /// All parts of a store together.
-pub trait Store: Registry + Plans + Evidence + Facts + Leases {}
-impl<T: Registry + Plans + Evidence + Facts + Leases> Store for T {}
+pub trait Store: Registry + Plans + Evidence + Facts + Leases + People + Trail {}
+impl<T: Registry + Plans + Evidence + Facts + Leases + People + Trail> Store for T {}

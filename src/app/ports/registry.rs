@@ -1,7 +1,7 @@
 //! Units, devices, their keys, enrolment codes, access tokens.
 
 use super::StoreError;
-use crate::domain::ids::{DeviceId, Digest, UnitId};
+use crate::domain::ids::{DeviceId, Digest, PersonId, UnitId};
 use crate::domain::station::{Device, Unit};
 use crate::domain::time::UtcMs;
 use async_trait::async_trait;
@@ -125,6 +125,8 @@ pub struct Token {
     pub hash: Digest,
     /// For people: whose it is.
     pub name: String,
+    /// Whose it is: it may what this person may. `None` for links of the server itself.
+    pub person: Option<PersonId>,
     /// What it opens, a word of `http`: `api`, `page`, …
     pub scope: String,
     pub made_ms: UtcMs,

@@ -485,7 +485,7 @@ async fn announce(
     tls: bool,
 ) -> anyhow::Result<()> {
     let life = Some(access::LINK_MS);
-    let secret = access::grant(store, "serve", access::LINK, clock.now(), life).await?;
+    let secret = access::grant(store, "serve", None, access::LINK, clock.now(), life).await?;
     let scheme = if tls { "https" } else { "http" };
     eprintln!("Page: {scheme}://{bound}/in/{} (opens once, within a day)", secret.reveal());
     Ok(())

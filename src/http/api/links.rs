@@ -34,7 +34,9 @@ pub async fn issue(
 ) -> Result<(StatusCode, Json<Link>), ApiError> {
     let now = clock.now();
     let life = Some(access::LINK_MS);
-    let secret = access::grant(&*store, &bearer.name, access::LINK, now, life).await?;
+    let secret =
+        access::grant(&*store, &bearer.name, Some(&bearer.person.id), access::LINK, now, life)
+            .await?;
     let expires = local(now.plus(access::LINK_MS), live.picture().zone);
     Ok((StatusCode::CREATED, Json(Link { path: format!("/in/{}", secret.reveal()), expires })))
 }

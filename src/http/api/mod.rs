@@ -10,10 +10,12 @@ pub mod codes;
 pub mod devices;
 pub mod links;
 pub mod outcomes;
+pub mod people;
 pub mod playlists;
 pub mod records;
 pub mod station;
 pub mod timetable;
+pub mod trail;
 pub mod units;
 
 use super::error::ApiError;
@@ -46,6 +48,9 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(outcomes::list))
         .routes(routes!(assets::list))
         .routes(routes!(links::issue))
+        .routes(routes!(people::list))
+        .routes(routes!(people::me))
+        .routes(routes!(trail::list))
 }
 
 fn document() -> OpenApi {

@@ -1,16 +1,19 @@
 //! The in-memory twin: same ports, same contract, for tests and rehearsals.
 
 mod evidence;
+mod people;
 mod plans;
 mod registry;
 
+use crate::app::people::Person;
 use crate::app::ports::{Conflict, DeviceKey, Reject};
 use crate::app::ports::{
     EnrolmentCode, EvidenceCounts, Facts, Fence, KnownClip, Lease, LeaseName, Leases, Listed,
     Registered, RetainedDocument, StationFile, StoreError, StoredChain, StoredReceipt, StoredSheet,
     StoredTimetable, Token,
 };
-use crate::domain::ids::{ChainId, DeviceId, Digest, UnitId};
+use crate::app::trail::Entry;
+use crate::domain::ids::{ChainId, DeviceId, Digest, PersonId, UnitId};
 use crate::domain::station::Unit;
 use crate::domain::time::UtcMs;
 use async_trait::async_trait;
@@ -44,6 +47,8 @@ struct State {
     receipts: BTreeMap<DeviceId, StoredReceipt>,
     clips: BTreeMap<String, KnownClip>,
     files: BTreeMap<String, StationFile>,
+    people: BTreeMap<PersonId, Person>,
+    trail: Vec<Entry>,
 }
 
 impl MemoryStore {
