@@ -22,7 +22,7 @@ use crate::wire::Refusal;
 use crate::wire::doc::{self, Floor};
 use crate::wire::enrol::{Answer, Code, Request, Secret, Welcome};
 use crate::wire::epoch::KeySet;
-use crate::wire::jws::{self, Typ};
+use crate::wire::jws;
 use crate::wire::server_keys::ServerKeys;
 use crate::wire::topic::{Topic, Topics};
 use crate::wire::{b64, version};
@@ -143,6 +143,8 @@ pub enum EnrolError {
     Gone,
     #[error("the key was given up before")]
     SpentKey,
+    #[error("the answer cannot be signed: {0}")]
+    Unsigned(Refusal),
     #[error("the system gave no random numbers")]
     Random {
         #[source]
@@ -163,7 +165,7 @@ impl EnrolError {
             Self::Mismatch => "code-mismatch",
             Self::Gone => "device-gone",
             Self::SpentKey => "key-spent",
-            Self::Random { .. } | Self::Store(_) => "internal",
+            Self::Unsigned(_) | Self::Random { .. } | Self::Store(_) => "internal",
         }
     }
 
@@ -173,6 +175,9 @@ impl EnrolError {
             Self::Request(refusal) => refusal.hint(),
             Self::Store(error) => error.hint(),
             Self::Random { .. } => "look at the server's log",
+            Self::Unsigned(_) => {
+                "a name, an address or a certificate of the station is too long for the contract"
+            }
             Self::SpentKey => "enrol with a new data folder: the device then makes a new key",
             _ => "ask the operator for a new code: `loa device enrol DEVICE`",
         }
@@ -355,6 +360,24 @@ impl Register {
         let reach = self.reach();
         let topic = reach.topics.of(&Topic::Floor(code.device.clone()));
         let floor = self.floor(&code.device, &topic, reach.offset_min, now).await?;
+        // Before the code is used up: what cannot be answered must not have enrolled.
+        let welcome = Welcome {
+            v: 1,
+            iss: doc::issuer(&reach.name),
+            iat: now.numeric_date(),
+            request: request.digest,
+            id: code.device.clone(),
+            broker: reach.broker.clone(),
+            ca: reach.broker_ca.clone(),
+            prefix: reach.topics.to_string(),
+            user: code.device.to_string(),
+            password: password.clone(),
+            units,
+            http: Some(reach.url.clone()),
+        };
+        let answer = Answer::new(&self.keys.policy, self.epochs.body(), floor, &welcome)
+            .map_err(EnrolError::Unsigned)?
+            .encode();
         let enrolment = Enrolment {
             code: code.id,
             device: code.device.clone(),
@@ -383,21 +406,7 @@ impl Register {
             let path = passwords.path().display();
             tracing::error!(device.id = %code.device, %error, "Cannot write `{path}`");
         }
-        let welcome = Welcome {
-            v: 1,
-            iss: doc::issuer(&reach.name),
-            iat: now.numeric_date(),
-            request: request.digest,
-            id: code.device.clone(),
-            broker: reach.broker.clone(),
-            ca: reach.broker_ca.clone(),
-            prefix: reach.topics.to_string(),
-            user: code.device.to_string(),
-            password,
-            units,
-            http: Some(reach.url.clone()),
-        };
-        Ok(Answer::new(&self.keys.policy, self.epochs.body(), floor, &welcome).encode())
+        Ok(answer)
     }
 
     /// Returns the floor in force for the device, made when it has none.
@@ -407,13 +416,13 @@ impl Register {
         topic: &str,
         offset_min: i32,
         now: UtcMs,
-    ) -> Result<String, StoreError> {
+    ) -> Result<String, EnrolError> {
         if let Some(kept) = self.store.retained().await?.into_iter().find(|d| d.topic == topic) {
             return Ok(String::from_utf8_lossy(&kept.body).into_owned());
         }
         let ver = version::next(None, now);
         let floor = Floor::first(device.clone(), ver, now.numeric_date(), offset_min);
-        let text = jws::sign(&self.keys.policy, Typ::Floor, &floor);
+        let text = doc::sign(&self.keys.policy, &floor).map_err(EnrolError::Unsigned)?;
         let body = Arc::from(text.as_bytes());
         let document = RetainedDocument { topic: topic.to_owned(), ver, made_ms: now, body };
         self.store.put_retained(&[document]).await?;

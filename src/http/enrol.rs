@@ -58,7 +58,7 @@ impl From<EnrolError> for ApiError {
             EnrolError::Used { .. } | EnrolError::Expired { .. } | EnrolError::Gone => {
                 StatusCode::GONE
             }
-            EnrolError::Random { .. } | EnrolError::Store(_) => {
+            EnrolError::Unsigned(_) | EnrolError::Random { .. } | EnrolError::Store(_) => {
                 return match error {
                     EnrolError::Store(error) => error.into(),
                     other => Self::internal(other),

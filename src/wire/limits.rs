@@ -48,7 +48,9 @@ pub const SOUND: usize = 32;
 pub const PAGES: usize = 64;
 /// Text of one page, in bytes of UTF-8.
 pub const PAGE_TEXT_BYTES: usize = 2_000;
-/// A title, name or reason, in bytes of UTF-8.
+/// Title of an item, in bytes of UTF-8: it is copied into every record.
+pub const ITEM_TITLE_BYTES: usize = 800;
+/// A reason, in bytes of UTF-8.
 pub const TITLE_BYTES: usize = 512;
 /// An issuer, user, `jti`, cause or other word.
 pub const WORD_BYTES: usize = 128;

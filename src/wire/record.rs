@@ -9,9 +9,9 @@ use super::refusal::Refusal;
 use crate::domain::ids::Digest;
 use crate::domain::proof::record::{Body, Head, Record};
 
-/// Signs a record; the text is the record from then on.
-pub fn sign(key: &SecretKey, record: &Record) -> String {
-    jws::sign(key, Typ::Record, record)
+/// Signs a record; the text is the record from then on. Refuses one that no batch could carry.
+pub fn sign(key: &SecretKey, record: &Record) -> Result<String, Refusal> {
+    jws::sign_within(key, Typ::Record, record)
 }
 
 /// A rightly signed record with what could be read of it.
@@ -215,7 +215,7 @@ mod tests {
         for body in bodies() {
             for seq in [1, 2] {
                 let record = Record { head: head(seq), body: body.clone() };
-                let text = sign(&key(), &record);
+                let text = sign(&key(), &record).unwrap();
                 assert!(text.len() <= limits::RECORD_BYTES);
                 let signed = verify(&text, &keys()).unwrap();
                 assert_eq!(signed.head.as_ref(), Ok(&record.head));
@@ -264,7 +264,8 @@ mod tests {
     #[test]
     fn a_batch_holds_what_fits_and_is_taken_apart_again() {
         let texts: Vec<String> = (1..=200)
-            .map(|seq| sign(&key(), &Record { head: head(seq), body: bodies()[2].clone() }))
+            .map(|seq| Record { head: head(seq), body: bodies()[2].clone() })
+            .map(|record| sign(&key(), &record).unwrap())
             .collect();
         let mut rest: &[String] = &texts;
         let mut seen = Vec::new();

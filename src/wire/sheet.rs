@@ -82,6 +82,12 @@ pub fn check(sheet: &DaySheet) -> Result<(), Refusal> {
     if sheet.sound.windows(2).any(|w| w[0].to() > w[1].from()) {
         return Err(Refusal::content("spans of `sound` overlap or are not sorted"));
     }
+    for (key, item) in &sheet.items {
+        Refusal::limit("bytes of an item's key", key.len(), limits::WORD_BYTES)?;
+        if let SheetItem::Clip { title, .. } | SheetItem::Pages { title, .. } = item {
+            Refusal::limit("bytes of an item's title", title.len(), limits::ITEM_TITLE_BYTES)?;
+        }
+    }
     for (name, asset) in &sheet.assets {
         if asset.bytes == 0 || asset.bytes > limits::ASSET_BYTES || asset.ms < 0 {
             return Err(Refusal::content(format!("asset `{name}` is empty or too large")));
@@ -241,6 +247,8 @@ mod tests {
             ("/cues/0/priority", json!("urgent"), "member"),
             ("/assets", json!({}), "content"),
             ("/cues/0/line", json!(1.5), "json"),
+            ("/items/p~1clip/title", json!("x".repeat(801)), "limit"),
+            ("/items/p~1text/title", json!("x".repeat(801)), "limit"),
         ] {
             let mut changed = good();
             *changed.pointer_mut(path).unwrap() = value.clone();

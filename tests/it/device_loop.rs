@@ -136,7 +136,7 @@ impl Server {
                 units: Vec::new(),
                 http: None,
             };
-            let body = Answer::new(&policy, keys, floor, &welcome).encode();
+            let body = Answer::new(&policy, keys, floor, &welcome).unwrap().encode();
             let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
             stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
             opened.claims.key

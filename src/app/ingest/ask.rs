@@ -4,7 +4,7 @@ use crate::app::publish::Publication;
 use crate::domain::ids::{ChainId, DeviceId, Digest};
 use crate::domain::time::UtcMs;
 use crate::wire::doc::{self, Command, Do};
-use crate::wire::jws::{self, SecretKey, Typ};
+use crate::wire::jws::SecretKey;
 use crate::wire::limits;
 use crate::wire::topic::{Topic, Topics};
 use std::collections::BTreeMap;
@@ -80,11 +80,15 @@ impl Asking {
                 jti: Digest::of(name.as_bytes()).to_string()[..32].to_owned(),
                 act: Do::Resend { chain: *chain, from, to },
             };
-            commands.push(Publication {
-                topic: topics.of(&Topic::Command(device.clone())),
-                payload: jws::sign(key, Typ::Command, &command).into(),
-                retain: false,
-            });
+            let topic = topics.of(&Topic::Command(device.clone()));
+            match doc::sign(key, &command) {
+                Ok(jws) => {
+                    commands.push(Publication { topic, payload: jws.into(), retain: false });
+                }
+                Err(error) => {
+                    tracing::error!(device.id = %device, %error, "A command cannot be signed");
+                }
+            }
         }
         commands
     }

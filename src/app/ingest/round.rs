@@ -9,8 +9,7 @@ use crate::app::publish::Publication;
 use crate::domain::ids::{ChainId, DeviceId, Digest};
 use crate::domain::proof::chain::{Chain, Placed};
 use crate::domain::time::UtcMs;
-use crate::wire::doc::Receipt;
-use crate::wire::jws::{self, Typ};
+use crate::wire::doc::{self, Receipt};
 use crate::wire::topic::Topic;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -230,7 +229,13 @@ impl Ingest {
                 head: work.known.chain.head(),
                 checkpoint: None,
             };
-            let jws = jws::sign(&self.keys.receipt, Typ::Receipt, &receipt).into();
+            let jws = match doc::sign(&self.keys.receipt, &receipt) {
+                Ok(jws) => jws.into(),
+                Err(error) => {
+                    tracing::error!(device.id = %device, %error, "A receipt cannot be signed");
+                    continue;
+                }
+            };
             let receipt =
                 StoredReceipt { device: device.clone(), chain: *chain, upto, made_ms: now, jws };
             receipts.push((receipt, true));

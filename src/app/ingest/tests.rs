@@ -54,7 +54,7 @@ impl Signer {
     pub fn sign(&mut self, body: Body) -> String {
         let prev = self.lines.last().map(|line| record::digest(line));
         let seq = self.lines.len() as u64 + 1;
-        let line = record::sign(&self.key, &self.record(seq, prev, body));
+        let line = record::sign(&self.key, &self.record(seq, prev, body)).unwrap();
         self.lines.push(line.clone());
         line
     }
@@ -253,7 +253,7 @@ async fn two_records_at_one_place_are_both_kept() {
     loa.beats(3);
     let prev = Some(record::digest(&loa.lines[0]));
     let clone = loa.record(2, prev, Body::Chain { why: "bản sao".into() });
-    let clone = record::sign(&loa.key, &clone);
+    let clone = record::sign(&loa.key, &clone).unwrap();
     desk.ingest.take(&[loa.batch(1..=3)]).await.unwrap();
     for _ in 0..2 {
         let taken = desk.ingest.take(&[loa.raw(&clone)]).await.unwrap();

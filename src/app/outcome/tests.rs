@@ -80,7 +80,7 @@ impl Town {
             attestor: Attestor::Device,
         };
         let record = Record { head, body };
-        self.loa.lines.push(record::sign(&self.loa.key, &record));
+        self.loa.lines.push(record::sign(&self.loa.key, &record).unwrap());
         self.records.push(record);
     }
 

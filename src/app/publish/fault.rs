@@ -20,6 +20,8 @@ pub enum PublishFault {
     SheetRefused { day: NaiveDate, devices: Vec<DeviceId>, why: String },
     #[error("the timetable of `{device}` has {bytes} bytes, more than {limit}")]
     TimetableTooLarge { device: DeviceId, bytes: usize, limit: usize },
+    #[error("the timetable of `{device}` cannot be published: {why}")]
+    TimetableRefused { device: DeviceId, why: String },
 }
 
 fn first(devices: &[DeviceId]) -> &str {
@@ -36,6 +38,10 @@ impl PublishFault {
             }
             Self::TimetableTooLarge { .. } => {
                 "a shorter station name; until then the last good timetable stays in force"
+            }
+            Self::TimetableRefused { .. } => {
+                "correct what the register says of the device; until then the last good timetable \
+                 stays in force"
             }
         }
     }

@@ -15,8 +15,9 @@ use crate::domain::station::Station;
 use crate::domain::time::UtcMs;
 use crate::domain::timetable::sheet::{DaySheet, SheetItem};
 use crate::domain::timetable::{Compiled, Compiler, DayPlan, DevicePlan, Horizon};
+use crate::wire::Refusal;
 use crate::wire::doc::{self, DayEntry, Timetable};
-use crate::wire::jws::{self, SecretKey, Typ};
+use crate::wire::jws::SecretKey;
 use crate::wire::topic::{Topic, Topics};
 use crate::wire::{limits, sheet, version};
 use bytes::Bytes;
@@ -428,7 +429,7 @@ impl Work<'_> {
         match fault {
             PublishFault::SheetTooLarge { devices, .. }
             | PublishFault::SheetRefused { devices, .. } => devices.push(id.clone()),
-            PublishFault::TimetableTooLarge { .. } => {}
+            PublishFault::TimetableTooLarge { .. } | PublishFault::TimetableRefused { .. } => {}
         }
     }
 }
@@ -468,12 +469,12 @@ fn sign_all(
 ) -> Vec<StoredTimetable> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let part = unsigned.len().div_ceil(cores).max(SIGNED_ALONE);
-    let signed: Vec<String> = std::thread::scope(|scope| {
+    let signed: Vec<Result<String, Refusal>> = std::thread::scope(|scope| {
         let threads: Vec<_> = unsigned
             .chunks(part)
             .map(|chunk| {
                 scope.spawn(move || {
-                    let sign = |u: &Unsigned| jws::sign(key, Typ::Timetable, &u.claims);
+                    let sign = |u: &Unsigned| doc::sign(key, &u.claims);
                     chunk.iter().map(sign).collect::<Vec<_>>()
                 })
             })
@@ -485,14 +486,13 @@ fn sign_all(
     });
     let mut timetables = Vec::with_capacity(signed.len());
     for (Unsigned { claims, content, days }, jws) in unsigned.into_iter().zip(signed) {
-        if jws.len() > limits::TIMETABLE_BYTES {
-            faults.push(PublishFault::TimetableTooLarge {
-                device: claims.aud,
-                bytes: jws.len(),
-                limit: limits::TIMETABLE_BYTES,
-            });
-            continue;
-        }
+        let jws = match jws {
+            Ok(jws) => jws,
+            Err(refusal) => {
+                faults.push(refused(claims.aud, &refusal));
+                continue;
+            }
+        };
         timetables.push(StoredTimetable {
             device: claims.aud,
             ver: claims.ver,
@@ -505,6 +505,17 @@ fn sign_all(
         });
     }
     timetables
+}
+
+fn refused(device: DeviceId, refusal: &Refusal) -> PublishFault {
+    match refusal {
+        Refusal::Limit { what: "bytes", got, max } => PublishFault::TimetableTooLarge {
+            device,
+            bytes: usize::try_from(*got).unwrap_or(usize::MAX),
+            limit: usize::try_from(*max).unwrap_or(usize::MAX),
+        },
+        _ => PublishFault::TimetableRefused { device, why: refusal.to_string() },
+    }
 }
 
 fn named(newest: &BTreeMap<DeviceId, Newest>) -> BTreeSet<Digest> {

@@ -22,8 +22,8 @@ use crate::domain::recurrence::wall;
 use crate::domain::station::{AssetFacts, Clip, Device, Library, Station, Unit};
 use crate::domain::timetable::sheet::DaySheet;
 use crate::domain::timetable::{Compiled, Compiler, DevicePlan, Horizon};
-use crate::wire::doc::{DayEntry, Timetable};
-use crate::wire::jws::{self, SecretKey, Typ};
+use crate::wire::doc::{self, DayEntry, Timetable};
+use crate::wire::jws::SecretKey;
 use crate::wire::sheet;
 use chrono::NaiveDate;
 use std::collections::{BTreeMap, HashMap};
@@ -142,7 +142,7 @@ fn sign(
         standby: BTreeMap::new(),
         idle: None,
     };
-    jws::sign(key, Typ::Timetable, &timetable)
+    doc::sign(key, &timetable).expect("a timetable within the limits")
 }
 
 /// One commune changes its volume, to and fro; milliseconds, and how many devices it concerns.

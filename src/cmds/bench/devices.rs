@@ -249,7 +249,8 @@ impl Running {
                 seen: None,
                 attestor: Attestor::Device,
             };
-            let text = record::sign(&self.key, &Record { head, body });
+            let text = record::sign(&self.key, &Record { head, body })
+                .expect("a record within the limits");
             prev = Some(record::digest(&text));
             records.push(text);
         }

@@ -10,8 +10,7 @@ use crate::app::live::Live;
 use crate::app::ports::Standing;
 use crate::clock::SharedClock;
 use crate::domain::ids::DeviceId;
-use crate::wire::doc::{Presence, State, TimeAnswer, WantedKind};
-use crate::wire::jws::{self, Typ};
+use crate::wire::doc::{self, Presence, State, TimeAnswer, WantedKind};
 use crate::wire::server_keys::ServerKeys;
 use crate::wire::topic::{Topic, Topics};
 use bytes::Bytes;
@@ -143,7 +142,14 @@ impl Listener {
             nonce: nonce.to_owned(),
             now_ms,
         };
-        let answer = jws::sign(&self.keys.time, Typ::Time, &answer);
+        let answer = match doc::sign(&self.keys.time, &answer) {
+            Ok(answer) => answer,
+            Err(error) => {
+                counter!("loa_time_answers_dropped_total").increment(1);
+                tracing::debug!(device.id = %device, %error, "A question for the time is refused");
+                return;
+            }
+        };
         let topic = self.topics.of(&Topic::Time(device.clone()));
         if self.link.try_publish(topic, answer, false).is_err() {
             counter!("loa_time_answers_dropped_total").increment(1);

@@ -210,7 +210,7 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         .context("keeping the key chain")?;
 
     let will = present.clone();
-    let wills = Box::new(move || Some(will.will()));
+    let wills = Box::new(move || will.will());
     let (link, events, driver) = crate::mqtt::prepare(mqtt, wills).map_err(|error| {
         let hint = error.hint();
         failed(error, hint)

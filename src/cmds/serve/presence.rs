@@ -4,7 +4,6 @@ use crate::app::link::Will;
 use crate::clock::SharedClock;
 use crate::wire::b64;
 use crate::wire::doc::{self, Presence, ServerState};
-use crate::wire::jws::{self, Typ};
 use crate::wire::server_keys::ServerKeys;
 use crate::wire::topic::{Topic, Topics};
 use bytes::Bytes;
@@ -28,8 +27,8 @@ impl Present {
         self.topics.of(&Topic::Server)
     }
 
-    /// Signs a presence.
-    pub fn sign(&self, state: ServerState) -> Bytes {
+    /// Signs a presence; one that no device would take is not said.
+    pub fn sign(&self, state: ServerState) -> Option<Bytes> {
         let presence = Presence {
             v: 1,
             iss: doc::issuer(&self.name),
@@ -39,12 +38,15 @@ impl Present {
             build: format!("loa/{}", env!("CARGO_PKG_VERSION")),
             checkpoint: None,
         };
-        jws::sign(&self.keys.receipt, Typ::Server, &presence).into()
+        doc::sign(&self.keys.receipt, &presence)
+            .inspect_err(|error| tracing::error!(%error, "The presence cannot be signed"))
+            .ok()
+            .map(Bytes::from)
     }
 
     /// Returns the will of a connection.
-    pub fn will(&self) -> Will {
-        Will { topic: self.topic(), payload: self.sign(ServerState::Lost), retain: true }
+    pub fn will(&self) -> Option<Will> {
+        Some(Will { topic: self.topic(), payload: self.sign(ServerState::Lost)?, retain: true })
     }
 }
 

@@ -141,7 +141,9 @@ impl Publishing {
     async fn farewell(&self) {
         let gone = self.parts.present.sign(ServerState::Disconnected);
         let said = async {
-            if self.broker != Broker::Down {
+            if self.broker != Broker::Down
+                && let Some(gone) = gone
+            {
                 self.parts.link.publish(self.parts.present.topic(), gone, true).await?;
             }
             self.parts.link.disconnect().await
@@ -311,7 +313,7 @@ impl Publishing {
 
     async fn say_presence(&self) -> Result<(), Broke> {
         let present = &self.parts.present;
-        let body = present.sign(ServerState::Ready);
+        let Some(body) = present.sign(ServerState::Ready) else { return Ok(()) };
         Ok(self.parts.link.publish(present.topic(), body, true).await?)
     }
 

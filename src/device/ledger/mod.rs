@@ -33,6 +33,8 @@ use std::path::{Path, PathBuf};
 const SEGMENT_BYTES: usize = 262_144;
 /// How long receipted records are kept.
 const KEEP_MS: i64 = 35 * 86_400_000;
+/// Characters left of each text of a record that would not fit into any batch.
+const WORDS: usize = 60;
 
 /// What is wrong with the ledger.
 #[derive(Debug, thiserror::Error)]
@@ -391,7 +393,7 @@ impl Ledger {
                 },
                 body: body.clone(),
             };
-            let text = wire_record::sign(&self.config.key, &record);
+            let text = signed(&self.config.key, record);
             last += 1;
             head = Some(wire_record::digest(&text));
             frame::push(&mut buffer, last, stamp.at.0, &text);
@@ -445,6 +447,16 @@ impl Ledger {
         }
         Ok(lost)
     }
+}
+
+/// Signs a record. One whose texts are too long for any batch would hold up all that follow it,
+/// so its texts are cut.
+fn signed(key: &SecretKey, mut record: Record) -> String {
+    wire_record::sign(key, &record).unwrap_or_else(|error| {
+        tracing::error!(seq = record.head.seq, %error, "Cut the texts of a record");
+        record.body.shorten(WORDS);
+        wire_record::sign(key, &record).expect("a record of short texts is within the limit")
+    })
 }
 
 #[cfg(test)]

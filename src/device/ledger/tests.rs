@@ -60,6 +60,19 @@ fn records_are_chained_over_starts_of_the_program() {
 }
 
 #[test]
+fn a_record_too_long_for_any_batch_is_cut_and_holds_up_nothing() {
+    let dir = TempDir::new().unwrap();
+    let mut ledger = open(&dir);
+    let long = "\u{1}ế".repeat(5_000);
+    let did = Body::Did { jti: long.clone(), what: long.clone(), result: long };
+    ledger.append(&[beat(1), did, beat(2)], stamp(1)).unwrap();
+    let records = checked(&ledger, ledger.chain());
+    assert_eq!(records.len(), 3);
+    let Body::Did { jti, .. } = &records[1].body else { panic!("{:?}", records[1].body) };
+    assert_eq!(jti.chars().count(), WORDS);
+}
+
+#[test]
 fn a_ledger_torn_at_any_byte_goes_on_without_gap() {
     let dir = TempDir::new().unwrap();
     let mut ledger = open(&dir);

@@ -150,6 +150,45 @@ pub enum Body {
     Unknown,
 }
 
+impl Body {
+    /// Cuts every text to so many characters: what a signer does before it gives up.
+    pub fn shorten(&mut self, most: usize) {
+        for text in self.texts() {
+            if let Some((end, _)) = text.char_indices().nth(most) {
+                text.truncate(end);
+            }
+        }
+    }
+
+    fn texts(&mut self) -> Vec<&mut String> {
+        let (subject, mut texts) = match self {
+            Self::Start { subject, .. } => (Some(subject), Vec::new()),
+            Self::Play(play) => {
+                let mut texts =
+                    vec![&mut play.item, &mut play.title, &mut play.cause, &mut play.method];
+                texts.extend(&mut play.by);
+                (Some(&mut play.subject), texts)
+            }
+            Self::Show(show) => {
+                let texts = vec![&mut show.item, &mut show.title, &mut show.cause];
+                (Some(&mut show.subject), texts)
+            }
+            Self::Did { jti, what, result } => (None, vec![jti, what, result]),
+            Self::Refuse { topic, reason, .. } => (None, vec![topic, reason]),
+            Self::Boot { fw, reason, .. } => (None, vec![fw, reason]),
+            Self::Chain { why } => (None, vec![why]),
+            Self::SelfTest { method, .. } => (None, vec![method]),
+            Self::Beat { .. } | Self::Clock { .. } | Self::Lost { .. } | Self::Unknown => {
+                (None, Vec::new())
+            }
+        };
+        if let Some(Subject::Notice { jti }) = subject {
+            texts.push(jti);
+        }
+        texts
+    }
+}
+
 /// One play of a clip. `started_ms`, `ended_ms` are null when nothing sounded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Play {

@@ -40,9 +40,7 @@ pub trait Document: Judged + Serialize + DeserializeOwned {
 /// Signs a document; refuses one that every reader would refuse, over the limits too.
 pub fn sign<T: Document>(key: &SecretKey, doc: &T) -> Result<String, Refusal> {
     doc.check()?;
-    let text = jws::sign(key, T::TYP, doc);
-    Refusal::limit("bytes", text.len(), T::TYP.max_bytes())?;
-    Ok(text)
+    jws::sign_within(key, T::TYP, doc)
 }
 
 /// Verifies, reads and checks a document. Whether it may take effect is [`super::judge`]'s.

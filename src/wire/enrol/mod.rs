@@ -294,8 +294,18 @@ pub struct Enrolled {
 
 impl Answer {
     /// Signs an answer to a verified request.
-    pub fn new(policy: &SecretKey, keys: KeysBody, floor: String, welcome: &Welcome) -> Self {
-        Self { v: 1, keys, floor, body: jws::sign(policy, Typ::EnrolAnswer, welcome) }
+    ///
+    /// # Errors
+    /// Refuses what every device would refuse: over the limits of the contract.
+    pub fn new(
+        policy: &SecretKey,
+        keys: KeysBody,
+        floor: String,
+        welcome: &Welcome,
+    ) -> Result<Self, Refusal> {
+        Refusal::limit("units", welcome.units.len(), limits::UNITS)?;
+        let body = jws::sign_within(policy, Typ::EnrolAnswer, welcome)?;
+        Ok(Self { v: 1, keys, floor, body })
     }
 
     /// Writes the answer.

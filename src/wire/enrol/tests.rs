@@ -56,7 +56,7 @@ fn floor(id: &str) -> String {
 
 fn answer(policy: &SecretKey, floor: String, welcome: &Welcome) -> Vec<u8> {
     let keys = KeysBody::new(vec![epoch::first(&root(), &server(), NOW.numeric_date())]);
-    Answer::new(policy, keys, floor, welcome).encode()
+    Answer::new(policy, keys, floor, welcome).unwrap().encode()
 }
 
 #[test]

@@ -234,6 +234,17 @@ pub fn sign<T: Serialize + ?Sized>(key: &SecretKey, typ: Typ, claims: &T) -> Str
     sign_bytes(key, typ.as_str(), &body)
 }
 
+/// As [`sign`]; refuses what is over the limit of its type.
+pub fn sign_within<T: Serialize + ?Sized>(
+    key: &SecretKey,
+    typ: Typ,
+    claims: &T,
+) -> Result<String, Refusal> {
+    let text = sign(key, typ, claims);
+    Refusal::limit("bytes", text.len(), typ.max_bytes())?;
+    Ok(text)
+}
+
 /// Signs bytes that are JSON already.
 pub(crate) fn sign_bytes(key: &SecretKey, typ: &str, body: &[u8]) -> String {
     let header = Header { alg: "EdDSA", typ, kid: key.kid() };

@@ -38,7 +38,8 @@ pub fn enrolment() -> Value {
     };
     let answer = |signer: &str, floor: String, welcome: &Welcome| {
         let keys = KeysBody::new(vec![first(), second()]);
-        String::from_utf8(Answer::new(&key(signer), keys, floor, welcome).encode()).unwrap()
+        String::from_utf8(Answer::new(&key(signer), keys, floor, welcome).unwrap().encode())
+            .unwrap()
     };
     let good = answer("policy", floor("loa-thon-1"), &welcome);
     let other = Welcome { request: Digest::of(b"another request"), ..welcome.clone() };

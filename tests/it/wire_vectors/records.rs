@@ -102,7 +102,8 @@ pub fn records() -> Value {
         let text = record::sign(
             &key("device"),
             &Record { head: head(seq, texts.last().map(String::as_str)), body },
-        );
+        )
+        .unwrap();
         let claims: Value = serde_json::from_str(&payload(&text)).unwrap();
         let name = format!("record-{seq}-{}", claims["kind"].as_str().unwrap());
         let vector = with(
