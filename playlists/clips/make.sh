@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the clips of the sample: each TEXT.txt is read out by espeak-ng into TEXT.mp3, and the
-# signature tune is two tones. Makes only what is missing or older than its text.
+# Makes the clips of the sample: each TEXT.txt is read out by espeak-ng into TEXT.mp3; the
+# signature tune is two tones, the siren of the standby templates a tone that rises and falls. Makes only what is missing or older than its text.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -22,11 +22,11 @@ encode() { # encode OUT INPUT-ARGUMENTS...
   mv "$work/out.mp3" "$out"
 }
 
-for text in *.txt; do
+for text in *.txt standby/*.txt; do
   clip=${text%.txt}.mp3
   if [ ! -s "$clip" ] || [ "$text" -nt "$clip" ]; then
     espeak-ng -v vi -s 145 -f "$text" -w "$work/voice.wav"
-    title=${text%.txt}
+    title=$(basename "${text%.txt}")
     encode "$clip" -i "$work/voice.wav"
   fi
 done
@@ -35,4 +35,10 @@ if [ ! -s nhac-hieu.mp3 ]; then
   title=nhac-hieu
   encode nhac-hieu.mp3 -f lavfi -i \
     "aevalsrc='0.4*sin(2*PI*t*(523+262*gte(mod(t,1),0.5)))*min(1,8*(0.5-mod(t,0.5)))':d=4"
+fi
+
+if [ ! -s standby/coi-bao-dong.mp3 ]; then
+  title=coi-bao-dong
+  encode standby/coi-bao-dong.mp3 -f lavfi -i \
+    "aevalsrc='0.5*sin(2*PI*700*t-1200*cos(2*PI*0.25*t))':d=12"
 fi

@@ -4,7 +4,7 @@
 //! that [`Station`] promises.
 
 use super::cross::{self, Registers, Target};
-use super::fault::{Faults, Place};
+use super::fault::{At, Faults, Place};
 use super::files::{FileKind, Files, Finder, NotFound};
 use super::hours::{self, Bound, WasGood};
 use super::playlist::PlacedPlaylist;
@@ -22,6 +22,7 @@ use crate::domain::ids::{IdError, PlaylistId, ProfileId};
 use crate::domain::playlist::{ClipPath, Skip};
 use crate::domain::profile::Profile;
 use crate::domain::recurrence::Calendar;
+use crate::domain::standby::{Standby, Template};
 use crate::domain::station::{AssetFacts, Clip, Library, Station};
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -45,6 +46,8 @@ pub(super) struct Parts {
     pub calendars: Vec<Calendar>,
     pub profiles: BTreeMap<ProfileId, Profile>,
     pub playlists: Vec<(String, PlacedPlaylist)>,
+    /// Standby templates of the station file.
+    pub standby: BTreeMap<Template, At<Standby>>,
     /// Ids of files that exist, read or not: naming one of them is not the fault of who does.
     pub ids: BTreeMap<&'static str, BTreeMap<String, String>>,
 }
@@ -90,7 +93,13 @@ pub(super) fn build(
         let source = bytes.as_ref().and_then(|bytes| Source::decode(file, bytes, faults));
         let read = Part { key, source: source.as_ref(), files, faults };
         match FileKind::of(key) {
-            FileKind::Station => config = source.as_ref().and_then(station::read),
+            FileKind::Station => {
+                let placed = source.as_ref().and_then(station::read);
+                config = placed.map(|placed| {
+                    parts.standby = placed.standby;
+                    placed.config
+                });
+            }
             FileKind::Units => parts.units = source.as_ref().and_then(registers::read_units),
             FileKind::Devices => parts.devices = source.as_ref().and_then(registers::read_devices),
             FileKind::Skips => {
@@ -212,6 +221,7 @@ fn check(files: &Files, last: &LastGood, parts: &Parts, clips: &mut Clips<'_>, f
     let registers = Registers::of(parts);
     cross::devices(files, parts, &registers, faults);
     cross::policies(files, last, parts, &registers, faults);
+    cross::standby(files, parts, clips, faults);
     let bound = Bound::of(parts, &registers);
     for (key, playlist) in &parts.playlists {
         let target = Target { file: files.file(key), was_good: WasGood::of(files, last, key) };
@@ -222,15 +232,17 @@ fn check(files: &Files, last: &LastGood, parts: &Parts, clips: &mut Clips<'_>, f
 
 fn assemble(config: &StationConfig, parts: Parts, clips: &mut Clips<'_>) -> Option<Station> {
     let mut library = Library::default();
-    for (_, playlist) in &parts.playlists {
-        for path in playlist.clips.keys() {
-            let clip = match clips.facts(path) {
-                Ok(facts) => Clip::Known(facts.clone()),
-                Err(missing) => Clip::Missing { why: missing.why.clone() },
-            };
-            library.clips.insert(path.clone(), clip);
-        }
+    let listed = parts.playlists.iter().flat_map(|(_, playlist)| playlist.clips.keys());
+    let standby = parts.standby.values().map(|placed| &placed.value.clip);
+    for path in listed.chain(standby) {
+        let clip = match clips.facts(path) {
+            Ok(facts) => Clip::Known(facts.clone()),
+            Err(missing) => Clip::Missing { why: missing.why.clone() },
+        };
+        library.clips.insert(path.clone(), clip);
     }
+    let standby = parts.standby.iter().map(|(name, placed)| (*name, placed.value.clone()));
+    let standby = standby.collect();
     let mut playlists: BTreeMap<PlaylistId, _> = parts
         .playlists
         .into_iter()
@@ -253,5 +265,6 @@ fn assemble(config: &StationConfig, parts: Parts, clips: &mut Clips<'_>) -> Opti
         calendars,
         playlists,
         library,
+        standby,
     })
 }

@@ -135,6 +135,33 @@ pub(super) fn devices(files: &Files, parts: &Parts, registers: &Registers<'_>, f
     }
 }
 
+/// Checks the clips of standby templates against every loudspeaker of the register: an urgent
+/// notice must not be the moment at which one of them turns out to be mute.
+pub(super) fn standby(files: &Files, parts: &Parts, clips: &mut Clips<'_>, faults: &Faults) {
+    let file = files.file("station.toml");
+    let mut by_profile: BTreeMap<&ProfileId, Vec<&str>> = BTreeMap::new();
+    for placed in parts.devices.iter().flatten() {
+        by_profile.entry(&placed.device.profile).or_default().push(placed.device.id.as_str());
+    }
+    for At { value, place } in parts.standby.values() {
+        match clips.facts(&value.clip) {
+            Err(missing) => {
+                let (why, near) = (missing.why.clone(), missing.near.clone());
+                let clip = value.clip.0.clone();
+                faults.add(file, *place, &Problem::Clip { clip, why, near });
+            }
+            Ok(facts) => {
+                for (id, devices) in &by_profile {
+                    let Some(profile) = parts.profiles.get(*id) else { continue };
+                    suits(&value.clip, facts, profile, &named(devices), |problem| {
+                        faults.add(file, *place, problem);
+                    });
+                }
+            }
+        }
+    }
+}
+
 /// Checks whom policies bind.
 pub(super) fn policies(
     files: &Files,

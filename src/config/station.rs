@@ -1,12 +1,15 @@
 //! `station.toml`: name, zone, approval, retention, broker, listeners.
 
-use super::fault::Place;
+use super::fault::{At, Place};
 use super::problem::Problem;
 use super::read::{Reader, Source};
 use super::settings::{Approval, BrokerConfig, ListenConfig, Retention, StationConfig, TlsFiles};
 use super::shape::{Kind, Shape, may, must};
 use super::text::shown;
+use crate::domain::playlist::ClipPath;
+use crate::domain::standby::{Standby, Template};
 use chrono_tz::Tz;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 pub(super) static STATION: Shape = Shape {
@@ -35,6 +38,26 @@ pub(super) static STATION: Shape = Shape {
             "an external broker; the embedded one unless `url` is given",
         ),
         may("listen", Kind::Table(&LISTEN), "where the server listens"),
+        may("standby", Kind::Table(&STANDBY), "templates of urgent notices, kept on every device"),
+    ],
+};
+
+static STANDBY: Shape = Shape {
+    of: "`standby`",
+    keys: &[
+        may("siren", Kind::Table(&TEMPLATE), "a siren alone"),
+        may("storm", Kind::Table(&TEMPLATE), "storm, strong wind"),
+        may("flood", Kind::Table(&TEMPLATE), "flood, flash flood, landslide"),
+        may("fire", Kind::Table(&TEMPLATE), "fire, forest fire"),
+        may("epidemic", Kind::Table(&TEMPLATE), "epidemic"),
+    ],
+};
+
+static TEMPLATE: Shape = Shape {
+    of: "a standby template",
+    keys: &[
+        must("clip", Kind::Text(200), "what sounds, as in `clips/standby/bao.mp3`"),
+        must("text", Kind::Lines(500), "what boards show"),
     ],
 };
 
@@ -92,8 +115,28 @@ const fn loopback(port: u16) -> SocketAddr {
 
 /// Reads the station file. What comes out is complete even where faults were noted; the caller
 /// uses it only when none refuses the file.
-pub(super) fn read(source: &Source<'_>) -> Option<StationConfig> {
-    source.toml(&STATION, settings)
+pub(super) fn read(source: &Source<'_>) -> Option<PlacedStation> {
+    source.toml(&STATION, |top| PlacedStation { config: settings(top), standby: standby(top) })
+}
+
+/// The station file with the places that others check.
+pub(super) struct PlacedStation {
+    pub config: StationConfig,
+    pub standby: BTreeMap<Template, At<Standby>>,
+}
+
+fn standby(top: &Reader<'_>) -> BTreeMap<Template, At<Standby>> {
+    let mut found = BTreeMap::new();
+    let Some(all) = top.table("standby") else { return found };
+    for template in Template::ALL {
+        let Some(table) = all.table(template.as_str()) else { continue };
+        let (clip, text) = (path(&table, "clip"), table.text("text"));
+        if let (Some(clip), Some(text)) = (clip, text) {
+            let value = Standby { clip: ClipPath(clip), text: text.value };
+            found.insert(template, At { value, place: table.place_of("clip") });
+        }
+    }
+    found
 }
 
 fn settings(top: &Reader<'_>) -> StationConfig {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::domain::ids::{DeviceId, SlotId};
 use crate::domain::playlist::{Content, Order, Origin, Overrun, Priority};
+use crate::domain::standby::Template;
 use crate::domain::station::Clip;
 use proptest::prelude::*;
 use std::fmt::Write as _;
@@ -133,6 +134,7 @@ fn the_sample_folder_has_no_fault_and_every_key_arrives() {
     assert_eq!(faults, Vec::<String>::new());
     let station = loaded.station.unwrap();
     assert_eq!((station.devices.len(), station.units.len(), station.playlists.len()), (6, 6, 4));
+    assert_eq!(station.standby.keys().copied().collect::<Vec<_>>(), Template::ALL);
     let both = &station.playlists[&PlaylistId::new("canh-bao-lua-dao").unwrap()];
     assert_eq!(both.priority, Priority::Priority);
     assert!(both.items.iter().any(|i| matches!(i.content, Content::Clip { .. })));
@@ -143,6 +145,49 @@ fn the_sample_folder_has_no_fault_and_every_key_arrives() {
     assert_eq!(morning.slots[0].fade_ms, 3_000);
     let afternoon = &station.playlists[&PlaylistId::new("ban-tin-chieu").unwrap()];
     assert_eq!(afternoon.slots[0].order, Order::Rotate);
+}
+
+#[test]
+fn standby_templates_are_checked_against_every_loudspeaker() {
+    let mut folder = Folder::new();
+    let station = |more: &str| format!("name = \"Đài xã\"\napproval = \"off\"\n{more}");
+    let template = |name: &str, clip: &str| {
+        format!("[standby.{name}]\nclip = \"clips/{clip}\"\ntext = \"Lũ đang lên\"\n")
+    };
+    folder.write("clips/còi.mp3", "");
+    folder.write("station.toml", &station(&template("flood", "còi.mp3")));
+    let loaded = folder.load();
+    assert_eq!(told(&loaded), Vec::<String>::new());
+    let good = loaded.station.unwrap();
+    assert_eq!(good.standby[&Template::Flood].text, "Lũ đang lên");
+    assert_eq!(good.standby_clip(Template::Flood).unwrap().ms, 60_000);
+    assert_eq!(good.standby_clip(Template::Siren), None);
+
+    // A clip that is not there or that a loudspeaker cannot play is told, and left out alone.
+    folder.write("clips/ăn.flac", "");
+    let bad = template("fire", "không có.mp3") + &template("storm", "ăn.flac");
+    folder.write("station.toml", &station(&(template("flood", "còi.mp3") + &bad)));
+    let loaded = folder.load();
+    assert_eq!(
+        told(&loaded),
+        [
+            "station.toml:7:8: clip `clips/không có.mp3`: no such file",
+            "station.toml:10:8: clip `clips/ăn.flac` is flac, which profile `loa` (loa-1) cannot play",
+        ]
+    );
+    let station_now = loaded.station.unwrap();
+    let profile = station_now.profiles.values().next().unwrap();
+    assert_eq!(station_now.standby_for(profile).len(), 1);
+
+    // A template of another name, or without words for the boards, refuses the file.
+    folder.write("station.toml", &station("[standby.tsunami]\nclip = \"clips/còi.mp3\"\n"));
+    let loaded = folder.load();
+    assert_eq!(told(&loaded).len(), 1, "{:?}", told(&loaded));
+    assert!(told(&loaded)[0].contains("`tsunami`"), "{:?}", told(&loaded));
+    folder.write("station.toml", &station("[standby.fire]\nclip = \"../còi.mp3\"\n"));
+    let faults = told(&folder.load());
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert_eq!(folder.load().station.unwrap().standby, station_now.standby, "as it last was good");
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub mod policy;
 pub mod profile;
 pub mod proof;
 pub mod recurrence;
+pub mod standby;
 pub mod station;
 pub mod time;
 pub mod timetable;

@@ -8,6 +8,7 @@ use super::playlist::{ClipPath, Playlist};
 use super::policy::Policy;
 use super::profile::Profile;
 use super::recurrence::Calendar;
+use super::standby::{Standby, Template};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use std::collections::BTreeMap;
@@ -31,8 +32,10 @@ pub struct Station {
     pub calendars: Vec<Calendar>,
     /// Playlists by id.
     pub playlists: BTreeMap<PlaylistId, Playlist>,
-    /// What is known about every clip that a playlist names.
+    /// What is known about every clip that a playlist or a standby template names.
     pub library: Library,
+    /// Standby templates of urgent notices.
+    pub standby: BTreeMap<Template, Standby>,
 }
 
 /// An administrative unit: data with validity dates, never an enum (units merge and split).
@@ -122,6 +125,24 @@ pub struct ItemRef {
 }
 
 impl Station {
+    /// Returns the clip of a standby template, unless there is none or it cannot be used.
+    pub fn standby_clip(&self, template: Template) -> Option<&AssetFacts> {
+        let Clip::Known(facts) = self.library.clips.get(&self.standby.get(&template)?.clip)? else {
+            return None;
+        };
+        Some(facts)
+    }
+
+    /// Returns the standby clips that a device of this profile can play, each once.
+    pub fn standby_for(&self, profile: &Profile) -> BTreeMap<Digest, &AssetFacts> {
+        let Some(speaker) = &profile.speaker else { return BTreeMap::new() };
+        let clips = self.standby.keys().filter_map(|template| self.standby_clip(*template));
+        let suits = |facts: &&AssetFacts| {
+            speaker.codecs.contains(&facts.media_type) && facts.ms <= speaker.longest_ms
+        };
+        clips.filter(suits).map(|facts| (facts.sha256, facts)).collect()
+    }
+
     /// Returns the unit and everything above it, nearest first; empty when unknown.
     pub fn lineage(&self, unit: &UnitId) -> Vec<&Unit> {
         let mut found = Vec::new();

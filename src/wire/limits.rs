@@ -27,7 +27,7 @@ pub const RETIRED: usize = 32;
 pub const REVOKED: usize = 128;
 
 /// Timetable.
-pub const TIMETABLE_BYTES: usize = 4_096;
+pub const TIMETABLE_BYTES: usize = 8_192;
 /// Days of a timetable.
 pub const DAYS: usize = 32;
 /// Units of a device or of a document.

@@ -10,12 +10,16 @@ fn sample() -> tempfile::TempDir {
     copy(&root().join("playlists"), &dir.path().join("playlists"));
     copy(&root().join("device-profiles"), &dir.path().join("device-profiles"));
     let clips = dir.path().join("playlists/clips");
-    for entry in fs::read_dir(&clips).unwrap().flatten() {
-        if entry.path().extension().is_some_and(|e| e == "txt") {
-            fs::write(entry.path().with_extension("mp3"), tone(2)).unwrap();
+    for folder in [clips.clone(), clips.join("standby")] {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            if entry.path().extension().is_some_and(|e| e == "txt") {
+                fs::write(entry.path().with_extension("mp3"), tone(2)).unwrap();
+            }
         }
     }
-    fs::write(clips.join("nhac-hieu.mp3"), tone(2)).unwrap();
+    for made in ["nhac-hieu.mp3", "standby/coi-bao-dong.mp3"] {
+        fs::write(clips.join(made), tone(2)).unwrap();
+    }
     dir
 }
 

@@ -18,7 +18,7 @@ NOTICE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 MAX = 2**53 - 1
 ROLES = {
     "loa-keys+jwt": ("root", 16_384),
-    "loa-timetable+jwt": ("schedule", 4_096),
+    "loa-timetable+jwt": ("schedule", 8_192),
     "loa-command+jwt": ("schedule", 2_048),
     "loa-floor+jwt": ("policy", 2_048),
     "loa-time+jwt": ("time", 1_024),

@@ -1,12 +1,15 @@
 //! Which assets the schedule needs, by whom, and how soon.
 
-use crate::domain::ids::{DeviceId, Digest};
+use crate::domain::ids::{DeviceId, Digest, ProfileId};
 use crate::domain::station::Station;
 use crate::domain::time::UtcMs;
 use crate::domain::timetable::sheet::{DaySheet, SheetItem};
 use crate::domain::timetable::{Compiled, DevicePlan};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+
+/// How soon standby clips are to be on every loudspeaker.
+const STANDBY_WITHIN_MS: i64 = 3_600_000;
 
 /// An asset that sheets in force name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +71,47 @@ pub(super) fn needs(
             need.first_use_ms = need.first_use_ms.min(at);
         }
     }
+    standby(station, compiled, now, &mut needs);
     needs
+}
+
+/// Adds the standby clips: after what sounds within the hour, before everything later.
+fn standby(
+    station: &Station,
+    compiled: &Compiled,
+    now: UtcMs,
+    needs: &mut BTreeMap<Digest, AssetNeed>,
+) {
+    if station.standby.is_empty() {
+        return;
+    }
+    let mut of_profile: BTreeMap<&ProfileId, u32> = BTreeMap::new();
+    for (id, _) in compiled.devices() {
+        if let Some(device) = station.devices.get(id) {
+            *of_profile.entry(&device.profile).or_default() += 1;
+        }
+    }
+    let mut held: BTreeMap<Digest, AssetNeed> = BTreeMap::new();
+    for (id, devices) in of_profile {
+        let Some(profile) = station.profiles.get(id) else { continue };
+        for (sha256, facts) in station.standby_for(profile) {
+            let need = held.entry(sha256).or_insert(AssetNeed {
+                bytes: facts.bytes,
+                kib: BTreeSet::new(),
+                devices: 0,
+                first_use_ms: now.plus(STANDBY_WITHIN_MS),
+            });
+            need.devices += devices;
+            need.kib.insert(profile.chunk_kib);
+        }
+    }
+    for (sha256, need) in held {
+        // A clip that cues name too is still needed by every loudspeaker.
+        let known = needs.entry(sha256).or_insert_with(|| need.clone());
+        known.devices = known.devices.max(need.devices);
+        known.first_use_ms = known.first_use_ms.min(need.first_use_ms);
+        known.kib.extend(need.kib);
+    }
 }
 
 fn chunk_kib(station: &Station, id: &DeviceId) -> u32 {

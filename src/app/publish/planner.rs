@@ -11,7 +11,7 @@ use super::assets::needs;
 use super::{AssetNeed, Publication, PublishFault, Round, TimetablePublication};
 use crate::app::ports::{CueOutput, CueRow, StoredDay, StoredSheet, StoredTimetable};
 use crate::domain::ids::{DeviceId, Digest};
-use crate::domain::station::Station;
+use crate::domain::station::{AssetFacts, Station};
 use crate::domain::time::UtcMs;
 use crate::domain::timetable::sheet::{DaySheet, SheetItem};
 use crate::domain::timetable::{Compiled, Compiler, DayPlan, DevicePlan, Horizon};
@@ -97,6 +97,8 @@ pub struct Planner {
 #[derive(Debug)]
 struct Last {
     name: String,
+    /// Names the standby templates.
+    standby: Digest,
     compiled: Compiled,
     spread_s: u32,
     begins: BTreeMap<DeviceId, NaiveDate>,
@@ -231,6 +233,7 @@ impl Planner {
         self.encoded.retain(|address, _| in_use.contains(address));
         self.last = Some(Last {
             name: station.name.clone(),
+            standby: standby_digest(station),
             compiled: planned.compiled,
             spread_s: planned.spread_s,
             begins: planned.begins,
@@ -308,7 +311,9 @@ impl Work<'_> {
     ) -> Vec<DeviceId> {
         let all = || compiled.devices().map(|(id, _)| id.clone()).collect();
         let Some(last) = &self.planner.last else { return all() };
-        if last.spread_s != self.spread_s || last.name != self.station.name || last.faults {
+        let common = (&last.name, last.spread_s, last.standby);
+        let now = (&self.station.name, self.spread_s, standby_digest(self.station));
+        if common != now || last.faults {
             return all();
         }
         let mut ids: BTreeSet<&DeviceId> =
@@ -338,7 +343,8 @@ impl Work<'_> {
             self.patched(id, plan, &listed, &refused, limit)
         };
         let Some(last_day) = listed.days.last() else { return };
-        let content = content(&self.station.name, plan, self.spread_s, &listed.days);
+        let standby = profile.map_or_else(BTreeMap::new, |p| self.station.standby_for(p));
+        let content = content(&self.station.name, plan, self.spread_s, &listed.days, &standby);
         let newest = self.planner.newest.get(id);
         if newest.is_some_and(|newest| newest.content == content) {
             return;
@@ -355,7 +361,7 @@ impl Work<'_> {
             trim_ms: plan.trim_ms(),
             fetch_spread_s: self.spread_s,
             days: listed.entries.to_vec(),
-            standby: BTreeMap::new(),
+            standby: standby.into_iter().map(|(sha256, facts)| (sha256, facts.into())).collect(),
             idle: None,
         };
         self.unsigned.push(Unsigned { claims, content, days: listed.days });
@@ -442,8 +448,26 @@ fn listed(days: Vec<StoredDay>) -> Listed {
     Listed { days: days.into(), entries }
 }
 
+/// Names the standby clips of a station: another one concerns every loudspeaker.
+fn standby_digest(station: &Station) -> Digest {
+    let mut bytes = Vec::new();
+    for template in station.standby.keys() {
+        if let Some(facts) = station.standby_clip(*template) {
+            bytes.extend_from_slice(&facts.sha256.0);
+            bytes.extend_from_slice(facts.title.as_bytes());
+        }
+    }
+    Digest::of(&bytes)
+}
+
 /// Names what a timetable says apart from when and under which number.
-fn content(name: &str, plan: &DevicePlan, spread_s: u32, days: &[StoredDay]) -> Digest {
+fn content(
+    name: &str,
+    plan: &DevicePlan,
+    spread_s: u32,
+    days: &[StoredDay],
+    standby: &BTreeMap<Digest, &AssetFacts>,
+) -> Digest {
     let mut bytes = Vec::with_capacity(256 + days.len() * 48);
     bytes.extend_from_slice(name.as_bytes());
     for unit in plan.units() {
@@ -456,6 +480,12 @@ fn content(name: &str, plan: &DevicePlan, spread_s: u32, days: &[StoredDay]) -> 
         bytes.extend_from_slice(&day.from_ms.0.to_be_bytes());
         bytes.extend_from_slice(&day.to_ms.0.to_be_bytes());
         bytes.extend_from_slice(&day.sheet.0);
+    }
+    // Without templates the same bytes as before there were any: an upgrade signs nothing anew.
+    for (sha256, facts) in standby {
+        bytes.extend_from_slice(&sha256.0);
+        bytes.extend_from_slice(facts.title.as_bytes());
+        bytes.extend_from_slice(&facts.gain_cb.to_be_bytes());
     }
     Digest::of(&bytes)
 }

@@ -10,6 +10,7 @@ use crate::domain::ids::{ItemId, PlaylistId};
 use crate::domain::playlist::*;
 use crate::domain::profile::{Profile, SpeakerProfile};
 use crate::domain::recurrence::Recurrence;
+use crate::domain::standby::{Standby, Template};
 use crate::domain::station::*;
 use crate::domain::time::UtcMs;
 use crate::domain::timetable::sheet::DaySheet;
@@ -154,6 +155,7 @@ pub(crate) fn station(n: usize) -> Station {
         calendars: vec![],
         playlists: BTreeMap::from([(morning.id.clone(), morning)]),
         library: Library { clips: clips.into_iter().collect() },
+        standby: BTreeMap::new(),
     }
 }
 
@@ -528,6 +530,61 @@ async fn a_full_disk_publishes_nothing_and_later_everything() {
     let round = desk.publisher.plan(&station).await.unwrap();
     assert_eq!(round.timetables.len(), 2);
     assert!(!round.sheets.is_empty());
+}
+
+/// The station with a template whose clip is called so.
+fn with_standby(mut station: Station, clips: &[&str]) -> Station {
+    for (template, clip) in Template::ALL.into_iter().zip(clips) {
+        let facts = AssetFacts {
+            sha256: Digest::of(clip.as_bytes()),
+            bytes: 156_771,
+            media_type: "audio/mpeg".into(),
+            ms: 20_000,
+            gain_cb: -12,
+            lufs_cb: -170,
+            sums: BTreeMap::from([("64".to_owned(), Digest::of(b"sums"))]),
+            title: format!("Tin khẩn cấp {clip}"),
+        };
+        let path = ClipPath(format!("clips/standby/{clip}"));
+        station.library.clips.insert(path.clone(), Clip::Known(facts));
+        station.standby.insert(template, Standby { clip: path, text: "Khẩn cấp".into() });
+    }
+    station
+}
+
+#[tokio::test]
+async fn standby_clips_stand_in_every_timetable_and_a_new_one_concerns_all() {
+    let all = ["coi", "bao", "lu", "chay", "dich"];
+    let mut desk = Desk::new();
+    let round = desk.plan(&with_standby(station(2), &all)).await;
+    assert_eq!((round.timetables.len(), round.faults.len()), (4, 0), "five clips and 16 days fit");
+    for timetable in &round.timetables {
+        let claims = opened(timetable);
+        assert_eq!(claims.standby.len(), 5);
+        let siren = &claims.standby[&Digest::of(b"coi")];
+        assert_eq!((siren.ms, siren.title.as_str()), (20_000, "Tin khẩn cấp coi"));
+    }
+    let need = &round.assets[&Digest::of(b"coi")];
+    assert_eq!((need.devices, need.bytes), (4, 156_771));
+    assert!(desk.plan(&with_standby(station(2), &all)).await.is_empty());
+
+    desk.clock.pass(1_000);
+    let other = ["coi-moi", "bao", "lu", "chay", "dich"];
+    let round = desk.plan(&with_standby(station(2), &other)).await;
+    assert_eq!(round.timetables.len(), 4);
+    assert!(!round.assets.contains_key(&Digest::of(b"coi")));
+
+    desk.clock.pass(1_000);
+    assert_eq!(desk.plan(&station(2)).await.timetables.len(), 4, "and so does none at all");
+}
+
+#[tokio::test]
+async fn a_device_that_cannot_play_a_standby_clip_is_not_made_to_hold_it() {
+    let mut station = with_standby(station(1), &["coi"]);
+    station.profiles.get_mut(&"loa".parse().unwrap()).unwrap().speaker = None;
+    let round = Desk::new().plan(&station).await;
+    assert!(round.timetables.iter().all(|timetable| opened(timetable).standby.is_empty()));
+    assert!(!round.assets.contains_key(&Digest::of(b"coi")));
 }
 
 proptest! {

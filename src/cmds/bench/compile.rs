@@ -235,6 +235,7 @@ fn only(station: &Station, id: &DeviceId) -> Station {
         policies: station.policies.iter().filter(|p| reaches(&p.units)).cloned().collect(),
         calendars: vec![],
         library: Library { clips: clips.collect() },
+        standby: BTreeMap::new(),
         units,
         devices,
         playlists,
@@ -264,6 +265,7 @@ fn province(devices: usize) -> Result<Station, IdError> {
         calendars: vec![],
         playlists: BTreeMap::new(),
         library: Library::default(),
+        standby: BTreeMap::new(),
     };
     add_unit(&mut station, &province, None);
     add_playlist(&mut station, "tinh", &province, &["06:00", "18:00"], 2)?;

@@ -9,7 +9,6 @@ use super::plan::{DayPlan, DayRef, Kind, LeftOut, PlannedCue};
 use super::sheet::{AssetEntry, Cue, DaySheet, SheetItem};
 use crate::domain::playlist::Content;
 use crate::domain::recurrence::wall::{self, shift};
-use crate::domain::station::AssetFacts;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use std::collections::BTreeMap;
@@ -157,7 +156,7 @@ impl<'a> DayMaker<'a> {
                 };
                 cue(*item, *k, *fade_ms, entry);
                 for facts in std::iter::once(asset).chain(fallback) {
-                    sheet.assets.entry(facts.sha256).or_insert_with(|| entry_of(facts));
+                    sheet.assets.entry(facts.sha256).or_insert_with(|| AssetEntry::from(&**facts));
                 }
             }
             What::Rotation { items, turn } => {
@@ -169,18 +168,6 @@ impl<'a> DayMaker<'a> {
                 }
             }
         }
-    }
-}
-
-fn entry_of(facts: &Arc<AssetFacts>) -> AssetEntry {
-    AssetEntry {
-        bytes: facts.bytes,
-        media_type: facts.media_type.clone(),
-        ms: facts.ms,
-        gain_cb: facts.gain_cb,
-        lufs_cb: facts.lufs_cb,
-        sums: facts.sums.clone(),
-        title: facts.title.clone(),
     }
 }
 

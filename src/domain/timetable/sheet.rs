@@ -7,6 +7,7 @@
 
 use crate::domain::ids::{CueId, Digest};
 use crate::domain::playlist::{Page, Priority};
+use crate::domain::station::AssetFacts;
 use crate::domain::time::{Span, UtcMs};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -41,6 +42,20 @@ pub struct AssetEntry {
     pub lufs_cb: i64,
     pub sums: BTreeMap<String, Digest>,
     pub title: String,
+}
+
+impl From<&AssetFacts> for AssetEntry {
+    fn from(facts: &AssetFacts) -> Self {
+        Self {
+            bytes: facts.bytes,
+            media_type: facts.media_type.clone(),
+            ms: facts.ms,
+            gain_cb: facts.gain_cb,
+            lufs_cb: facts.lufs_cb,
+            sums: facts.sums.clone(),
+            title: facts.title.clone(),
+        }
+    }
 }
 
 /// What a cue plays or shows.

@@ -98,6 +98,7 @@ pub(super) fn station(zone: Tz) -> Station {
         calendars: vec![],
         playlists: BTreeMap::new(),
         library: Library::default(),
+        standby: BTreeMap::new(),
     };
     for (id, unit, profile) in [
         ("loa-1", "12345-t1", "loa"),
