@@ -3,10 +3,16 @@
     python skew.py LOA [STARTS]      prints one JSON object
 
 A private PulseAudio with a null sink plays what two players are ordered (one the left channel,
-one the right), and its monitor is recorded in one stereo stream. Each recorded sample is placed
-in time by the stream's own latency reading, so the figure does not rest on when a process was
-woken. A reference click, written by another client with a known place in its own stream, says
-how well the method repeats.
+one the right), and its monitor is recorded in one stream. Each recorded sample is placed in time
+by the stream's own latency reading, so the figure does not rest on when a process was woken.
+
+A third channel carries a click each second, written by another client with a known place in its
+own stream, all through the measurement. It judges the method, never the player:
+* clicks that lie a second of samples apart show that the recording has no hole there;
+* clicks whose placed instants lie on one line show that the readings hold there.
+The latency is interpolated between the server's updates and runs away from the truth while the
+server settles on another buffer. Starts beside a click that is off are not judged and counted as
+such, and when they are many or the rest of the clicks do not repeat, no figure is printed.
 """
 
 import json
@@ -24,17 +30,37 @@ import numpy as np
 
 RATE = 48000
 SINK = "skew"
+LEFT, RIGHT, REFERENCE = range(3)
+CHANNELS = 3
+FRAME = 2 * CHANNELS
+
+# Readings so many seconds around a frame place it.
+AROUND_S = 4
+# A click this far off its line tells of readings that do not hold: a fortieth of the limit on
+# starts. On a machine at rest they repeat within 0.1 ms.
+HOLDS_MS = 0.5
+# Below this share of clicks that hold and of starts that are judged there is no figure.
+JUDGED = 0.8
+
+
+class DoesNotHold(Exception):
+    """The method is not good enough here and now to judge a player."""
 
 
 def start_pulse(folder):
+    # Without remixing a stereo player leaves the channel of the reference alone.
+    os.makedirs(folder + "/.config/pulse")
+    with open(folder + "/.config/pulse/daemon.conf", "w") as conf:
+        conf.write("enable-remixing = no\n")
     os.environ.update(
-        HOME=folder, XDG_RUNTIME_DIR=folder, PULSE_RUNTIME_PATH=folder + "/pulse",
-        PULSE_SERVER="unix:" + folder + "/native",
+        HOME=folder, XDG_CONFIG_HOME=folder + "/.config", XDG_RUNTIME_DIR=folder,
+        PULSE_RUNTIME_PATH=folder + "/pulse", PULSE_SERVER="unix:" + folder + "/native",
     )
     server = subprocess.Popen(
         ["pulseaudio", "-n", "--daemonize=no", "--system=false", "--exit-idle-time=-1",
          "--use-pid-file=no", "--disable-shm=yes", "--log-target=stderr", "--log-level=error",
-         f"--load=module-null-sink sink_name={SINK} rate={RATE} channels=2",
+         f"--load=module-null-sink sink_name={SINK} rate={RATE} channels={CHANNELS} "
+         "channel_map=front-left,front-right,front-center",
          f"--load=module-native-protocol-unix socket={folder}/native auth-anonymous=1"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ))
     deadline = time.monotonic() + 15
@@ -53,18 +79,18 @@ class Recorder(threading.Thread):
         super().__init__(daemon=True)
         import pasimple
         self.stream = pasimple.PaSimple(
-            pasimple.PA_STREAM_RECORD, pasimple.PA_SAMPLE_S16LE, 2, RATE,
+            pasimple.PA_STREAM_RECORD, pasimple.PA_SAMPLE_S16LE, CHANNELS, RATE,
             app_name="skew", device_name=SINK + ".monitor",
-            maxlength=4 * RATE * 4, fragsize=4 * RATE // 100)
+            maxlength=4 * RATE * FRAME, fragsize=RATE // 100 * FRAME)
         self.pieces, self.places, self.done = [], [], False
 
     def run(self):
         frames = 0
         while not self.done:
-            piece = self.stream.read(4 * RATE // 50)
+            piece = self.stream.read(RATE // 50 * FRAME)
             latency_us = self.stream.get_latency()
             now = time.time()
-            frames += len(piece) // 4
+            frames += len(piece) // FRAME
             self.pieces.append(piece)
             # The sample after the last one read was captured `latency` ago.
             self.places.append((frames, now - latency_us / 1e6 - frames / RATE))
@@ -72,7 +98,7 @@ class Recorder(threading.Thread):
     def finish(self):
         self.done = True
         self.join()
-        samples = np.frombuffer(b"".join(self.pieces), dtype="<i2").reshape(-1, 2)
+        samples = np.frombuffer(b"".join(self.pieces), dtype="<i2").reshape(-1, CHANNELS)
         return samples, np.array(self.places)
 
 
@@ -86,10 +112,43 @@ def onsets(channel, threshold=3000, apart=RATE // 5):
     return found
 
 
-def place(places, frame):
-    """Time of a frame: median of the readings of two seconds around it."""
-    near = np.abs(places[:, 0] - frame) < RATE
-    return float(np.median(places[near, 1]) + frame / RATE)
+class Places:
+    """When each frame of a recording left, and where that is not known."""
+
+    def __init__(self, readings, samples):
+        self.readings = readings
+        clicks = np.array(onsets(samples[:, REFERENCE]))
+        if len(clicks) < 10:
+            raise DoesNotHold(f"only {len(clicks)} reference clicks were heard")
+        placed = np.array([self.at(frame) for frame in clicks])
+        off = (placed - np.round((clicks - clicks[0]) / RATE)) * 1000
+        off -= np.median(off)
+        # A hole on either side of a click makes its neighbourhood doubtful.
+        holes = np.diff(clicks) % RATE != 0
+        torn = np.append(holes, False) | np.insert(holes, 0, False)
+        self.clicks, self.held = clicks, ~torn & (np.abs(off) <= HOLDS_MS)
+        self.off_ms = np.abs(off)
+        share = float(np.mean(self.held))
+        if share < JUDGED:
+            raise DoesNotHold(f"{1 - share:.0%} of {len(clicks)} reference clicks are more than "
+                              f"{HOLDS_MS} ms off, the worst {self.off_ms.max():.2f} ms")
+
+    def summary(self):
+        held = self.off_ms[self.held]
+        return {"clicks": len(self.clicks), "doubtful": int(np.sum(~self.held)),
+                "median_ms": round(float(np.median(held)), 3),
+                "worst_ms": round(float(np.max(held)), 3),
+                "worst_with_doubtful_ms": round(float(np.max(self.off_ms)), 3)}
+
+    def at(self, frame):
+        """Time of a frame: median of the readings around it."""
+        near = np.abs(self.readings[:, 0] - frame) < AROUND_S * RATE
+        return float(np.median(self.readings[near, 1]) + frame / RATE)
+
+    def holds(self, frame):
+        """Says whether the clicks before and after a frame are where they should be."""
+        after = int(np.searchsorted(self.clicks, frame))
+        return 0 < after < len(self.clicks) and bool(self.held[after - 1] and self.held[after])
 
 
 def write_click(path, channel, rate):
@@ -137,16 +196,38 @@ class Player:
         self.process.wait(timeout=20)
 
 
-def reference():
-    """Clicks one second apart in one stream of another client: their spacing must repeat."""
-    import pasimple
-    with pasimple.PaSimple(pasimple.PA_STREAM_PLAYBACK, pasimple.PA_SAMPLE_S16LE, 2, RATE,
-                           app_name="reference", device_name=SINK,
-                           tlength=4 * RATE // 4) as out:
-        second = np.zeros((RATE, 2), dtype="<i2")
-        second[RATE // 2:RATE // 2 + RATE // 20] = 20000
-        out.write(second.tobytes() * 12)
-        out.drain()
+class Reference(threading.Thread):
+    """Clicks one second of samples apart in one stream of another client, until told to stop.
+
+    What the client's own latency reading says of their instants is noted too: how far a client
+    that is not ours is from the recording.
+    """
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.done, self.readings = False, []
+
+    def run(self):
+        import pasimple
+        second = np.zeros((RATE, CHANNELS), dtype="<i2")
+        second[RATE // 2:RATE // 2 + RATE // 20, REFERENCE] = 20000
+        with pasimple.PaSimple(pasimple.PA_STREAM_PLAYBACK, pasimple.PA_SAMPLE_S16LE, CHANNELS,
+                               RATE, app_name="reference", device_name=SINK,
+                               tlength=2 * RATE * FRAME) as out:
+            frames, steps = 0, np.split(second, 20)
+            while not self.done:
+                for step in steps:
+                    out.write(step.tobytes())
+                    frames += len(step)
+                    latency_us = out.get_latency()
+                    self.readings.append(time.time() + latency_us / 1e6 - frames / RATE)
+
+    def own_off_ms(self, places):
+        """How far the recording puts the clicks from where this client's readings put them."""
+        told = float(np.median(self.readings)) + 0.5
+        held = places.clicks[places.held]
+        off = (np.array([places.at(frame) for frame in held]) - told) * 1000
+        return round(float(np.median(off - np.round(off, -3))), 3)
 
 
 def summary(skews_ms):
@@ -163,6 +244,8 @@ def main():
         server = start_pulse(folder)
         try:
             print(json.dumps(measure(loa, starts, folder)))
+        except DoesNotHold as why:
+            raise SystemExit(f"the method does not hold now: {why}")
         finally:
             server.send_signal(signal.SIGTERM)
             server.wait(timeout=10)
@@ -170,24 +253,14 @@ def main():
 
 def measure(loa, starts, folder):
     clips = [folder + "/left.wav", folder + "/right.wav"]
-    write_click(clips[0], 0, RATE)
-    write_click(clips[1], 1, 44100)  # the second one goes through the resampler
+    write_click(clips[LEFT], LEFT, RATE)
+    write_click(clips[RIGHT], RIGHT, 44100)  # this one goes through the resampler
     players = [Player(loa, clip) for clip in clips]
-
-    # The method first, by itself, while the players hand out silence: the server then works at
-    # the pace that is measured afterwards.
-    recorder = Recorder()
+    recorder, clicking = Recorder(), Reference()
     recorder.start()
-    time.sleep(2)  # the first second of a recording is not placed yet
-    reference()
-    samples, places = recorder.finish()
-    clicks = [place(places, at) for at in onsets(samples[:, 0])]
-    # The server settles on a latency while the first clicks are under way.
-    spacing = np.diff(clicks[4:]) * 1000 - 1000
-
-    recorder = Recorder()
-    recorder.start()
-    time.sleep(1.5)
+    clicking.start()
+    # The server settles on a latency and the readings on the truth.
+    time.sleep(2 + AROUND_S)
     first = int(time.time() * 1000) + 1500
     due = []
     for n in range(starts):
@@ -198,31 +271,47 @@ def measure(loa, starts, folder):
             time.sleep(0.02)
         for player in players:
             player.order(n, at_ms)
-    time.sleep(2.5)
+    time.sleep(2.5 + AROUND_S)
     memory = max(player.rss_mb() for player in players)
     started = [player.started() for player in players]
     for player in players:
         player.close()
-    samples, places = recorder.finish()
+    clicking.done = True
+    clicking.join()
+    samples, readings = recorder.finish()
+    places = Places(readings, samples)
+    result = judge(samples, places, due, started)
+    result["reference"]["own_reading_off_ms"] = clicking.own_off_ms(places)
+    return result | {"player_peak_mb": round(memory, 1)}
 
-    result = {"reference_repeats_ms": round(float(np.max(np.abs(spacing))), 3),
-              "player_peak_mb": round(memory, 1)}
-    found = []
-    for side, name in ((0, "left"), (1, "right")):
-        times = np.array([place(places, at) for at in onsets(samples[:, side])]) * 1000
-        if len(times) == 0:
+
+def judge(samples, places, due, started):
+    result, found = {"reference": places.summary()}, []
+    for side, name in ((LEFT, "left"), (RIGHT, "right")):
+        frames = onsets(samples[:, side])
+        if not frames:
             raise SystemExit(f"nothing was heard on the {name}")
-        skews, heard = [], {}
+        times = np.array([places.at(frame) for frame in frames]) * 1000
+        skews, heard, unjudged = [], {}, 0
         for n, at_ms in enumerate(due):
-            nearest = float(times[np.argmin(np.abs(times - at_ms))])
-            if abs(nearest - at_ms) < 200:
-                skews.append(nearest - at_ms)
-                heard[n] = nearest
+            nearest = int(np.argmin(np.abs(times - at_ms)))
+            if abs(times[nearest] - at_ms) >= 200:
+                continue
+            if places.holds(frames[nearest]):
+                skews.append(float(times[nearest]) - at_ms)
+                heard[n] = float(times[nearest])
+            else:
+                unjudged += 1
+        if len(skews) < JUDGED * (len(skews) + unjudged):
+            raise DoesNotHold(f"{unjudged} of {len(due)} starts cannot be judged")
         told = [abs(at - due[n]) for n, at in started[side].items()]
         result[name] = summary(np.array(skews)) | {
-            "missed": starts - len(skews), "record_worst_ms": max(told, default=None)}
+            "missed": len(due) - len(skews) - unjudged, "unjudged": unjudged,
+            "record_worst_ms": max(told, default=None)}
         found.append(heard)
     both = [abs(found[0][n] - found[1][n]) for n in found[0] if n in found[1]]
+    if not both:
+        raise DoesNotHold("no start of both can be judged")
     result["between_speakers_worst_ms"] = round(max(both), 3)
     return result
 

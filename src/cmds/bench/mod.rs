@@ -84,11 +84,16 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
             format!("name some of: {}", names.join(", ")),
         ));
     }
-    let mut rows = Vec::new();
+    // What was measured is shown even when another measurement fails.
+    let (mut rows, mut broken) = (Vec::new(), None);
     for (name, bench) in ALL {
         if args.what.is_empty() || args.what.iter().any(|w| w == name) {
             eprintln!("measuring {name} …");
-            rows.extend(bench()?);
+            match bench() {
+                Ok(measured) => rows.extend(measured),
+                Err(error) if broken.is_none() => broken = Some(error),
+                Err(error) => eprintln!("{name}: {error}"),
+            }
         }
     }
     if args.json {
@@ -108,7 +113,7 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
             .collect();
         print_text(&table(&["work", "figure", "limit or peer", "ratio", "note"], &cells))?;
     }
-    Ok(Answer::Yes)
+    broken.map_or(Ok(Answer::Yes), Err)
 }
 
 /// Three significant digits, without an exponent.
