@@ -77,7 +77,7 @@ fn now_ms() -> i64 {
 }
 
 /// Left channel of a clip of the output's rate.
-fn left(path: &Path) -> Vec<f32> {
+pub fn left(path: &Path) -> Vec<f32> {
     let mut decoder = decode::open(path).unwrap();
     assert_eq!(decoder.rate_hz(), 48_000);
     let (mut samples, channels) = (Vec::new(), decoder.channels());
@@ -88,12 +88,12 @@ fn left(path: &Path) -> Vec<f32> {
 }
 
 /// Returns the first sample from a place on that is no silence.
-fn onset(recording: &[f32], from: usize) -> usize {
+pub fn onset(recording: &[f32], from: usize) -> usize {
     from + recording[from..].iter().position(|s| s.abs() > 0.000_5).expect("nothing is heard")
 }
 
 /// Finds a clip in a recording near a place: where it lies, and how like it is.
-fn find(clip: &[f32], recording: &[f32], near: usize) -> (usize, f64) {
+pub fn find(clip: &[f32], recording: &[f32], near: usize) -> (usize, f64) {
     let places = near.saturating_sub(24_000)..=(near + 24_000).min(recording.len() - clip.len());
     // A stretch of 10 ms finds the place, the whole clip judges it.
     let probe = &clip[2_400..2_880];
@@ -106,7 +106,8 @@ fn loa() -> &'static str {
     env!("CARGO_BIN_EXE_loa")
 }
 
-async fn settled(recording: &Recording) {
+/// Waits until the recording is under way.
+pub async fn settled(recording: &Recording) {
     until("the recording runs", || recording.seconds() > 0.5).await;
 }
 

@@ -9,8 +9,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// When the first clip sounds, after the folder is made.
-const FIRST_S: i64 = 30;
 /// When the board first shows its text: for less than a minute each time, since a board says what
 /// it showed when the cue ends.
 const BOARD_S: i64 = 10;
@@ -34,10 +32,16 @@ pub struct Commune {
 }
 
 impl Commune {
-    /// Writes folder, profiles and clip below `root`.
-    pub fn make(root: &Path, now: UtcMs, clip: Option<&Path>) -> anyhow::Result<Self> {
+    /// Writes folder, profiles and clip below `root`; the first clip is due after `first_s`.
+    pub fn make(
+        root: &Path,
+        now: UtcMs,
+        first_s: u32,
+        clip: Option<&Path>,
+    ) -> anyhow::Result<Self> {
         let zone = awake(now);
-        let commune = Self { root: root.to_owned(), zone, first_ms: now.plus(FIRST_S * 1000) };
+        let first_ms = now.plus(i64::from(first_s) * 1000);
+        let commune = Self { root: root.to_owned(), zone, first_ms };
         sample::copy_station(&commune.playlists())?;
         sample::copy_profiles(&commune.profiles())?;
         let name = commune.put_clip(clip)?;
@@ -246,7 +250,7 @@ mod tests {
         let clip = root.path().join("x.wav");
         fs::write(&clip, "stands for a clip").unwrap();
         let now = UtcMs(1_795_219_200_000);
-        let commune = Commune::make(&root.path().join("demo"), now, Some(&clip)).unwrap();
+        let commune = Commune::make(&root.path().join("demo"), now, 30, Some(&clip)).unwrap();
         let loaded = config::load(&commune.playlists(), &commune.profiles(), &mut AnyClip);
         assert_eq!(loaded.faults, []);
         let station = loaded.station.unwrap();

@@ -35,6 +35,10 @@ pub struct Args {
     /// A clip to play instead of the sample's
     #[arg(long, value_name = "FILE")]
     clip: Option<PathBuf>,
+    /// Let the first clip sound so many seconds from now; devices need some to come up
+    #[arg(long, value_name = "SECONDS", default_value_t = 30,
+          value_parser = clap::value_parser!(u32).range(10..=600))]
+    first: u32,
     /// End by itself after so many seconds; exit code 1 when no play and no showing was proved
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: Option<u64>,
@@ -57,7 +61,7 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
 
 fn in_folder(args: &Args, root: &Path) -> anyhow::Result<Answer> {
     let now = SystemClock::new().now();
-    let commune = Commune::make(root, now, args.clip.as_deref())?;
+    let commune = Commune::make(root, now, args.first, args.clip.as_deref())?;
     let ports = [free_port()?, free_port()?];
     let runtime = runtime()?;
     let answer = runtime.block_on(async {

@@ -4,6 +4,7 @@
 
 mod commune;
 mod day;
+mod demo;
 mod kill;
 mod mosquitto;
 mod partition;

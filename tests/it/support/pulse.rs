@@ -1,5 +1,6 @@
 //! A PulseAudio of the test's own: a null sink whose monitor can be recorded.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -38,7 +39,7 @@ impl Pulse {
     }
 
     /// Returns a command whose sound goes to this server.
-    pub fn client(&self, program: &str) -> Command {
+    pub fn client(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command
             .env("PULSE_SERVER", format!("unix:{}/native", self.folder.path().display()))
