@@ -4,9 +4,10 @@
 //! and counted with its place. Invariants: samples are finite; the frame count of a block times
 //! its channels is its length; what comes out is the same at every run.
 
+mod trim;
+
 use super::identify::{End, Extent, Known};
 use super::refusal::Refusal;
-use std::collections::VecDeque;
 use std::fs::File;
 use std::path::Path;
 use symphonia::core::codecs::CodecParameters;
@@ -18,9 +19,8 @@ use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, Tr
 use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::{MetadataOptions, StandardTag};
 use symphonia::core::units::Timestamp;
+use trim::Trim;
 
-/// Padding of an encoder is shorter than this; a header that claims more is not believed.
-const MOST_PADDING: u64 = 8192;
 /// Packets in a row that may give nothing before the file counts as broken.
 const MOST_BARREN: u32 = 20_000;
 /// Damaged places that are told one by one.
@@ -173,7 +173,7 @@ impl Decoder {
 
     /// Returns how many frames of the clip have come out.
     pub fn position(&self) -> u64 {
-        self.trim.given
+        self.trim.position()
     }
 
     /// Returns the next block of interleaved samples, or `None` after the last.
@@ -213,7 +213,7 @@ impl Decoder {
                 let at_ms = self.now_ms();
                 return Err(Refusal::Changes { what: "the stream", at_ms });
             }
-            Err(_) if self.trim.given > 0 => {
+            Err(_) if self.trim.position() > 0 => {
                 self.ended = true;
                 self.cut_short = true;
                 return Ok(());
@@ -290,7 +290,7 @@ impl Decoder {
     }
 
     fn now_ms(&self) -> i64 {
-        let ms = (self.trim.given + self.trim.held()).saturating_mul(1000)
+        let ms = (self.trim.position() + self.trim.held()).saturating_mul(1000)
             / u64::from(self.rate_hz.max(1));
         i64::try_from(ms).unwrap_or(i64::MAX)
     }
@@ -299,15 +299,15 @@ impl Decoder {
     /// is shorter. Near places are reached by decoding, far ones by the container's index.
     pub fn seek(&mut self, frame: u64) -> Result<(), Refusal> {
         let near = u64::from(self.rate_hz) * 5;
-        if frame > self.trim.given + near && !self.ended {
+        if frame > self.trim.position() + near && !self.ended {
             self.jump(frame);
         }
-        self.trim.wanted = self.trim.wanted.max(frame);
+        self.trim.want(frame);
         Ok(())
     }
 
     fn jump(&mut self, frame: u64) {
-        let raw = frame.saturating_add(self.trim.before_zero);
+        let raw = self.trim.raw(frame);
         let Ok(ts) = i64::try_from(raw.saturating_sub(WARM_UP)) else { return };
         let to = SeekTo::Timestamp { ts: Timestamp::new(ts), track_id: self.track };
         if self.format.seek(SeekMode::Accurate, to).is_ok() {
@@ -352,93 +352,5 @@ fn title(format: &mut dyn FormatReader) -> Option<String> {
         if found.is_some() || metadata.pop().is_none() {
             return found;
         }
-    }
-}
-
-/// Cuts delay and padding off a stream of frames.
-#[derive(Debug)]
-struct Trim {
-    channels: usize,
-    /// Frames by which the reader's time runs ahead of the clip's.
-    before_zero: u64,
-    /// Frames still to drop before the next is given.
-    dropping: u64,
-    end: End,
-    held: VecDeque<f32>,
-    /// Frames of the clip that were given or passed over: the position.
-    given: u64,
-    /// First frame that is wanted.
-    wanted: u64,
-    seeking: bool,
-}
-
-impl Trim {
-    fn new(extent: Extent, channels: usize, is_timed_from_clip: bool) -> Self {
-        let skip = extent.skip.unwrap_or(0);
-        Self {
-            channels: channels.max(1),
-            before_zero: if is_timed_from_clip { 0 } else { skip },
-            dropping: skip,
-            end: extent.end,
-            held: VecDeque::new(),
-            given: 0,
-            wanted: 0,
-            seeking: false,
-        }
-    }
-
-    fn held(&self) -> u64 {
-        (self.held.len() / self.channels) as u64
-    }
-
-    /// Returns how many samples so many frames in memory have.
-    fn samples(&self, frames: u64) -> usize {
-        usize::try_from(frames).unwrap_or(usize::MAX).saturating_mul(self.channels)
-    }
-
-    fn expect_seek(&mut self) {
-        self.seeking = true;
-        self.held.clear();
-    }
-
-    /// Takes decoded samples; after a seek their time says where in the clip they lie.
-    fn put(&mut self, samples: &[f32], time: Timestamp) {
-        if std::mem::take(&mut self.seeking) {
-            let before = i64::try_from(self.before_zero).unwrap_or(i64::MAX);
-            let place = time.get().saturating_sub(before);
-            self.given = u64::try_from(place).unwrap_or(0);
-            self.dropping = u64::try_from(place.saturating_neg()).unwrap_or(0);
-        }
-        let frames = (samples.len() / self.channels) as u64;
-        let drop = self.dropping.min(frames);
-        self.dropping -= drop;
-        self.held.extend(&samples[self.samples(drop)..]);
-    }
-
-    fn is_over(&self) -> bool {
-        matches!(self.end, End::Cut(end) if self.given + self.held() >= end)
-    }
-
-    /// Moves what is surely part of the clip and wanted into `block`; says whether there was any.
-    fn take(&mut self, ended: bool, block: &mut Vec<f32>) -> bool {
-        let held = self.held();
-        let decoded = self.given + held;
-        let ready = match self.end {
-            End::Cut(end) => held.min(end.saturating_sub(self.given)),
-            End::Near(_) if !ended => held.saturating_sub(MOST_PADDING),
-            End::Near(end) if decoded > end && decoded - end <= MOST_PADDING => {
-                held.min(end.saturating_sub(self.given))
-            }
-            End::Near(_) | End::Decoded => held,
-        };
-        let passed = self.wanted.saturating_sub(self.given).min(ready);
-        self.held.drain(..self.samples(passed));
-        block.clear();
-        block.extend(self.held.drain(..self.samples(ready - passed)));
-        self.given += ready;
-        if ended {
-            self.held.clear();
-        }
-        ready > passed
     }
 }
