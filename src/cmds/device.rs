@@ -5,9 +5,10 @@
 
 use super::data::{DataFolder, DataOption};
 use super::reach::reach;
-use super::registers::{self, ExportArgs, ImportArgs, ListArgs, Stationed};
+use super::registers::{self, ExportArgs, ImportArgs, ListArgs, Stationed, changed};
+use super::trail::command_line;
 use super::{Advise as _, Answer, failed, print_json, print_text, runtime};
-use crate::app::ports::{Registered, Registry as _, Standing};
+use crate::app::ports::{Registered, Registry as _, Standing, Trail as _};
 use crate::app::registry::{NewDevice, Register};
 use crate::clock::{Clock as _, SharedClock, SystemClock};
 use crate::config::{self, Fault, Named, devices_from_csv_naming, devices_to_csv};
@@ -204,8 +205,11 @@ impl registers::Register for Devices {
         put: &[Device],
         gone: &[DeviceId],
     ) -> anyhow::Result<()> {
-        store.put_devices(put, SystemClock::new().now()).await?;
+        let now = SystemClock::new().now();
+        store.put_devices(put, now).await?;
         store.remove_devices(gone).await?;
+        let entry = command_line().did(now, "import-devices", "register");
+        store.append(&entry.after(changed(put.iter().map(|device| &device.id), gone))).await?;
         Ok(())
     }
 }
@@ -231,7 +235,7 @@ fn add(args: Add) -> anyhow::Result<Answer> {
     let folder = DataFolder::existing(&args.data.data)?;
     let known = runtime()?.block_on(async {
         let store = Arc::new(folder.open_store().await?);
-        let register = register(&folder, &args.station, store).await?;
+        let register = register(&folder, &args.station, store.clone()).await?;
         let profiles = args.station.profiles()?;
         let new = NewDevice {
             id: args.device,
@@ -242,10 +246,15 @@ fn add(args: Add) -> anyhow::Result<Answer> {
             volume_cap: args.volume_cap,
             trim_ms: args.trim_ms,
         };
-        register.add(new, Some(&profiles)).await.map_err(|error| {
+        let known = register.add(new, Some(&profiles)).await.map_err(|error| {
             let hint = error.hint();
             failed(error, hint)
-        })
+        })?;
+        let entry = command_line().did(known.registered_ms, "add-device", &known.device.id);
+        let (name, unit) = (&known.device.name, &known.device.unit);
+        let entry = entry.after(format!("`{name}` in {unit}, {}", known.device.profile));
+        store.append(&entry).await?;
+        anyhow::Ok(known)
     })?;
     let row = Row::from(known);
     if args.json {
@@ -270,11 +279,15 @@ fn enrol(args: Enrol) -> anyhow::Result<Answer> {
     let folder = DataFolder::existing(&args.data.data)?;
     let issued = runtime()?.block_on(async {
         let store = Arc::new(folder.open_store().await?);
-        let register = register(&folder, &args.station, store).await?;
-        register.issue(&args.device, Some(args.hours)).await.map_err(|error| {
+        let register = register(&folder, &args.station, store.clone()).await?;
+        let issued = register.issue(&args.device, Some(args.hours)).await.map_err(|error| {
             let hint = error.hint();
             failed(error, hint)
-        })
+        })?;
+        let now = SystemClock::new().now();
+        let entry = command_line().did(now, "issue-code", &issued.device);
+        store.append(&entry.after(format!("code {}", issued.id))).await?;
+        anyhow::Ok(issued)
     })?;
     let code = Shown {
         device: issued.device,

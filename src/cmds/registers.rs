@@ -81,6 +81,18 @@ impl Stationed {
     }
 }
 
+/// Says what an import changed, for the trail: the first names, then how many more.
+pub fn changed<'a, T: Display + 'a>(put: impl Iterator<Item = &'a T>, gone: &[T]) -> String {
+    let names = |names: Vec<String>| match names.len() {
+        0 => "none".to_owned(),
+        n if n <= 20 => names.join(", "),
+        n => format!("{} and {} more", names[..20].join(", "), n - 20),
+    };
+    let put = names(put.map(ToString::to_string).collect());
+    let gone = names(gone.iter().map(ToString::to_string).collect());
+    format!("put {put}; removed {gone}")
+}
+
 /// Lists the register.
 #[derive(Debug, clap::Args)]
 pub struct ListArgs {

@@ -1,8 +1,10 @@
 //! `loa unit`: the register of administrative units.
 
-use super::registers::{self, ExportArgs, ImportArgs, ListArgs};
+use super::registers::{self, ExportArgs, ImportArgs, ListArgs, changed};
+use super::trail::command_line;
 use super::{Answer, failed};
-use crate::app::ports::Registry as _;
+use crate::app::ports::{Registry as _, Trail as _};
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Fault, units_from_csv, units_to_csv};
 use crate::domain::ids::UnitId;
 use crate::domain::station::Unit;
@@ -122,6 +124,8 @@ impl registers::Register for Units {
         }
         store.put_units(put).await?;
         store.remove_units(gone).await?;
+        let entry = command_line().did(SystemClock::new().now(), "import-units", "register");
+        store.append(&entry.after(changed(put.iter().map(|unit| &unit.id), gone))).await?;
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use crate::app::live::Live;
 use crate::app::people::{Person, Role};
 use crate::app::ports::Token;
 use crate::app::trail::Actor;
-use crate::domain::ids::UnitId;
+use crate::domain::ids::{DeviceId, UnitId};
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -57,9 +57,17 @@ impl Bearer {
         self.person.sees(lineage.as_deref())
     }
 
-    /// Refuses whoever may not read about the unit: what one may not see is not there.
-    pub fn must_see(&self, what: &str, name: &str, unit: &UnitId) -> Result<(), ApiError> {
-        if self.sees(Some(unit)) { Ok(()) } else { Err(ApiError::not_found(what, name)) }
+    /// Refuses whoever may not read about the device: what one may not see is not there. One
+    /// that the register no longer has is for those who see the whole station.
+    pub fn must_see(&self, device: &DeviceId) -> Result<(), ApiError> {
+        let unit = self.live.devices().get(device).map(|known| known.device.unit.clone());
+        let seen = self.sees(None) || unit.is_some_and(|unit| self.sees(Some(&unit)));
+        if seen { Ok(()) } else { Err(ApiError::not_found("device", device)) }
+    }
+
+    /// Refuses whoever has no role at all.
+    pub fn must_be_known(&self) -> Result<(), ApiError> {
+        if self.person.is_known() { Ok(()) } else { Err(ApiError::no_role()) }
     }
 
     /// Refuses whoever may not read about the whole station.

@@ -70,6 +70,13 @@ impl ApiError {
             .hint("an administrator gives roles: `loa user grant PERSON ROLE [--unit UNIT]`")
     }
 
+    /// A person without any role.
+    pub fn no_role() -> Self {
+        let detail = "you have no role at this station";
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+            .hint("an administrator gives roles: `loa user grant PERSON ROLE [--unit UNIT]`")
+    }
+
     /// A person whose roles are for some units, where the answer is about all.
     pub fn own_units_only() -> Self {
         let detail = "this is about the whole station, and your roles are for some units only";

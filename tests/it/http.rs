@@ -1,6 +1,7 @@
 //! The HTTP front over the in-memory store: who gets in, what is refused, what travels.
 
 use loa::app::live::{Live, Picture};
+use loa::app::people::{Grant, Person, Role};
 use loa::app::ports::{People as _, Registry as _, Standing};
 use loa::app::registry::{Reach, Register};
 use loa::app::trail::Actor;
@@ -180,6 +181,78 @@ async fn without_a_good_token_nothing_of_the_api_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_person_may_what_the_roles_say_below_their_units_and_the_trail_tells_of_it() {
+    let front = front().await;
+    front
+        .store
+        .put_devices(&[Device { unit: "95".parse().unwrap(), ..device("loa-tinh") }], NOW)
+        .await
+        .unwrap();
+    let lan = Person::new(
+        "lan".parse().unwrap(),
+        "Lan",
+        NOW,
+        vec![
+            Grant { role: Role::Technician, unit: Some("90001".parse().unwrap()) },
+            Grant { role: Role::Operator, unit: Some("90001".parse().unwrap()) },
+        ],
+    );
+    let entry = Actor::server().did(NOW, "add-person", &lan.id);
+    front.store.put_person(&lan, &entry).await.unwrap();
+    let token = access::grant(&*front.store, "x", Some(&lan.id), access::API, NOW, None);
+    let bearer = format!("Bearer {}", token.await.unwrap().reveal());
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let ask = async |method: &'static str, path: &'static str, body: &'static str| {
+        let got = front.ask(method, &format!("/api/v1/{path}"), &headers, body).await;
+        (got.status().as_u16(), json(got))
+    };
+    let (_, listed) = ask("GET", "devices", "").await;
+    assert_eq!(listed["devices"].as_array().unwrap().len(), 1, "only her own: {listed}");
+    assert_eq!(ask("GET", "me", "").await.1["grants"][0]["role"], "operator");
+    for (method, path, body, status) in [
+        ("GET", "devices/loa-thon-1", "", 200),
+        ("GET", "devices/loa-tinh", "", 404),
+        ("GET", "records?device=loa-thon-1", "", 200),
+        ("GET", "records", "", 403),
+        ("GET", "trail", "", 403),
+        ("GET", "people", "", 403),
+        ("POST", "links", "", 403),
+        ("POST", "devices/loa-thon-1/enrolment-codes", "{}", 201),
+        ("POST", "devices/loa-tinh/enrolment-codes", "{}", 404),
+        ("POST", "devices", r#"{"id":"loa-moi","name":"x","unit":"95","profile":"loa-ip"}"#, 403),
+        (
+            "POST",
+            "devices",
+            r#"{"id":"loa-moi","name":"x","unit":"90001","profile":"loa-ip"}"#,
+            201,
+        ),
+    ] {
+        let (got, said) = ask(method, path, body).await;
+        assert_eq!(got, status, "{method} {path}: {said}");
+        if status == 403 {
+            assert_eq!(said["code"], "forbidden");
+            assert!(said["hint"].is_string(), "{said}");
+        }
+    }
+    let told = json(front.get("/api/v1/trail?after=0").await);
+    let told: Vec<_> = told["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|entry| entry["who"] == "lan")
+        .map(|entry| format!("{} {} {}", entry["from"], entry["action"], entry["subject"]))
+        .collect();
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    "127.0.0.1" "issue-code" "loa-thon-1"
+    "127.0.0.1" "add-device" "loa-moi"
+    "127.0.0.1" "issue-code" "loa-moi"
+    "#);
+    let ended = Person { ended_ms: Some(NOW), ..lan };
+    front.store.put_person(&ended, &entry).await.unwrap();
+    assert_eq!(ask("GET", "devices", "").await.0, 401, "who has ended is nobody");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_resource_answers_and_says_when_nothing_is_in_force() {
     let front = front().await;
     for path in [
@@ -190,6 +263,9 @@ async fn every_resource_answers_and_says_when_nothing_is_in_force() {
         "devices/loa-thon-1",
         "records",
         "enrolment-codes",
+        "people",
+        "me",
+        "trail",
         "outcomes?device=loa-thon-1",
         "openapi.json",
     ] {

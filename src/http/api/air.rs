@@ -74,14 +74,16 @@ fn view(airing: Airing, zone: Tz) -> AiringView {
 /// Returns what is on air and what comes next, as scheduled; records say what was heard.
 #[utoipa::path(get, path = "/on-air", operation_id = "get_on_air", tag = "schedule", params(Ahead), responses(
     (status = 200, body = Due), (status = 401, body = ApiError),
+    (status = 403, body = ApiError),
     (status = 503, description = "no valid station folder yet", body = ApiError)))]
 pub async fn get(
-    _: Bearer,
+    bearer: Bearer,
     State(live): State<Arc<Live>>,
     State(clock): State<SharedClock>,
     ahead: Result<Query<Ahead>, QueryRejection>,
 ) -> Result<Json<Due>, ApiError> {
     let Query(ahead) = ahead?;
+    bearer.must_see_all()?;
     let hours = i64::from(ahead.hours.unwrap_or(24).clamp(1, 336));
     let most = ahead.limit.unwrap_or(20).clamp(1, 500);
     let (picture, now) = (live.picture(), clock.now());

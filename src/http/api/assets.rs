@@ -40,8 +40,10 @@ pub struct AssetView {
 /// Lists the clips that playlists name.
 #[utoipa::path(get, path = "/assets", operation_id = "list_assets", tag = "schedule", responses(
     (status = 200, body = Assets), (status = 401, body = ApiError),
+    (status = 403, body = ApiError),
     (status = 503, description = "no valid station folder yet", body = ApiError)))]
-pub async fn list(_: Bearer, State(live): State<Arc<Live>>) -> Result<Json<Assets>, ApiError> {
+pub async fn list(bearer: Bearer, State(live): State<Arc<Live>>) -> Result<Json<Assets>, ApiError> {
+    bearer.must_be_known()?;
     let station = live.picture().station()?;
     let assets = station.library.clips.iter().map(|(path, clip)| {
         let (facts, error) = match clip {

@@ -4,9 +4,11 @@ use super::super::auth::Bearer;
 use super::super::error::ApiError;
 use super::{Body, id, local};
 use crate::app::live::Live;
+use crate::app::people::Role;
 use crate::app::ports::{EnrolmentCode, Store};
 use crate::app::registry::{Issued, Register};
 use crate::clock::SharedClock;
+use crate::domain::ids::DeviceId;
 use crate::domain::time::UtcMs;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -111,28 +113,39 @@ pub struct CodeToIssue {
 #[utoipa::path(post, path = "/devices/{id}/enrolment-codes", operation_id = "issue_enrolment_code", tag = "register",
     params(("id" = String, Path, description = "device id")), request_body = CodeToIssue,
     responses((status = 201, body = CodeIssued), (status = 401, body = ApiError),
+    (status = 403, body = ApiError),
     (status = 404, body = ApiError), (status = 422, body = ApiError)))]
 pub async fn issue(
-    _: Bearer,
+    bearer: Bearer,
     State(register): State<Arc<Register>>,
+    State(store): State<Arc<dyn Store>>,
     State(live): State<Arc<Live>>,
+    State(clock): State<SharedClock>,
     Path(device): Path<String>,
     Body(wanted): Body<CodeToIssue>,
 ) -> Result<(StatusCode, Json<CodeIssued>), ApiError> {
-    let issued = register.issue(&id(&device)?, wanted.hours).await?;
+    let device: DeviceId = id(&device)?;
+    let known = store.device(&device).await?.filter(|k| bearer.sees(Some(&k.device.unit)));
+    let known = known.ok_or_else(|| ApiError::not_found("device", &device))?;
+    bearer.may(Role::Technician, Some(&known.device.unit))?;
+    let issued = register.issue(&device, wanted.hours).await?;
+    let entry = bearer.actor().did(clock.now(), "issue-code", &device);
+    store.append(&entry.after(format!("code {}", issued.id))).await?;
     Ok((StatusCode::CREATED, Json(CodeIssued::new(&issued, live.picture().zone)?)))
 }
 
 /// Lists enrolment codes, newest first; secrets are not shown again.
 #[utoipa::path(get, path = "/enrolment-codes", operation_id = "list_enrolment_codes", tag = "register", responses(
-    (status = 200, body = Codes), (status = 401, body = ApiError)))]
+    (status = 200, body = Codes), (status = 401, body = ApiError),
+    (status = 403, body = ApiError)))]
 pub async fn list(
-    _: Bearer,
+    bearer: Bearer,
     State(store): State<Arc<dyn Store>>,
     State(live): State<Arc<Live>>,
     State(clock): State<SharedClock>,
 ) -> Result<Json<Codes>, ApiError> {
     let (now, zone) = (clock.now(), live.picture().zone);
+    bearer.may(Role::Technician, None)?;
     let codes = store.codes().await?.into_iter().map(|code| CodeView::new(code, now, zone));
     Ok(Json(Codes { codes: codes.collect() }))
 }

@@ -5,8 +5,10 @@ use super::super::error::ApiError;
 use super::codes::CodeIssued;
 use super::{Body, id, local};
 use crate::app::live::{Heard, Light, Live};
+use crate::app::people::Role;
 use crate::app::ports::{Registered, Standing, Store};
 use crate::app::registry::{NewDevice, Register};
+use crate::clock::SharedClock;
 use crate::domain::ids::DeviceId;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -121,13 +123,16 @@ impl DeviceView {
 #[utoipa::path(get, path = "/devices", operation_id = "list_devices", tag = "register", responses(
     (status = 200, body = Devices), (status = 401, body = ApiError)))]
 pub async fn list(
-    _: Bearer,
+    bearer: Bearer,
     State(store): State<Arc<dyn Store>>,
     State(live): State<Arc<Live>>,
 ) -> Result<Json<Devices>, ApiError> {
     let zone = live.picture().zone;
     let heard = live.all_heard();
-    let devices = store.devices().await?.into_iter().map(|registered| {
+    bearer.must_be_known()?;
+    let devices = store.devices().await?.into_iter();
+    let seen = devices.filter(|known| bearer.sees(Some(&known.device.unit)));
+    let devices = seen.map(|registered| {
         let heard = heard.get(&registered.device.id).map(AsRef::as_ref);
         DeviceView::new(registered, heard, zone)
     });
@@ -140,14 +145,14 @@ pub async fn list(
     (status = 200, body = DeviceView), (status = 401, body = ApiError),
     (status = 404, body = ApiError)))]
 pub async fn one(
-    _: Bearer,
+    bearer: Bearer,
     State(store): State<Arc<dyn Store>>,
     State(live): State<Arc<Live>>,
     Path(name): Path<String>,
 ) -> Result<Json<DeviceView>, ApiError> {
     let name: DeviceId = id(&name)?;
-    let registered =
-        store.device(&name).await?.ok_or_else(|| ApiError::not_found("device", &name))?;
+    let seen = store.device(&name).await?.filter(|one| bearer.sees(Some(&one.device.unit)));
+    let registered = seen.ok_or_else(|| ApiError::not_found("device", &name))?;
     let heard = live.heard(&name);
     Ok(Json(DeviceView::new(registered, heard.as_deref(), live.picture().zone)))
 }
@@ -185,11 +190,14 @@ pub struct DeviceRegistered {
 /// refused: change it by import, or issue a new code for it.
 #[utoipa::path(post, path = "/devices", operation_id = "register_device", tag = "register", request_body = DeviceToRegister,
     responses((status = 201, body = DeviceRegistered), (status = 401, body = ApiError),
+    (status = 403, body = ApiError),
     (status = 409, body = ApiError), (status = 422, body = ApiError)))]
 pub async fn register(
-    _: Bearer,
+    bearer: Bearer,
     State(register): State<Arc<Register>>,
+    State(store): State<Arc<dyn Store>>,
     State(live): State<Arc<Live>>,
+    State(clock): State<SharedClock>,
     Body(wanted): Body<DeviceToRegister>,
 ) -> Result<(StatusCode, Json<DeviceRegistered>), ApiError> {
     let picture = live.picture();
@@ -202,9 +210,15 @@ pub async fn register(
         volume_cap: wanted.volume_cap.unwrap_or(100),
         trim_ms: wanted.trim_ms.unwrap_or(0),
     };
+    bearer.may(Role::Technician, Some(&new.unit))?;
+    let entry = bearer.actor().did(clock.now(), "add-device", &new.id);
+    let entry = entry.after(format!("`{}` in {}, {}", new.name, new.unit, new.profile));
     let profiles = picture.station.as_ref().map(|station| &station.profiles);
     let registered = register.add(new, profiles).await?;
+    store.append(&entry).await?;
     let code = register.issue(&registered.device.id, None).await?;
+    let issued = bearer.actor().did(clock.now(), "issue-code", &registered.device.id);
+    store.append(&issued.after(format!("code {}", code.id))).await?;
     let device = DeviceView::new(registered, None, picture.zone);
     let code = CodeIssued::new(&code, picture.zone)?;
     Ok((StatusCode::CREATED, Json(DeviceRegistered { device, code })))

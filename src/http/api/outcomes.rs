@@ -118,7 +118,7 @@ impl From<OutcomeError> for ApiError {
     (status = 200, body = OutcomeList), (status = 401, body = ApiError),
     (status = 404, body = ApiError), (status = 422, body = ApiError)))]
 pub async fn list(
-    _: Bearer,
+    bearer: Bearer,
     State(store): State<Arc<dyn Store>>,
     State(live): State<Arc<Live>>,
     State(clock): State<SharedClock>,
@@ -127,6 +127,7 @@ pub async fn list(
     let Query(wanted) = wanted?;
     let (now, zone) = (clock.now(), live.picture().zone);
     let device: DeviceId = id(&wanted.device)?;
+    bearer.must_see(&device)?;
     let to = wanted.to.as_deref().map_or(Ok(now), |text| instant("to", text))?;
     let from = match wanted.from.as_deref() {
         Some(text) => instant("from", text)?,

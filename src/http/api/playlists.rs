@@ -181,8 +181,13 @@ impl From<&Playlist> for PlaylistView {
 /// Lists the playlists in force.
 #[utoipa::path(get, path = "/playlists", operation_id = "list_playlists", tag = "schedule", responses(
     (status = 200, body = Playlists), (status = 401, body = ApiError),
+    (status = 403, body = ApiError),
     (status = 503, description = "no valid station folder yet", body = ApiError)))]
-pub async fn list(_: Bearer, State(live): State<Arc<Live>>) -> Result<Json<Playlists>, ApiError> {
+pub async fn list(
+    bearer: Bearer,
+    State(live): State<Arc<Live>>,
+) -> Result<Json<Playlists>, ApiError> {
+    bearer.must_be_known()?;
     let station = live.picture().station()?;
     Ok(Json(Playlists { playlists: station.playlists.values().map(PlaylistView::from).collect() }))
 }
@@ -191,12 +196,14 @@ pub async fn list(_: Bearer, State(live): State<Arc<Live>>) -> Result<Json<Playl
 #[utoipa::path(get, path = "/playlists/{id}", operation_id = "get_playlist", tag = "schedule",
     params(("id" = String, Path, description = "playlist id")), responses(
     (status = 200, body = PlaylistView), (status = 401, body = ApiError),
+    (status = 403, body = ApiError),
     (status = 404, body = ApiError)))]
 pub async fn one(
-    _: Bearer,
+    bearer: Bearer,
     State(live): State<Arc<Live>>,
     Path(id): Path<String>,
 ) -> Result<Json<PlaylistView>, ApiError> {
+    bearer.must_be_known()?;
     let id: PlaylistId = super::id(&id)?;
     let station = live.picture().station()?;
     let list = station.playlists.get(&id).ok_or_else(|| ApiError::not_found("playlist", &id))?;

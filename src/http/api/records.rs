@@ -118,9 +118,10 @@ fn view(listed: Listed, zone: Tz) -> RecordView {
 /// Lists records with their exact signed bytes.
 #[utoipa::path(get, path = "/records", operation_id = "list_records", tag = "evidence", params(Wanted), responses(
     (status = 200, body = Records), (status = 401, body = ApiError),
+    (status = 403, body = ApiError),
     (status = 422, body = ApiError)))]
 pub async fn list(
-    _: Bearer,
+    bearer: Bearer,
     State(store): State<Arc<dyn Store>>,
     State(live): State<Arc<Live>>,
     wanted: Result<Query<Wanted>, QueryRejection>,
@@ -133,6 +134,10 @@ pub async fn list(
         kind: wanted.kind,
         cue: wanted.cue.as_deref().map(id).transpose()?,
     };
+    match &filter.device {
+        Some(device) => bearer.must_see(device)?,
+        None => bearer.must_see_all()?,
+    }
     let limit = wanted.limit.unwrap_or(100).clamp(1, MOST);
     let page = match wanted.after {
         Some(position) => Page::After { position, limit },

@@ -70,16 +70,18 @@ impl From<&Alarm> for Remark {
 
 /// Returns the station as it stands now.
 #[utoipa::path(get, path = "/station", operation_id = "get_station", tag = "station", responses(
-    (status = 200, body = Station), (status = 401, body = ApiError)))]
+    (status = 200, body = Station), (status = 401, body = ApiError),
+    (status = 403, body = ApiError)))]
 pub async fn get(
-    _: Bearer,
+    bearer: Bearer,
     State(live): State<Arc<Live>>,
     State(clock): State<SharedClock>,
-) -> Json<Station> {
+) -> Result<Json<Station>, ApiError> {
+    bearer.must_be_known()?;
     let picture = live.picture();
     let station = picture.station.as_deref();
     let errors = picture.faults.iter().filter(|f| f.severity == Severity::Error).count();
-    Json(Station {
+    Ok(Json(Station {
         name: picture.name.clone(),
         zone: picture.zone.name().to_owned(),
         now: local(clock.now(), picture.zone),
@@ -99,7 +101,7 @@ pub async fn get(
         warnings: picture.faults.len() - errors,
         alarms: picture.alarms.iter().map(Remark::from).collect(),
         notices: picture.notices.iter().map(Remark::from).collect(),
-    })
+    }))
 }
 
 /// All faults of the folder.
@@ -142,7 +144,12 @@ impl From<&Fault> for FaultView {
 
 /// Lists the faults of the station folder.
 #[utoipa::path(get, path = "/station/faults", operation_id = "list_faults", tag = "station", responses(
-    (status = 200, body = Faults), (status = 401, body = ApiError)))]
-pub async fn faults(_: Bearer, State(live): State<Arc<Live>>) -> Json<Faults> {
-    Json(Faults { faults: live.picture().faults.iter().map(FaultView::from).collect() })
+    (status = 200, body = Faults), (status = 401, body = ApiError),
+    (status = 403, body = ApiError)))]
+pub async fn faults(
+    bearer: Bearer,
+    State(live): State<Arc<Live>>,
+) -> Result<Json<Faults>, ApiError> {
+    bearer.must_be_known()?;
+    Ok(Json(Faults { faults: live.picture().faults.iter().map(FaultView::from).collect() }))
 }

@@ -94,7 +94,7 @@ pub struct LeftOutView {
     (status = 404, body = ApiError), (status = 422, body = ApiError),
     (status = 503, description = "no valid station folder yet", body = ApiError)))]
 pub async fn get(
-    _: Bearer,
+    bearer: Bearer,
     State(live): State<Arc<Live>>,
     State(clock): State<SharedClock>,
     Path(device): Path<String>,
@@ -102,6 +102,7 @@ pub async fn get(
 ) -> Result<Json<Timetable>, ApiError> {
     let Query(wanted) = wanted?;
     let device: DeviceId = id(&device)?;
+    bearer.must_see(&device)?;
     let station = live.picture().station()?;
     let Some(known) = station.devices.get(&device).cloned() else {
         return Err(ApiError::not_found("device", &device));

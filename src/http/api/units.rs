@@ -50,8 +50,13 @@ impl From<Unit> for UnitView {
 
 /// Lists the units of the register.
 #[utoipa::path(get, path = "/units", operation_id = "list_units", tag = "register", responses(
-    (status = 200, body = Units), (status = 401, body = ApiError)))]
-pub async fn list(_: Bearer, State(store): State<Arc<dyn Store>>) -> Result<Json<Units>, ApiError> {
+    (status = 200, body = Units), (status = 401, body = ApiError),
+    (status = 403, body = ApiError)))]
+pub async fn list(
+    bearer: Bearer,
+    State(store): State<Arc<dyn Store>>,
+) -> Result<Json<Units>, ApiError> {
+    bearer.must_be_known()?;
     let units = store.units().await?.into_iter().map(UnitView::from).collect();
     Ok(Json(Units { units }))
 }
