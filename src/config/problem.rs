@@ -144,6 +144,8 @@ pub enum Problem {
         meant: Option<String>,
         refuses: bool,
     },
+    #[error("slot `{slot}` occurs {per_day} times a day, more than the {most} allowed")]
+    TooOften { slot: String, per_day: u32, most: u32 },
     #[error("the profile has neither speaker nor board")]
     EmptyProfile,
     #[error("skip of `{playlist}/{slot}`: no such {what}")]
@@ -270,6 +272,7 @@ impl Problem {
                 return self::meant(meant.as_ref())
                     .or_else(|| Some("choose a time outside the quiet hours".to_owned()));
             }
+            Self::TooOften { .. } => "in cron the minute comes first: `0 5 * * *` is once a day",
             Self::EmptyProfile => "add `[speaker]` or `[board]`",
             Self::StaleSkip { .. } => "take the entry out when its day has passed",
             Self::Range { least, most, .. } | Self::Number { least, most, .. } => {

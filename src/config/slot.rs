@@ -9,6 +9,7 @@ use super::shape::{Kind, Shape, may, must};
 use crate::domain::ids::{CalendarId, ItemId, SlotId};
 use crate::domain::playlist::{Order, Overrun, Slot};
 use crate::domain::recurrence::{DateSet, LocalTime, Recurrence, Weekdays};
+use crate::domain::timetable::MOST_PER_DAY;
 use std::collections::BTreeMap;
 use std::str::FromStr as _;
 
@@ -116,6 +117,7 @@ pub(super) fn read(table: &Reader<'_>) -> ReadSlot {
     let items = items(table);
     let mut times = BTreeMap::new();
     let when = when(table, &mut times);
+    let when = when.filter(|when| bounded(table, when));
     let overrun = overrun(table);
     let fade = table.duration("fade", (0, "0s"), (30_000, "30s")).map(|f| f.value);
     ReadSlot {
@@ -185,6 +187,17 @@ fn when(table: &Reader<'_>, places: &mut BTreeMap<LocalTime, Place>) -> Option<R
             cron
         }
     }
+}
+
+/// Refuses a slot that would fill every day sheet and the memory with it.
+fn bounded(table: &Reader<'_>, when: &Recurrence) -> bool {
+    let (per_day, most) = (when.per_day(), MOST_PER_DAY);
+    if per_day > most {
+        let slot = table.text("id").map(|id| id.value).unwrap_or_default();
+        let place = table.place_of(if table.has("cron") { "cron" } else { "at" });
+        table.fault(place, &Problem::TooOften { slot, per_day, most });
+    }
+    per_day <= most
 }
 
 /// Reads times one by one, so that a wrong one has its own place.

@@ -576,3 +576,18 @@ proptest! {
         built(&[("units.csv", format!("id,name,parent\n{text}\n01,{text},\n").as_bytes())]);
     }
 }
+
+#[test]
+fn a_slot_that_occurs_more_often_than_each_minute_is_refused_with_its_place() {
+    let mut folder = Folder::new();
+    let often = PLAYLIST.replace("at = [\"05:00\"]", "cron = \"*/30 * * * * *\"");
+    folder.write("ban-tin.toml", &often);
+    let loaded = folder.load();
+    assert_eq!(
+        told(&loaded),
+        ["ban-tin.toml:11:8: slot `sang` occurs 2880 times a day, more than the 1440 allowed"]
+    );
+    assert!(loaded.faults[0].refuses && loaded.faults[0].hint.is_some());
+    folder.write("ban-tin.toml", &often.replace("*/30 * *", "0 * *"));
+    assert_eq!(told(&folder.load()), Vec::<String>::new(), "each minute is the limit");
+}

@@ -158,6 +158,41 @@ fn the_example_that_the_folder_explains_itself_with_is_right() {
     assert_eq!((seen.status.code(), text(&seen.stdout)), (Some(0), String::new()));
 }
 
+#[test]
+fn a_day_that_no_device_could_be_sent_is_told_with_day_device_and_bytes() {
+    let dir = sample();
+    let board = fs::read_to_string(dir.path().join("playlists/devices.csv")).unwrap();
+    let board = board.lines().find(|line| line.contains("bang-led")).unwrap();
+    let board = board.split(',').next().unwrap();
+    let long = "Nội dung rất dài. ".repeat(20);
+    let ids: Vec<String> = (0..150).map(|n| format!("\"t{n}\"")).collect();
+    let items = ids.iter().map(|id| {
+        format!(
+            "[[items]]\nid = {id}\ntitle = \"Chữ\"\n\
+             [[items.pages]]\ntext = \"{}\"\ndwell = \"5s\"\n",
+            long.trim()
+        )
+    });
+    let text = format!(
+        "title = \"Dài\"\n[targets]\ndevices = [\"{board}\"]\n{}[[slots]]\nid = \"s\"\n\
+         at = [\"01:00\"]\nlongest = \"4h\"\nitems = [{}]\n",
+        items.collect::<String>(),
+        ids.join(", ")
+    );
+    fs::write(dir.path().join("playlists/quá-dài.toml"), text).unwrap();
+    let seen = loa(dir.path(), &["check", "--json"]);
+    assert_eq!(seen.status.code(), Some(1), "{}", self::text(&seen.stdout));
+    let report: Value = serde_json::from_slice(&seen.stdout).unwrap();
+    let faults = report["faults"].as_array().unwrap();
+    assert_eq!(faults.len(), 16, "one a day: {}", self::text(&seen.stdout));
+    for fault in faults {
+        assert_eq!(fault["file"], "playlists/quá-dài.toml");
+        let message = fault["message"].as_str().unwrap();
+        assert!(message.starts_with("the sheet of `20"), "{message}");
+        assert!(message.contains("more than 65536") && message.contains(board), "{message}");
+    }
+}
+
 #[cfg(feature = "server")]
 #[test]
 fn with_a_data_folder_the_register_counts_and_not_the_csv() {

@@ -14,12 +14,14 @@
 
 mod assets;
 mod fault;
+mod overflow;
 mod planner;
 mod publisher;
 
 pub use super::link::Outbound as Publication;
 pub use assets::AssetNeed;
 pub use fault::PublishFault;
+pub use overflow::{Overflow, overflow};
 pub use planner::{HORIZON_DAYS, Planned, Planner, Settings};
 pub use publisher::{Everything, PublishError, Publisher};
 

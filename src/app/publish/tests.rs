@@ -159,7 +159,7 @@ pub(crate) fn station(n: usize) -> Station {
     }
 }
 
-fn with(mut station: Station, playlist: Playlist) -> Station {
+pub(crate) fn with(mut station: Station, playlist: Playlist) -> Station {
     station.playlists.insert(playlist.id.clone(), playlist);
     station
 }
@@ -422,6 +422,34 @@ async fn a_profile_may_state_a_smaller_sheet() {
     let round = Desk::new().plan(&station).await;
     assert!(matches!(round.faults[0], PublishFault::SheetTooLarge { limit: 300, .. }));
     assert_eq!(round.timetables.len(), 0, "there is no last good version");
+}
+
+#[tokio::test]
+async fn the_longest_timetable_that_can_be_planned_is_within_its_limit() {
+    let mut longest = station(1);
+    longest.name = "Đài truyền thanh xã Đông Hoà ".repeat(120);
+    let round = Desk::new().plan(&longest).await;
+    assert_eq!((round.faults.len(), round.timetables.len()), (0, 2), "a name is cut, not refused");
+    let one = opened(&round.timetables[0]);
+    // Ids of full length, as many units as a device may have, a day carried over from yesterday.
+    let far = UtcMs(9_999_999_999_999);
+    let mut days = one.days.clone();
+    days.push(crate::wire::doc::DayEntry { from_ms: far, to_ms: far, sheet: Digest([255; 32]) });
+    let claims = Timetable {
+        aud: DeviceId::new("d".repeat(40)).unwrap(),
+        units: vec!["00001-abcdefghijkl".parse().unwrap(); crate::wire::limits::UNITS],
+        ver: far.0,
+        trim_ms: -1_000,
+        days,
+        ..one
+    };
+    assert_eq!(claims.days.len(), 17);
+    let bytes = jws::sign(&key(), Typ::Timetable, &claims).len();
+    assert!(bytes <= crate::wire::limits::TIMETABLE_BYTES, "{bytes}");
+    let limit = crate::wire::limits::TIMETABLE_BYTES;
+    let fault = PublishFault::TimetableTooLarge { device: claims.aud, bytes: 4_097, limit };
+    let told = fault.to_string();
+    assert!(told.contains("dddd") && told.contains("4097") && told.contains("4096"), "{told}");
 }
 
 #[tokio::test]

@@ -14,9 +14,9 @@ use chrono_tz::Tz;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A slot that recurs more often than this a day is left out whole: it could fill no day sheet,
-/// and must not fill the memory either.
-pub(super) const MOST_PER_DAY: u32 = 1440;
+/// A slot that recurs more often than this a day is refused, and left out whole where it was not:
+/// it could fill no day sheet, and must not fill the memory either.
+pub const MOST_PER_DAY: u32 = 1440;
 
 /// One nominal start of a slot.
 #[derive(Clone, Debug)]

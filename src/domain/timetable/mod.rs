@@ -37,8 +37,8 @@ mod plan;
 mod reason;
 pub mod sheet;
 pub mod shuffle;
-mod size;
 
+pub use asked::MOST_PER_DAY;
 pub use compile::{Compiled, Compiler};
 pub use plan::{DayPlan, DayRef, DevicePlan, Horizon, Kind, LeftOut, PlannedCue};
 pub use reason::{Cause, Effect, Reason};
