@@ -6,7 +6,7 @@
 
 pub mod convert;
 pub mod decode;
-mod identify;
+pub mod identify;
 pub mod inspect;
 mod measure;
 mod refusal;

@@ -25,17 +25,17 @@ use ureq::http::Response;
 const NOW: UtcMs = UtcMs(1_795_219_200_000);
 
 /// A server on loopback with a clock that stands.
-struct Front {
-    url: String,
+pub(crate) struct Front {
+    pub(crate) url: String,
     store: Arc<MemoryStore>,
     live: Arc<Live>,
     clock: Arc<ManualClock>,
-    token: String,
+    pub(crate) token: String,
     shelf: tempfile::TempDir,
     agent: ureq::Agent,
 }
 
-async fn front() -> Front {
+pub(crate) async fn front() -> Front {
     let store = Arc::new(MemoryStore::default());
     let clock = Arc::new(ManualClock::new(NOW));
     let shared: SharedClock = clock.clone();

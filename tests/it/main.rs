@@ -14,6 +14,7 @@ mod dependencies;
 #[cfg(feature = "speaker")]
 mod device_loop;
 mod e2e;
+mod fuzz;
 mod golden_days;
 mod http;
 mod inspect;

@@ -13,7 +13,7 @@
 
 mod chain;
 pub mod delivery;
-mod frame;
+pub mod frame;
 
 use super::disk;
 use crate::domain::ids::{ChainId, DeviceId, Digest};
