@@ -7,6 +7,8 @@ pub mod air;
 #[cfg(feature = "server")]
 pub mod assets;
 #[cfg(feature = "server")]
+pub mod ca;
+#[cfg(feature = "server")]
 pub mod ingest;
 pub mod link;
 #[cfg(feature = "server")]

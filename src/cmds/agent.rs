@@ -7,7 +7,7 @@ use crate::device::enrol;
 use crate::device::executor::Event;
 use crate::device::hardware::Hardware;
 use crate::device::identity::{Home, Identity, IdentityError};
-use crate::device::run::{Device, Settings};
+use crate::device::run::{Device, Settings, follows_ntp};
 use crate::device::trust::{ClockMode, ClockModeError};
 use crate::domain::ids::ProfileId;
 use crate::domain::profile::{BoardProfile, Profile, SpeakerProfile};
@@ -68,7 +68,13 @@ impl DeviceArgs {
         }
         let base: SharedClock = Arc::new(SystemClock::new());
         if let Some(code) = &self.enrol {
-            self.enrol(code, &base)?;
+            // What a real-time clock says is not known to be right before the folder exists.
+            let dates = match clock {
+                ClockMode::System => enrol::Dates::Judged,
+                ClockMode::Auto if follows_ntp() => enrol::Dates::Judged,
+                ClockMode::Auto | ClockMode::Server => enrol::Dates::NotJudged,
+            };
+            self.enrol(code, &base, dates)?;
         }
         let home = Home::open(&self.data).map_err(|error| {
             let hint = error.hint();
@@ -99,9 +105,9 @@ impl DeviceArgs {
         Ok(Opened { device, profile, mqtt })
     }
 
-    fn enrol(&self, code: &str, base: &SharedClock) -> anyhow::Result<()> {
+    fn enrol(&self, code: &str, base: &SharedClock, dates: enrol::Dates) -> anyhow::Result<()> {
         let code: Code = code.parse().map_err(|e: crate::wire::Refusal| wrong_use(&e, e.hint()))?;
-        let enrolled = enrol::enrol(&self.data, &code, self.insecure_lan, &fw(), base.now());
+        let enrolled = enrol::enrol(&self.data, &code, self.insecure_lan, &fw(), base.now(), dates);
         let identity = enrolled.map_err(|error| {
             let hint = error.hint();
             failed(error, hint)

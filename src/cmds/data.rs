@@ -5,6 +5,7 @@
 //! store.db …     register, schedules, evidence       assets/      clips by SHA-256
 //! root.txt       thumbprint of the root key          lock
 //! root-key.txt   the root key itself, until a person takes it away
+//! ca/            the station's own certificate authority, if it has one: ca.pem, key.pem
 //! ```
 
 use super::{failed, wrong_use};
@@ -117,6 +118,11 @@ impl DataFolder {
         self.path.join("assets")
     }
 
+    /// Returns the folder of the station's own certificate authority.
+    pub fn authority(&self) -> PathBuf {
+        self.path.join("ca")
+    }
+
     /// Returns the password file for an external mosquitto.
     pub fn mosquitto_passwords(&self) -> PathBuf {
         self.path.join("mosquitto").join("passwords")
@@ -192,6 +198,22 @@ impl DataFolder {
     }
 }
 
+/// Replaces a file as a whole, or makes it; only its owner can read it.
+pub fn replace_private(path: &Path, text: &str) -> anyhow::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("removing `{}`", beside.display()));
+        }
+        _ => {}
+    }
+    write_private(&beside, text)?;
+    fs::rename(&beside, path).with_context(|| format!("writing `{}`", path.display()))?;
+    sync_folder(path)
+}
+
 /// Writes a new file that only its owner can read, durably; refuses to overwrite.
 pub fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     let mut file = OpenOptions::new()
@@ -203,6 +225,10 @@ pub fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     file.write_all(text.as_bytes())
         .and_then(|()| file.sync_all())
         .with_context(|| format!("writing `{}`", path.display()))?;
+    sync_folder(path)
+}
+
+fn sync_folder(path: &Path) -> anyhow::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)
         .and_then(|folder| folder.sync_all())

@@ -2,7 +2,7 @@
 
 use super::data::{DataFolder, DataOption, write_private};
 use super::trail::command_line;
-use super::{Answer, print_json, print_text, runtime, sample, wrong_use};
+use super::{Answer, print_json, print_text, runtime, sample, tls, wrong_use};
 use crate::app::ports::People as _;
 use crate::app::{access, people};
 use crate::clock::{Clock as _, SystemClock};
@@ -34,6 +34,10 @@ pub struct Args {
     /// unless said
     #[arg(long, value_name = "FILE")]
     root_out: Option<PathBuf>,
+    /// Also make a certificate authority of the station's own, and a certificate for HTTP and MQTT
+    /// with these host names and addresses: those by which devices and browsers reach the server
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    tls: Vec<String>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -51,6 +55,9 @@ struct Made {
     root: String,
     root_file: PathBuf,
     token: String,
+    /// Names on the certificate that was made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tls: Vec<String>,
 }
 
 /// Makes a server.
@@ -91,7 +98,15 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
         root,
         root_file,
         token: token.reveal().to_owned(),
+        tls: args.tls,
     };
+    if !made.tls.is_empty() {
+        // The server stands without it, so its token is told whatever happens here.
+        if let Err(error) = tls::make(&folder, &made.playlists, &made.profiles, &made.tls, now) {
+            eprintln!("Token for the API, shown once: {}", made.token);
+            return Err(error.context("the server was made, its certificate was not"));
+        }
+    }
     if args.json {
         print_json(&made)?;
     } else {
@@ -146,7 +161,7 @@ fn root_text(root: &SecretKey, thumbprint: &str) -> Zeroizing<String> {
 }
 
 fn steps(made: &Made) -> String {
-    let Made { data, playlists, profiles, root_file, token, root, sample } = made;
+    let Made { data, playlists, profiles, root_file, token, root, sample, tls } = made;
     let station = if *sample {
         format!("A sample station was put into `{}`.", playlists.display())
     } else {
@@ -173,7 +188,7 @@ fn steps(made: &Made) -> String {
          3. Check the station:      loa check{}\n\
          4. Start the server:       loa serve{serve}\n\
          5. Enrol a device:         loa device enrol{on_data} DEVICE\n\
-         6. Open the page:          loa link{on_data}\n",
+         6. Open the page:          loa link{on_data}\n{}",
         data.display(),
         root_file.display(),
         if playlists.as_os_str() == "playlists" {
@@ -181,6 +196,7 @@ fn steps(made: &Made) -> String {
         } else {
             format!(" {}", typed(playlists))
         },
+        tls::next_steps(tls),
     )
 }
 

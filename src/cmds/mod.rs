@@ -8,6 +8,8 @@
 mod bench;
 #[cfg(feature = "server")]
 mod broker;
+#[cfg(feature = "server")]
+mod certificates;
 pub(crate) mod check;
 pub(crate) mod clips;
 #[cfg(feature = "server")]
@@ -36,6 +38,8 @@ mod sample;
 mod serve;
 mod skip;
 mod timetable;
+#[cfg(feature = "server")]
+mod tls;
 #[cfg(feature = "server")]
 mod trail;
 #[cfg(feature = "server")]
@@ -95,6 +99,8 @@ enum Command {
     Broker(broker::Args),
     #[cfg(feature = "server")]
     Link(link::Args),
+    #[cfg(feature = "server")]
+    Tls(tls::Args),
     #[cfg(feature = "speaker")]
     #[command(hide = true)]
     Play(play::Args),
@@ -141,6 +147,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Answer> {
         Command::Broker(args) => broker::run(args),
         #[cfg(feature = "server")]
         Command::Link(args) => link::run(args),
+        #[cfg(feature = "server")]
+        Command::Tls(args) => tls::run(args),
         #[cfg(feature = "speaker")]
         Command::Play(args) => play::run(args),
         #[cfg(feature = "speaker")]

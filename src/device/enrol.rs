@@ -31,6 +31,15 @@ use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// Whether the dates of the server's certificate count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dates {
+    /// The clock of this machine is trusted: an ended certificate is refused.
+    Judged,
+    /// It is not: the chain and the pin alone are judged, since the server tells the time.
+    NotJudged,
+}
+
 /// Why a device did not enrol.
 #[derive(Debug, thiserror::Error)]
 pub enum EnrolError {
@@ -52,6 +61,18 @@ pub enum EnrolError {
     Host { host: String },
     #[error("setting up TLS")]
     Tls(#[source] rustls::Error),
+    #[error("`{url}` shows another certificate than the one named by the code")]
+    Stranger { url: String },
+    #[error("the certificate of `{url}` does not name that host")]
+    Misnamed { url: String },
+    #[error("the certificate of `{url}` does not hold at this time")]
+    OutOfDate { url: String },
+    #[error("no agreement on TLS with `{url}`")]
+    Handshake {
+        url: String,
+        #[source]
+        source: io::Error,
+    },
     #[error("the server refused with status {status}: {said}")]
     Refused { status: u16, said: String },
     #[error("the answer is not readable: {why}")]
@@ -76,7 +97,18 @@ impl EnrolError {
             Self::Expired { .. } | Self::Unpinned { .. } | Self::Host { .. } => {
                 "ask the operator for a new code"
             }
-            Self::Tls(_) => "the server's certificate is not the one named by the code",
+            Self::Tls(_) => "the libraries of this machine may be too old for TLS 1.2",
+            Self::Stranger { .. } => {
+                "if the server's certificate was replaced on purpose, ask the operator for a new \
+                 code; otherwise somebody stands between: do not enrol here"
+            }
+            Self::Misnamed { .. } => {
+                "on the server: `loa tls renew --name HOST`, with the host of `public_url`"
+            }
+            Self::OutOfDate { .. } => {
+                "on the server: `loa tls renew`, then start it again; and check this clock"
+            }
+            Self::Handshake { .. } => "is this really the HTTPS address of a Loa server?",
             Self::Refused { .. } => {
                 "a used, ended or mismatching code enrols nothing: ask for a new one"
             }
@@ -95,6 +127,7 @@ pub fn enrol(
     insecure_lan: bool,
     fw: &str,
     now: UtcMs,
+    dates: Dates,
 ) -> Result<Identity, EnrolError> {
     if dir.join("identity.json").exists() {
         return Err(EnrolError::Already { dir: dir.to_owned() });
@@ -115,7 +148,7 @@ pub fn enrol(
     getrandom::fill(&mut nonce).map_err(EnrolError::Random)?;
     let key = SecretKey::from_seed(&seed);
     let request = Request::sign(&key, &code.secret, &nonce, fw);
-    let answer = post(code, &request, insecure_lan)?;
+    let answer = post(code, &request, insecure_lan, dates)?;
     let enrolled = Answer::open(&answer, code, &request).map_err(EnrolError::Unbelieved)?;
     let welcome = &enrolled.welcome;
     let identity = Identity {
@@ -151,7 +184,12 @@ pub fn enrol(
 }
 
 /// Asks the server and returns the answer's body.
-fn post(code: &Code, request: &str, insecure_lan: bool) -> Result<Vec<u8>, EnrolError> {
+fn post(
+    code: &Code,
+    request: &str,
+    insecure_lan: bool,
+    dates: Dates,
+) -> Result<Vec<u8>, EnrolError> {
     let (tls, rest) = match code.url.strip_prefix("https://") {
         Some(rest) => (true, rest),
         None => (false, code.url.trim_start_matches("http://")),
@@ -173,13 +211,40 @@ fn post(code: &Code, request: &str, insecure_lan: bool) -> Result<Vec<u8>, Enrol
         let pin = code.ca.ok_or_else(|| EnrolError::Unpinned { url: code.url.clone() })?;
         let name = ServerName::try_from(host.clone())
             .map_err(|_| EnrolError::Host { host: host.clone() })?;
-        let config = pinned(pin).map_err(EnrolError::Tls)?;
+        let config = pinned(pin, dates).map_err(EnrolError::Tls)?;
         let client = ClientConnection::new(Arc::new(config), name).map_err(EnrolError::Tls)?;
         exchange(StreamOwned::new(client, stream), &message)
     } else {
         exchange(stream, &message)
     };
-    read_answer(&answer.map_err(unreachable)?)
+    read_answer(&answer.map_err(|source| broken(&code.url, source))?)
+}
+
+/// Tells a server that is not the one meant from one that does not answer.
+fn broken(url: &str, source: io::Error) -> EnrolError {
+    let url = url.to_owned();
+    let tls = source.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match tls {
+        None => EnrolError::Unreachable { url, source },
+        Some(rustls::Error::InvalidCertificate(fault)) => match fault {
+            fault if is_date(fault) => EnrolError::OutOfDate { url },
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                EnrolError::Misnamed { url }
+            }
+            _ => EnrolError::Stranger { url },
+        },
+        Some(_) => EnrolError::Handshake { url, source },
+    }
+}
+
+fn is_date(fault: &CertificateError) -> bool {
+    matches!(
+        fault,
+        CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. }
+    )
 }
 
 fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
@@ -262,19 +327,20 @@ fn is_loopback(host: &str) -> bool {
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn pinned(pin: Digest) -> Result<ClientConfig, rustls::Error> {
+fn pinned(pin: Digest, dates: Dates) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?;
-    let pin = Arc::new(Pin { pin, provider });
+    let pin = Arc::new(Pin { named: pin, dates, provider });
     Ok(config.dangerous().with_custom_certificate_verifier(pin).with_no_client_auth())
 }
 
-/// Believes a chain that holds the pinned certificate. Dates are not judged: a device that has
-/// never heard the time enrols too.
+/// Believes a chain that holds the pinned certificate. Where the clock is not trusted dates are
+/// not judged: a device that has never heard the time enrols too.
 #[derive(Debug)]
 struct Pin {
-    pin: Digest,
+    named: Digest,
+    dates: Dates,
     provider: Arc<rustls::crypto::CryptoProvider>,
 }
 
@@ -287,13 +353,12 @@ impl ServerCertVerifier for Pin {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if Digest::of(end_entity.as_ref()) == self.pin {
-            return Ok(ServerCertVerified::assertion());
-        }
         let unknown = || rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
-        let ca = intermediates.iter().find(|c| Digest::of(c.as_ref()) == self.pin);
+        let is_pinned = |c: &&CertificateDer<'_>| Digest::of(c.as_ref()) == self.named;
+        let itself = Some(end_entity).filter(is_pinned);
+        let anchor = itself.or_else(|| intermediates.iter().find(is_pinned)).ok_or_else(unknown)?;
         let mut roots = RootCertStore::empty();
-        roots.add(ca.ok_or_else(unknown)?.clone().into_owned())?;
+        roots.add(anchor.clone().into_owned())?;
         let verifier = WebPkiServerVerifier::builder_with_provider(
             Arc::new(roots),
             Arc::clone(&self.provider),
@@ -302,14 +367,12 @@ impl ServerCertVerifier for Pin {
         .map_err(|_| unknown())?;
         let judged =
             verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        match judged {
-            Err(rustls::Error::InvalidCertificate(
-                CertificateError::Expired
-                | CertificateError::ExpiredContext { .. }
-                | CertificateError::NotValidYet
-                | CertificateError::NotValidYetContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
-            other => other,
+        let Err(rustls::Error::InvalidCertificate(fault)) = judged else { return judged };
+        match (is_date(&fault), self.dates) {
+            (true, Dates::NotJudged) => Ok(ServerCertVerified::assertion()),
+            // The very certificate that the code names needs neither name nor chain.
+            (false, _) if itself.is_some() => Ok(ServerCertVerified::assertion()),
+            _ => Err(rustls::Error::InvalidCertificate(fault)),
         }
     }
 
@@ -381,10 +444,10 @@ mod tests {
         let secret = crate::wire::enrol::Secret::new([2; 16]);
         let url = "http://192.0.2.1:9".to_owned();
         let code = Code { url, secret, root, ca: None, exp: 2_000_000_000 };
-        let refused = enrol(dir.path(), &code, false, "test", UtcMs(0)).unwrap_err();
+        let refused = enrol(dir.path(), &code, false, "test", UtcMs(0), Dates::Judged).unwrap_err();
         assert!(matches!(refused, EnrolError::Insecure { .. }), "{refused}");
         let late = UtcMs::from_numeric_date(2_000_000_000);
-        let refused = enrol(dir.path(), &code, false, "test", late).unwrap_err();
+        let refused = enrol(dir.path(), &code, false, "test", late, Dates::Judged).unwrap_err();
         assert!(matches!(refused, EnrolError::Expired { .. }), "{refused}");
         assert!(!dir.path().join("key").exists(), "nothing is left behind");
     }

@@ -322,16 +322,22 @@ fn lock(book: &Mutex<Book>) -> std::sync::MutexGuard<'_, Book> {
     book.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Says why a connection failed, with the whole chain of causes.
+/// Says why a connection failed, with the whole chain of causes and what to do about a
+/// certificate that was not believed.
 pub(super) fn reason(error: &ConnectionError) -> String {
     let mut text = error.to_string();
+    let mut remedy = None;
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
         let inner_text = inner.to_string();
         if !text.contains(&inner_text) {
             text = format!("{text}: {inner_text}");
         }
+        remedy = remedy.or_else(|| super::tls::remedy(inner));
         cause = inner.source();
     }
-    text
+    match remedy {
+        Some(remedy) => format!("{text}; {remedy}"),
+        None => text,
+    }
 }

@@ -90,6 +90,36 @@ pub(super) fn client(settings: &TlsSettings) -> Result<ClientConfig, TlsError> {
     Ok(config)
 }
 
+/// Says what to do when a broker's certificate was the cause of a failure.
+pub(super) fn remedy(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    let wrapped = || cause.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref::<Error>();
+    match cause.downcast_ref::<Error>().or_else(wrapped)? {
+        Error::InvalidCertificate(fault) => Some(match fault {
+            CertificateError::UnknownIssuer
+            | CertificateError::BadSignature
+            | CertificateError::UnhandledCriticalExtension => {
+                "the broker shows a certificate of another authority than the one pinned at \
+                 enrolment (or named by `ca_file`): if it was replaced on purpose enrol anew, \
+                 otherwise somebody stands between"
+            }
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => {
+                "renew the broker's certificate (`loa tls renew`) and check this clock"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "make the broker a certificate with the host name that devices use"
+            }
+            _ => "look at the broker's certificate",
+        }),
+        Error::AlertReceived(_) | Error::InvalidMessage(_) => {
+            Some("check that the broker speaks TLS on this port")
+        }
+        _ => None,
+    }
+}
+
 /// Judges as usual, but for the dates while the clock is not trusted.
 #[derive(Debug)]
 struct Verifier {

@@ -4,7 +4,7 @@
 use loa::app::link::hub::Hub;
 use loa::app::link::{Link, LinkEvent, LinkEvents};
 use loa::clock::{SharedClock, SystemClock};
-use loa::device::enrol::{self, EnrolError};
+use loa::device::enrol::{self, Dates, EnrolError};
 use loa::device::hardware::Hardware;
 use loa::device::identity::Home;
 use loa::device::player::SinkSpec;
@@ -380,7 +380,7 @@ async fn enrolled(server: &mut Server, dir: &Path) {
     let folder = dir.to_owned();
     let now = server.clock.now();
     let identity = tokio::task::spawn_blocking(move || {
-        enrol::enrol(&folder, &code, false, "loa thử", now).unwrap()
+        enrol::enrol(&folder, &code, false, "loa thử", now, Dates::Judged).unwrap()
     });
     assert_eq!(identity.await.unwrap().id, server.device);
     server.device_key = Some(thread.join().unwrap());
@@ -392,7 +392,7 @@ async fn a_device_enrols_fetches_plays_proves_and_says_goodbye() {
     let dir = TempDir::new().unwrap();
     let mut server = Server::new().await;
     enrolled(&mut server, dir.path()).await;
-    let again = enrol::enrol(dir.path(), &server.enrolment().0, false, "", UtcMs(0));
+    let again = enrol::enrol(dir.path(), &server.enrolment().0, false, "", UtcMs(0), Dates::Judged);
     assert!(matches!(again, Err(EnrolError::Already { .. })));
     let at = server.clock.now().plus(5_000);
     server

@@ -11,6 +11,7 @@
 //!
 //! They stop in the order http, line (listener, ingest), publishing, upkeep; the store closes last.
 
+mod certificate;
 mod clips;
 mod folder;
 mod front;
@@ -144,6 +145,7 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
     guard_lan(&config, http_address, mqtt_address, broker_url.as_deref(), &live)?;
     note_settings(&config, &data, &live);
 
+    let certificate = certificate::prepare(&data, &options.playlists, &config, clock.now())?;
     let (door, http_bound) = front::open(http_address, &config, &options.playlists).await?;
     let conn = b64::encode(&random::<12>()?);
     let (side, mqtt, mqtt_bound) = match &broker_url {
@@ -159,6 +161,11 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         clock.now(),
     )?;
     let topics = reach.topics.clone();
+    if let Some(in_use) = certificate {
+        certificate::note_names(&in_use, &reach, broker_url.is_none(), &live);
+        let watch = certificate::watch(in_use, clock.clone(), live.clone(), upkeep.token());
+        upkeep.spawn(watch);
+    }
     live.change(|picture| picture.broker.address.clone_from(&reach.broker));
     let register = Register::new(store.clone(), keys.clone(), epochs.clone(), clock.clone(), reach)
         .telling(live.clone());
@@ -337,8 +344,8 @@ fn guard_lan(
     if !config.insecure_lan {
         return Err(wrong_use(
             format!("{open} would be readable by everybody on the network"),
-            "configure `tls_cert` and `tls_key` (or `mqtts://`), or say `insecure_lan = true` in \
-             `station.toml` if the network is your own",
+            "`loa tls make NAME` makes a certificate (an external broker needs `mqtts://`); or say \
+             `insecure_lan = true` in `station.toml` if the network is your own",
         ));
     }
     tracing::warn!(open, "Listening without TLS, as `insecure_lan` says");

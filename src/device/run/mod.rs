@@ -16,7 +16,7 @@ mod report;
 mod timekeeper;
 
 pub use device::{Device, DeviceError, Settings};
-pub use timekeeper::DeviceClock;
+pub use timekeeper::{DeviceClock, follows_ntp};
 
 use super::accept::Gate;
 use super::disk;

@@ -139,9 +139,14 @@ impl Timekeeper {
     }
 }
 
-fn read(base: &SharedClock) -> Reading {
+/// Says whether this machine follows an NTP server.
+pub fn follows_ntp() -> bool {
     // The mark that systemd's NTP client leaves once it follows a server.
-    let ntp = Path::new("/run/systemd/timesync/synchronized").exists();
+    Path::new("/run/systemd/timesync/synchronized").exists()
+}
+
+fn read(base: &SharedClock) -> Reading {
+    let ntp = follows_ntp();
     Reading { wall: base.now(), mono_ms: base.mono_ms(), ntp }
 }
 

@@ -139,16 +139,42 @@ items = ["chu"]
     }
 
     pub fn init(&self) {
+        self.init_with(&[]);
+    }
+
+    /// Initialises with further options; returns what was printed.
+    pub fn init_with(&self, more: &[&str]) -> Value {
         let (playlists, profiles) = (self.arg("playlists"), self.arg("profiles"));
-        self.json(&["init", "--playlists", &playlists, "--profiles", &profiles]);
+        let mut args = vec!["init", "--playlists", &playlists, "--profiles", &profiles];
+        args.extend(more);
+        self.json(&args)
+    }
+
+    /// Puts sections at the end of the station file.
+    pub fn more(&self, sections: &str) {
+        let file = self.path("playlists/station.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(file, format!("{text}{sections}")).unwrap();
+    }
+
+    /// Puts lines before the sections of the station file.
+    pub fn front(&self, lines: &str) {
+        let file = self.path("playlists/station.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(file, format!("{lines}{text}")).unwrap();
     }
 
     /// Starts the server and waits until it says that it is ready.
     pub fn serve(&mut self) {
+        self.serve_with(&[]);
+    }
+
+    /// Starts the server with further options.
+    pub fn serve_with(&mut self, more: &[&str]) {
         let mut command = Command::new(binary());
         command.args(["--log", "info", "serve", "--data", &self.arg("data")]);
         command.args(["--playlists", &self.arg("playlists")]);
-        command.args(["--profiles", &self.arg("profiles")]);
+        command.args(["--profiles", &self.arg("profiles")]).args(more);
         let mut server = Running::start(command, &self.path("server.log"));
         wait_for("a ready server", 30, || {
             server.assert_alive();
@@ -188,8 +214,27 @@ items = ["chu"]
         Running::start(command, &self.path(&format!("{device}.log")))
     }
 
-    /// Asks the server; `None` when it does not answer.
+    /// Asks the server; `None` when it does not answer. Over TLS whatever certificate it shows.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
+        if self.path("playlists/tls/chain.pem").exists() {
+            return self.curl(path, &["--insecure"]);
+        }
+        self.get_plain(path)
+    }
+
+    /// Asks over TLS.
+    pub fn curl(&self, path: &str, options: &[&str]) -> Option<(u16, String)> {
+        let url = format!("https://127.0.0.1:{}{path}", self.http);
+        let mut command = Command::new("curl");
+        command.args(["--silent", "--max-time", "10", "--write-out", "\n%{http_code}"]);
+        let out = command.args(options).arg(url).output().unwrap();
+        let text = String::from_utf8(out.stdout).ok().filter(|_| out.status.success())?;
+        let (body, status) = text.rsplit_once('\n')?;
+        Some((status.parse().ok()?, body.to_owned()))
+    }
+
+    /// Asks in the clear.
+    pub fn get_plain(&self, path: &str) -> Option<(u16, String)> {
         let url = format!("http://127.0.0.1:{}{path}", self.http);
         let agent: ureq::Agent =
             ureq::Agent::config_builder().http_status_as_error(false).build().into();

@@ -12,3 +12,4 @@ mod process;
 mod relay;
 mod sound;
 mod stranger;
+mod tls;

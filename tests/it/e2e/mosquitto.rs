@@ -20,6 +20,19 @@ pub struct Mosquitto {
 impl Mosquitto {
     /// Installs it for a commune that has been initialised and names it in the station file.
     pub fn install(commune: &Commune) -> Self {
+        Self::install_as(commune, "mqtt", "", "")
+    }
+
+    /// Installs it with a certificate of the station's own authority.
+    pub fn install_with_tls(commune: &Commune) -> Self {
+        let out = commune.path("mosquitto/tls").display().to_string();
+        let playlists = commune.path("playlists").display().to_string();
+        commune.json(&["tls", "issue", "127.0.0.1", "--out", &out, "--playlists", &playlists]);
+        let listener = format!("certfile {out}/chain.pem\nkeyfile {out}/key.pem\n");
+        Self::install_as(commune, "mqtts", "ca_file = \"tls/ca.pem\"\n", &listener)
+    }
+
+    fn install_as(commune: &Commune, scheme: &str, trust: &str, listener: &str) -> Self {
         let port = free_port();
         let folder = commune.path("mosquitto");
         let passwords = commune.path("data/mosquitto/passwords");
@@ -31,9 +44,9 @@ impl Mosquitto {
             .unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         commune.write("playlists/broker-password", PASSWORD);
-        commune.station(&format!(
-            "[broker]\nurl = \"mqtt://127.0.0.1:{port}\"\nuser = \"loa.server\"\n\
-             password_file = \"broker-password\"\n"
+        commune.more(&format!(
+            "[broker]\nurl = \"{scheme}://127.0.0.1:{port}\"\nuser = \"loa.server\"\n\
+             password_file = \"broker-password\"\n{trust}"
         ));
         let mut broker = Self { port, folder, passwords, running: None };
         let shown = broker.write_list(commune);
@@ -43,7 +56,8 @@ impl Mosquitto {
             .replace("/etc/mosquitto/loa/passwords", &broker.passwords.display().to_string())
             .replace("/etc/mosquitto/loa", &broker.folder.display().to_string())
             .replace("listener 1883", &format!("listener {port} 127.0.0.1"));
-        fs::write(broker.folder.join("config"), format!("user root\n{config}")).unwrap();
+        fs::write(broker.folder.join("config"), format!("user root\n{config}\n{listener}"))
+            .unwrap();
         broker.start();
         broker
     }
