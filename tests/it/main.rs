@@ -20,6 +20,8 @@ mod http;
 mod inspect;
 mod link_contract;
 #[cfg(feature = "server")]
+mod peers;
+#[cfg(feature = "server")]
 mod records;
 mod recurrence;
 mod sample_pages;
