@@ -8,7 +8,8 @@
 //! * Versions only rise, over restarts too: the accepted document itself is kept, and its version
 //!   is read from it again.
 
-use crate::domain::ids::DeviceId;
+use super::orders::{Fallen, Order, Orders};
+use crate::domain::ids::{DeviceId, UnitId};
 use crate::domain::time::UtcMs;
 use crate::wire::Refusal;
 use crate::wire::doc::{self, Command, Floor, Presence, Receipt, TimeAnswer, Timetable};
@@ -27,6 +28,8 @@ pub enum Accepted {
         timetable_void: bool,
         /// The quiet floor is void.
         floor_void: bool,
+        /// Notices and holds that are void.
+        orders: Fallen,
     },
     /// Persist the bytes, then follow.
     Timetable(Box<Timetable>),
@@ -36,6 +39,8 @@ pub enum Accepted {
     Command(Box<Command>),
     /// An answer to the nonce.
     Time(TimeAnswer),
+    /// Persist [`Gate::orders`], then obey.
+    Order(Order),
     /// Records are durable.
     Receipt(Box<Receipt>),
     /// The server says how it is.
@@ -57,6 +62,8 @@ pub struct Gate {
     timetable: Option<InForce>,
     floor: Option<InForce>,
     timetable_void: bool,
+    units: Vec<UnitId>,
+    orders: Orders,
 }
 
 /// What is remembered of a document in force.
@@ -74,8 +81,18 @@ impl InForce {
 
 impl Gate {
     /// Returns the gate as it was left.
-    pub fn new(device: DeviceId, pin: Kid, keys: KeySet) -> Self {
-        Self { device, pin, keys, timetable: None, floor: None, timetable_void: false }
+    /// `units` are those of the enrolment: what holds before the first timetable.
+    pub fn new(device: DeviceId, pin: Kid, keys: KeySet, units: Vec<UnitId>) -> Self {
+        Self {
+            device,
+            pin,
+            keys,
+            timetable: None,
+            floor: None,
+            timetable_void: false,
+            units,
+            orders: Orders::default(),
+        }
     }
 
     /// Returns the keys in force.
@@ -89,6 +106,27 @@ impl Gate {
         (ver(self.timetable), ver(self.floor))
     }
 
+    /// Returns the device's units: those of the newest timetable.
+    pub fn units(&self) -> &[UnitId] {
+        &self.units
+    }
+
+    /// Returns what was accepted for them.
+    pub fn orders(&self) -> &Orders {
+        &self.orders
+    }
+
+    /// Takes the units of a timetable; drops the holds of those it left.
+    pub fn move_to(&mut self, units: &[UnitId]) -> Fallen {
+        self.units = units.to_vec();
+        self.orders.leave(&self.units)
+    }
+
+    /// Reads what was accepted for the units before; returns what is still to be obeyed.
+    pub fn restore_orders(&mut self, bytes: &[u8]) -> Vec<Order> {
+        self.orders.restore(bytes, &self.keys, &self.units)
+    }
+
     /// Reads a timetable that was accepted before.
     pub fn restore_timetable(&mut self, bytes: &[u8]) -> Result<Timetable, Refusal> {
         let opened = doc::open::<Timetable>(bytes, &self.keys).inspect_err(|refusal| {
@@ -96,6 +134,7 @@ impl Gate {
         })?;
         judge::addressed(&opened.claims, &self.device)?;
         self.timetable = Some(InForce::of(&opened));
+        self.units.clone_from(&opened.claims.units);
         Ok(opened.claims)
     }
 
@@ -124,7 +163,8 @@ impl Gate {
         if floor_void {
             self.floor = None;
         }
-        Accepted::Keys { timetable_void, floor_void }
+        let orders = self.orders.rekey(&self.keys);
+        Accepted::Keys { timetable_void, floor_void, orders }
     }
 
     /// Judges a message. `now` is trusted time; `nonce` is the question that stands.
@@ -200,6 +240,16 @@ impl Gate {
                 judge::addressed(&opened.claims, &self.device)?;
                 Ok(Accepted::Receipt(Box::new(opened.claims)))
             }
+            Topic::Urgent { .. } => {
+                // The signed list of units decides, not the topic.
+                let order = self.orders.judge_urgent(bytes, &self.keys, &self.units, now)?;
+                Ok(order.map_or(Accepted::Nothing, Accepted::Order))
+            }
+            Topic::Hold(unit) => {
+                let (keys, me) = (&self.keys, &self.device);
+                let order = self.orders.judge_hold(bytes, keys, me, unit, &self.units, now)?;
+                Ok(order.map_or(Accepted::Nothing, Accepted::Order))
+            }
             Topic::Server => {
                 let opened = doc::open::<Presence>(bytes, &self.keys)?;
                 Ok(Accepted::Presence(Box::new(opened.claims)))
@@ -252,7 +302,7 @@ mod tests {
 
     fn gate() -> Gate {
         let body = KeysBody::new(vec![first()]).encode();
-        Gate::new(me(), root().kid(), KeySet::verify(&body, &root().kid()).unwrap())
+        Gate::new(me(), root().kid(), KeySet::verify(&body, &root().kid()).unwrap(), Vec::new())
     }
 
     fn timetable(keys: &ServerKeys, ver: i64) -> Vec<u8> {
@@ -292,7 +342,7 @@ mod tests {
         let old_floor = floor(&server(1), 7);
         assert!(matches!(take(&mut gate, &Topic::Floor(me()), &old_floor), Accepted::Floor(_)));
         let keys = take(&mut gate, &Topic::Keys, &second(NOW.numeric_date()));
-        assert!(matches!(keys, Accepted::Keys { timetable_void: true, floor_void: true }));
+        assert!(matches!(keys, Accepted::Keys { timetable_void: true, floor_void: true, .. }));
         assert_eq!(gate.versions(), (0, 0));
         let again = take(&mut gate, &table, &old);
         assert!(matches!(again, Accepted::Refused(Refusal::Revoked { .. })), "{again:?}");
@@ -301,7 +351,7 @@ mod tests {
         assert!(matches!(take(&mut gate, &table, &new), Accepted::Timetable(_)));
 
         let keys = KeySet::verify(&second(NOW.numeric_date()), &root().kid()).unwrap();
-        let mut restarted = Gate::new(me(), root().kid(), keys);
+        let mut restarted = Gate::new(me(), root().kid(), keys, Vec::new());
         assert!(!restarted.timetable_void());
         assert!(restarted.restore_timetable(&old).is_err());
         assert!(restarted.timetable_void());

@@ -1,7 +1,7 @@
 //! What runs at the edge: a loudspeaker or a board that plays alone and proves what it did.
 //!
 //! [`executor`] decides, purely; [`run`] obeys and is the only part that owns clocks, files and a
-//! link. [`accept`] judges what the broker brings, [`trust`] what time it is, [`ledger`] keeps the
+//! link. [`accept`] and [`orders`] judge what the broker brings, [`trust`] what time it is, [`ledger`] keeps the
 //! evidence, [`storage`] and [`fetch`] the assets, `speaker`, `board` and `panel` the outputs.
 
 pub mod accept;
@@ -15,6 +15,7 @@ pub mod floor;
 pub mod hardware;
 pub mod identity;
 pub mod ledger;
+pub mod orders;
 #[cfg(feature = "board")]
 pub mod panel;
 #[cfg(feature = "speaker")]

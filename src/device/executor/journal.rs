@@ -1,6 +1,7 @@
 //! What must survive a cut of power besides the records: small, rewritten often.
 
 use super::book::DayRef;
+use super::notices::NoticeMark;
 use crate::domain::ids::{CueId, Digest};
 use crate::domain::proof::record::{Play, Said, Show, Subject};
 use crate::domain::time::UtcMs;
@@ -19,13 +20,14 @@ pub struct Journal {
     pub sounding: Vec<OpenPlay>,
     /// Showings added up but not recorded.
     pub showing: Vec<OpenShow>,
+    /// How often notices began, and which are over.
+    #[serde(default)]
+    pub notices: Vec<NoticeMark>,
 }
 
 /// A play that has no end yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OpenPlay {
-    /// Which cue.
-    pub cue: CueId,
     /// When it began to sound; `None` when it is only ordered.
     pub started: Option<UtcMs>,
     /// How far the clip may have sounded when this is read.
@@ -39,7 +41,7 @@ pub struct OpenPlay {
 /// A showing that is not recorded yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OpenShow {
-    /// Which cue.
+    /// Which cue, or what stands for a notice.
     pub cue: CueId,
     /// The record as it would stand.
     pub draft: Show,
@@ -47,10 +49,10 @@ pub struct OpenShow {
 
 impl OpenPlay {
     /// Returns what is known when only the record of the start survived.
-    pub fn bare(cue: CueId, started: UtcMs) -> Self {
+    pub fn bare(subject: Subject, n: u32, started: UtcMs) -> Self {
         let draft = Play {
-            subject: Subject::Cue { cue },
-            n: 1,
+            subject,
+            n,
             sheet: None,
             item: String::new(),
             asset: None::<Digest>,
@@ -72,7 +74,15 @@ impl OpenPlay {
             score_permille: None,
         };
         // Without a journal nobody knows how far it came: it must not sound again at all.
-        Self { cue, started: Some(started), reach_ms: i64::MAX, known_ms: 0, draft }
+        Self { started: Some(started), reach_ms: i64::MAX, known_ms: 0, draft }
+    }
+
+    /// Returns its cue; `None` where a notice sounds.
+    pub fn cue(&self) -> Option<CueId> {
+        match &self.draft.subject {
+            Subject::Cue { cue } => Some(*cue),
+            Subject::Notice { .. } => None,
+        }
     }
 
     /// Returns the closing record.

@@ -9,7 +9,8 @@
 //! * An id once started never starts again from its beginning, and no stretch of a clip sounds
 //!   twice, also over a cut of power and a clock set back: [`Action::Journal`] says how far a clip
 //!   *may* have sounded before it does, and after a restart it is joined beyond that point.
-//! * No clip sounds outside the spans of its sheet or inside the quiet floor.
+//! * No clip of a sheet sounds outside its spans, inside the quiet floor or during a hold; only an
+//!   urgent notice does, and no notice sounds more often than it says, over restarts too.
 //! * Every cue that ends while its sheet is in force gets its record, exactly once: what it did,
 //!   or why it did nothing.
 //! * Without trusted time nothing starts.
@@ -22,182 +23,47 @@
 
 mod board;
 mod book;
+mod event;
+mod holds;
 mod journal;
+mod notices;
+mod obey;
+mod settle;
 mod speaker;
 mod tone;
 mod trace;
+mod world;
 
 pub use board::{PassEnd, ShowOrder};
 pub use book::{AssetWant, DayRef, Schedule};
+pub use event::{
+    Action, Event, JOURNAL_EVERY_MS, LEAD_MS, LEASE_MS, Moment, NEAR_MS, Order, Output, Time,
+};
+pub use holds::HoldOrder;
 pub use journal::{Journal, OpenPlay, OpenShow};
+pub use notices::{Fate, Notice, NoticeKind, NoticeMark};
 pub use speaker::{Ended, PlayFault, PlayOrder};
 pub use tone::{TONE_MS, tone};
 pub use trace::{Past, Trace};
 
 use crate::device::floor::QuietFloor;
 use crate::domain::ids::Digest;
-use crate::domain::proof::record::Body;
+use crate::domain::proof::record::{Body, Subject};
 use crate::domain::time::UtcMs;
-use crate::domain::timetable::sheet::DaySheet;
 use board::Board;
 use book::Book;
+use event::PASSES_MS;
+use holds::{Answer, Answers, Holds};
+use notices::Notices;
 use speaker::Speaker;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use trace::Traces;
-
-/// How far ahead of its start a play is ordered, so that decoding is ahead.
-pub const LEAD_MS: i64 = 3_000;
-/// How far ahead the journal promises what may have sounded.
-pub const LEASE_MS: i64 = 3_000;
-/// The journal is written at least so often, also when nothing happens.
-pub const JOURNAL_EVERY_MS: i64 = 300_000;
-/// Passes of a board are journalled at most so often.
-const PASSES_MS: i64 = 30_000;
-/// New sheets come into force when the assets due within this time are held, or after it.
-pub const NEAR_MS: i64 = 600_000;
-
-/// An instant on both clocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment {
-    /// The device's best idea of UTC; means nothing while time is [`Time::Unknown`].
-    pub utc: UtcMs,
-    /// Milliseconds on a clock that never steps.
-    pub mono_ms: i64,
-}
-
-/// How well the device knows the time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Time {
-    /// Not at all.
-    Unknown,
-    /// Once known, but the error may be above 120 s by now.
-    Drifted,
-    /// Well enough to play.
-    Fit,
-}
-
-/// What a command of the server asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// End what plays or shows; it does not come back.
-    Stop,
-    /// A new volume for what plays, 0-100, below the cap.
-    Volume(u8),
-    /// Try the output and say how it went.
-    SelfTest,
-    /// Be heard or seen, so that people find the device.
-    Identify,
-}
-
-/// What happened to the device.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// A judged and persisted timetable.
-    Timetable(Schedule),
-    /// A sheet that matches its name.
-    SheetHeld(Digest, Arc<DaySheet>),
-    /// A verified asset is on disk.
-    AssetHeld(Digest),
-    /// An asset is gone or damaged.
-    AssetLost(Digest),
-    /// The quiet floor, at start and when it changes.
-    Floor(QuietFloor),
-    /// The quality of time changed.
-    Clock(Time),
-    /// Time passed. The first one ends the start-up: until then nothing is done.
-    Tick,
-    /// The player began to sound.
-    Started { token: u64, at: UtcMs },
-    /// The player ended.
-    Ended { token: u64, at: UtcMs, played_ms: i64, by: Ended },
-    /// The player could not.
-    Failed { token: u64, why: PlayFault },
-    /// A board ended a pass.
-    Passed { token: u64, pass: PassEnd },
-    /// A judged command that was not obeyed before.
-    Command { jti: String, order: Order },
-    /// The program must end: finish what runs and say [`Action::Done`].
-    Stop,
-}
-
-/// What the loop must do, in order.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Action {
-    /// Sign, append, make durable; only then go on.
-    Record(Box<Body>),
-    /// Make durable; only then go on.
-    Journal(Journal),
-    /// Order a play.
-    Play(PlayOrder),
-    /// End a play.
-    Halt { token: u64, fade_ms: i64 },
-    /// Change a play.
-    Amend { token: u64, volume: u8, end: UtcMs },
-    /// Show one pass of an item.
-    Show(ShowOrder),
-    /// Show nothing.
-    Blank,
-    /// The asset cannot be decoded: verify it and fetch it anew if it is damaged.
-    Suspect(Digest),
-    /// What is missing changed: sheets first, then assets by first use.
-    Want { sheets: Vec<Digest>, assets: Vec<AssetWant> },
-    /// The program may end.
-    Done,
-}
-
-impl Action {
-    fn record(body: Body) -> Self {
-        Self::Record(Box::new(body))
-    }
-}
-
-/// What the device has to sound or show with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// A loudspeaker and the grade its plays deserve.
-    Speaker { grade: u8, method: &'static str },
-    /// A board and the grade its showings deserve.
-    Board { grade: u8 },
-}
-
-/// A self-test or an identification under way: no cue, but an answer at its end.
-#[derive(Clone, Debug)]
-struct Errand {
-    jti: String,
-    what: &'static str,
-    test: bool,
-}
-
-impl Errand {
-    /// Returns the records of its end: what share of it was put out, by which method.
-    fn end(self, permille: i64, method: &str, out: &mut Vec<Action>) {
-        if self.test {
-            let (method, score_permille) = (method.to_owned(), permille);
-            out.push(Action::record(Body::SelfTest { method, score_permille }));
-        }
-        let result = if permille > 0 { "done" } else { "failed: output" };
-        let (what, result) = (self.what.to_owned(), result.to_owned());
-        out.push(Action::record(Body::Did { jti: self.jti, what, result }));
-    }
-}
+use world::World;
 
 #[derive(Debug)]
 enum Machine {
     Speaker(Speaker),
     Board(Board),
-}
-
-/// What surrounds the machine of the output.
-#[derive(Debug)]
-pub(crate) struct World {
-    me: String,
-    book: Book,
-    traces: Traces,
-    floor: QuietFloor,
-    time: Time,
-    next_token: u64,
-    stopping: bool,
 }
 
 /// The device's decisions.
@@ -216,20 +82,6 @@ pub struct Executor {
     done: bool,
 }
 
-impl World {
-    fn token(&mut self) -> u64 {
-        self.next_token += 1;
-        self.next_token
-    }
-
-    /// Says until when sound is allowed from an instant on; `None` when it is not.
-    fn sound_until(&self, at: UtcMs) -> Option<UtcMs> {
-        let spans = self.book.sound_until(at)?;
-        let floor = self.floor.loud_until(at)?;
-        Some(spans.min(floor))
-    }
-}
-
 impl Executor {
     /// Returns the executor as the last run of the program left it.
     ///
@@ -242,6 +94,9 @@ impl Executor {
                 me: me.to_owned(),
                 book,
                 traces,
+                notices: Notices::resume(past.notices.clone()),
+                holds: Holds::default(),
+                answers: Answers::resume(past.answers.clone()),
                 floor,
                 time: Time::Unknown,
                 next_token: 0,
@@ -286,7 +141,7 @@ impl Executor {
             }
             Event::Ended { token, at, played_ms, by } => {
                 if let Machine::Speaker(speaker) = &mut self.machine {
-                    speaker.ended(&mut self.world, token, at, played_ms, by, &mut out);
+                    speaker.ended(&mut self.world, now, token, at, played_ms, by, &mut out);
                     self.dirty = true;
                 }
             }
@@ -303,6 +158,27 @@ impl Executor {
                     self.dirty |= now.mono_ms.saturating_sub(written) >= PASSES_MS;
                 }
             }
+            Event::Notice(notice) => {
+                let time = self.world.time;
+                self.world.notices.take(*notice, now, time);
+                self.dirty = true;
+            }
+            Event::Withdraw { jti } => self.withdraw(jti, &mut out),
+            Event::Hold(order) => {
+                let jti = order.jti.clone();
+                let answer = if order.until.is_some() { Answer::Hold } else { Answer::Release };
+                self.world.holds.take(order);
+                self.world.answers.promise(answer(jti));
+            }
+            Event::Void { notices, holds } => {
+                for jti in &notices {
+                    self.world.notices.withdraw(jti);
+                }
+                for unit in &holds {
+                    self.world.holds.drop_unit(unit);
+                }
+                self.dirty = true;
+            }
             Event::Command { jti, order } => self.obey(now, jti, &order, &mut out),
             Event::Stop => self.world.stopping = true,
         }
@@ -314,7 +190,7 @@ impl Executor {
 
     /// Names what the schedule still needs, with first and last use: what storage must keep.
     pub fn needed(&self, now: UtcMs) -> Vec<AssetWant> {
-        self.world.book.needed(now, NeedFilter::All)
+        self.with_notices(self.world.book.needed(now, NeedFilter::All))
     }
 
     /// Says whether the days follow the newest timetable.
@@ -347,6 +223,7 @@ impl Executor {
             Machine::Speaker(speaker) => speaker.advance(&mut self.world, now, out),
             Machine::Board(board) => board.advance(&mut self.world, now, out),
         }
+        self.answer(now, out);
         self.settle(now, out);
         self.want(now, out);
         self.keep_journal(now, out);
@@ -355,6 +232,43 @@ impl Executor {
             out.push(Action::Journal(self.journal(now, true)));
             out.push(Action::Done);
         }
+    }
+
+    /// Adds the assets of notices: needed before all others.
+    fn with_notices(&self, cues: Vec<AssetWant>) -> Vec<AssetWant> {
+        let mut wants = self.world.notices.wants();
+        wants.dedup_by_key(|want| want.asset);
+        let named: BTreeSet<Digest> = wants.iter().map(|want| want.asset).collect();
+        wants.extend(cues.into_iter().filter(|want| !named.contains(&want.asset)));
+        wants
+    }
+
+    fn withdraw(&mut self, jti: String, out: &mut Vec<Action>) {
+        let known = self.world.notices.withdraw(&jti);
+        let answer = Answer::Withdrawal(jti);
+        if known {
+            self.world.answers.promise(answer);
+        } else if self.world.answers.owe(&answer) {
+            out.push(Action::record(answer.record("kept")));
+        }
+        self.dirty = true;
+    }
+
+    /// Says what became of notices, holds and withdrawals.
+    fn answer(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let World { notices, book, time, answers, .. } = &mut self.world;
+        let hears = matches!(self.machine, Machine::Speaker(_));
+        let mut bodies = notices.answers(now, *time, hears, |asset| book.holds(asset));
+        let machine = &self.machine;
+        bodies.extend(answers.due(|answer| match (answer, machine) {
+            (Answer::Release(_), _) => true,
+            (Answer::Hold(_), Machine::Speaker(speaker)) => speaker.is_silent(),
+            (Answer::Hold(_), Machine::Board(board)) => board.is_dark(),
+            (Answer::Withdrawal(jti), Machine::Speaker(speaker)) => !speaker.calls(jti),
+            (Answer::Withdrawal(jti), Machine::Board(board)) => !board.shows(jti),
+        }));
+        self.dirty |= !bodies.is_empty();
+        out.extend(bodies.into_iter().map(Action::record));
     }
 
     fn idle(&self) -> bool {
@@ -368,10 +282,22 @@ impl Executor {
     fn resume(&mut self, now: Moment, past: Past, out: &mut Vec<Action>) {
         let Past { open_plays, open_shows, unclean, .. } = &past;
         for open in open_plays {
-            self.world.traces.promise(open.cue, open.reach_ms);
+            if let Some(cue) = open.cue() {
+                self.world.traces.promise(cue, open.reach_ms);
+            } else if matches!(self.machine, Machine::Board(_)) {
+                continue; // what it showed of the notice stands in its showings
+            }
+            if let (None, Subject::Notice { jti }) = (open.started, &open.draft.subject) {
+                // It may have sounded or not; either way it does not begin again.
+                let (jti, what) = (jti.clone(), "urgent".to_owned());
+                let result = "failed: power".to_owned();
+                out.push(Action::record(Body::Did { jti, what, result }));
+            }
             if open.started.is_some() {
                 let play = open.close(if *unclean { "power" } else { "off" });
-                self.world.traces.add_play(open.cue, &play);
+                if let Some(cue) = open.cue() {
+                    self.world.traces.add_play(cue, &play);
+                }
                 out.push(Action::record(Body::Play(play)));
             }
         }
@@ -388,104 +314,15 @@ impl Executor {
         self.dirty = true;
     }
 
-    /// Follows a clock that was set back; while time is unknown nothing is settled.
-    fn watch_clock(&mut self, now: Moment) {
-        if self.world.time == Time::Unknown {
-            return;
-        }
-        match self.settled {
-            None => self.settled = Some(now.utc.plus(self.boot_mono.saturating_sub(now.mono_ms))),
-            Some(settled) if now.utc < settled => self.settled = Some(now.utc),
-            Some(_) => {}
-        }
-    }
-
-    /// Gives every cue whose time is over its record.
-    fn settle(&mut self, now: Moment, out: &mut Vec<Action>) {
-        let Some(settled) = self.settled else { return };
-        if self.world.time == Time::Unknown || now.utc <= settled {
-            return;
-        }
-        let boot_utc = now.utc.plus(self.boot_mono.saturating_sub(now.mono_ms));
-        for (cue, sheet, known) in self.world.book.ended_between(settled, now) {
-            let running = match &self.machine {
-                Machine::Speaker(speaker) => speaker.runs(&cue.id),
-                Machine::Board(board) => board.runs(&cue.id),
-            };
-            if running {
-                continue;
-            }
-            let trace = self.world.traces.of(&cue.id);
-            if trace.records > 0 {
-                continue;
-            }
-            let absent = self.world.traces.absent.is_some_and(|(alive, _)| {
-                cue.end_ms <= boot_utc && alive.is_some_and(|alive| cue.end_ms > alive)
-            });
-            let cause = match (absent, trace.blocked) {
-                (true, _) if self.world.traces.absent.is_some_and(|(_, unclean)| unclean) => {
-                    "power"
-                }
-                (true, _) => "off",
-                (false, Some(cause)) => cause,
-                (false, None) if !known => continue,
-                (false, None) => "clock",
-            };
-            let body = match &self.machine {
-                Machine::Speaker(_) => Speaker::nothing(&self.world, &cue, sheet, cause),
-                Machine::Board(_) => Board::nothing(&self.world, &cue, sheet, cause),
-            };
-            self.world.traces.close(cue.id, cause != "clock");
-            out.push(Action::record(body));
-            self.dirty = true;
-        }
-        self.settled = Some(now.utc);
-        self.world.traces.forget_before(now.utc.plus(-2 * 86_400_000));
-    }
-
     fn want(&mut self, now: Moment, out: &mut Vec<Action>) {
         let sheets = self.world.book.missing_sheets();
         let at = if self.world.time == Time::Unknown { UtcMs(i64::MIN) } else { now.utc };
-        let assets = self.world.book.needed(at, NeedFilter::Missing);
+        let mut assets = self.with_notices(self.world.book.needed(at, NeedFilter::Missing));
+        assets.retain(|want| !self.world.book.holds(&want.asset));
         if self.wanted.0 != sheets || self.wanted.1 != assets {
             self.wanted = (sheets.clone(), assets.clone());
             out.push(Action::Want { sheets, assets });
         }
-    }
-
-    fn obey(&mut self, now: Moment, jti: String, order: &Order, out: &mut Vec<Action>) {
-        if !self.first_time(now, &jti) {
-            return;
-        }
-        let clock = || "refused: clock".to_owned();
-        let (what, result) = match (&mut self.machine, order) {
-            (_, Order::Stop) if self.world.time != Time::Fit => ("stop", clock()),
-            (_, Order::Volume(_)) if self.world.time != Time::Fit => ("volume", clock()),
-            (Machine::Speaker(speaker), Order::Stop) => {
-                ("stop", speaker.stop_now(&mut self.world, now, out))
-            }
-            (Machine::Board(board), Order::Stop) => {
-                ("stop", board.stop_now(&mut self.world, now, out))
-            }
-            (Machine::Speaker(speaker), Order::Volume(volume)) => {
-                ("volume", speaker.set_volume(&self.world, *volume, out))
-            }
-            (Machine::Board(_), Order::Volume(_)) => ("volume", "unsupported".to_owned()),
-            (machine, Order::SelfTest | Order::Identify) => {
-                let test = *order == Order::SelfTest;
-                let what = if test { "self-test" } else { "identify" };
-                let errand = Errand { jti: jti.clone(), what, test };
-                let begun = match machine {
-                    Machine::Speaker(speaker) => speaker.errand(&mut self.world, now, errand, out),
-                    Machine::Board(board) => board.errand(&mut self.world, now, errand, out),
-                };
-                match begun {
-                    Ok(()) => return, // answered when it is done
-                    Err(refused) => (what, refused.to_owned()),
-                }
-            }
-        };
-        out.push(Action::record(Body::Did { jti, what: what.to_owned(), result }));
     }
 
     fn keep_journal(&mut self, now: Moment, out: &mut Vec<Action>) {
@@ -516,7 +353,8 @@ impl Executor {
             Machine::Speaker(speaker) => (speaker.open(now), Vec::new()),
             Machine::Board(board) => (Vec::new(), board.open()),
         };
-        Journal { alive, clean, days: self.world.book.days(), sounding, showing }
+        let (days, notices) = (self.world.book.days(), self.world.notices.marks());
+        Journal { alive, clean, days, sounding, showing, notices }
     }
 }
 

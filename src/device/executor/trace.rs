@@ -2,6 +2,8 @@
 
 use super::book::DayRef;
 use super::journal::{Journal, OpenPlay, OpenShow};
+use super::notices::{Fate, NoticeMark};
+use super::world::Why;
 use crate::domain::ids::CueId;
 use crate::domain::proof::record::{Body, Play, Record, Said, Subject};
 use crate::domain::time::UtcMs;
@@ -20,6 +22,8 @@ pub struct Trace {
     pub closed: bool,
     /// Why it does not sound although it is due.
     pub blocked: Option<&'static str>,
+    /// The notice or hold that took its time.
+    pub by: Option<String>,
     /// Its output failed; not tried again before this instant of the clock that never steps.
     pub retry_mono: Option<i64>,
     /// When the trace was touched last, by the cue's own times.
@@ -41,6 +45,10 @@ pub struct Past {
     pub open_shows: Vec<OpenShow>,
     /// Cues with records.
     pub traces: BTreeMap<CueId, Trace>,
+    /// How often notices began, and which are over.
+    pub notices: BTreeMap<String, NoticeMark>,
+    /// Holds, releases and withdrawals answered: id and word.
+    pub answers: BTreeSet<(String, String)>,
     /// Commands obeyed not long ago.
     pub obeyed: Vec<String>,
 }
@@ -74,6 +82,13 @@ impl Traces {
 
     pub fn block(&mut self, cue: CueId, cause: &'static str) {
         self.edit(cue).blocked = Some(cause);
+    }
+
+    /// Notes that a cue gives way to a notice or a hold.
+    pub fn yields(&mut self, cue: CueId, why: &Why) {
+        let trace = self.edit(cue);
+        trace.blocked = Some(why.cause);
+        trace.by = Some(why.by.clone());
     }
 
     pub fn retry_at(&mut self, cue: CueId, mono_ms: i64) {
@@ -115,6 +130,9 @@ impl Trace {
         self.played_ms = self.played_ms.saturating_add(play.played_ms.max(0));
         self.closed |= is_final(play.outcome, &play.cause);
         self.at = Some(play.due_ms);
+        if play.by.is_some() {
+            self.by.clone_from(&play.by);
+        }
         if play.started_ms.is_some() {
             let reached = play.ended_ms.map_or(0, |ended| ended.since(play.due_ms));
             self.reach_ms = self.reach_ms.max(reached).max(1);
@@ -137,31 +155,40 @@ impl Past {
     /// first; anything older cannot concern a cue that is still to be decided.
     pub fn read(journal: Option<Journal>, records: impl IntoIterator<Item = Record>) -> Self {
         let mut past = Self::default();
-        let mut starts: BTreeMap<CueId, UtcMs> = BTreeMap::new();
-        let mut shows: BTreeSet<(CueId, UtcMs)> = BTreeSet::new();
+        let mut starts: BTreeMap<(Subject, u32), UtcMs> = BTreeMap::new();
+        let mut shows: BTreeSet<(Subject, UtcMs)> = BTreeSet::new();
+        let mut begun: BTreeMap<String, u32> = BTreeMap::new();
         let mut newest = None;
         for record in records {
             newest = newest.max(Some(record.head.at_ms));
             match record.body {
-                Body::Start { subject: Subject::Cue { cue }, started_ms, .. } => {
-                    starts.insert(cue, started_ms);
+                Body::Start { subject, n, started_ms } => {
+                    if let Subject::Notice { jti } = &subject {
+                        begun.entry(jti.clone()).and_modify(|b| *b = n.max(*b)).or_insert(n);
+                    }
+                    starts.insert((subject, n), started_ms);
                 }
                 Body::Play(play) => {
+                    starts.remove(&(play.subject.clone(), play.n));
                     if let Subject::Cue { cue } = play.subject {
-                        starts.remove(&cue);
                         past.traces.entry(cue).or_default().add_play(&play);
                     }
                 }
                 Body::Show(show) => {
+                    shows.insert((show.subject.clone(), show.from_ms));
+                    starts.remove(&(show.subject.clone(), show.n));
                     if let Subject::Cue { cue } = show.subject {
-                        shows.insert((cue, show.from_ms));
                         let trace = past.traces.entry(cue).or_default();
                         trace.records += 1;
                         trace.closed |= show.outcome == Said::Failed && show.cause != "clock";
                         trace.closed |= show.cause == "stop";
                     }
                 }
-                Body::Did { jti, .. } => past.obeyed.push(jti),
+                Body::Did { jti, what, .. } => match what.as_str() {
+                    "hold" | "release" | "withdrawal" => drop(past.answers.insert((jti, what))),
+                    "urgent" | "drill" => {}
+                    _ => past.obeyed.push(jti),
+                },
                 _ => {}
             }
         }
@@ -174,26 +201,45 @@ impl Past {
             past.days = journal.days;
             past.open_plays = journal.sounding;
             past.open_shows = journal.showing;
+            past.notices = journal.notices.into_iter().map(|m| (m.jti.clone(), m)).collect();
             // A journal may be older than the record of its showing.
-            past.open_shows.retain(|open| !shows.contains(&(open.cue, open.draft.from_ms)));
+            past.open_shows
+                .retain(|open| !shows.contains(&(open.draft.subject.clone(), open.draft.from_ms)));
         }
         // The record of a start may be newer than the journal, and a journal may be older than
         // the record that closed its play.
         let mut open = Vec::new();
         for mut play in std::mem::take(&mut past.open_plays) {
-            match starts.remove(&play.cue) {
+            match starts.remove(&(play.draft.subject.clone(), play.draft.n)) {
                 Some(started) => play.started = Some(started),
                 None if play.started.is_some() => {
                     // Closed in the ledger already.
-                    let trace = past.traces.entry(play.cue).or_default();
-                    trace.reach_ms = trace.reach_ms.max(play.reach_ms);
+                    if let Some(cue) = play.cue() {
+                        let trace = past.traces.entry(cue).or_default();
+                        trace.reach_ms = trace.reach_ms.max(play.reach_ms);
+                    }
                     continue;
                 }
                 None => {}
             }
             open.push(play);
         }
-        open.extend(starts.into_iter().map(|(cue, started)| OpenPlay::bare(cue, started)));
+        let bare = |((subject, n), started)| OpenPlay::bare(subject, n, started);
+        open.extend(starts.into_iter().map(bare));
+        // What began is counted by its record too, should the journal be lost.
+        for (jti, n) in begun {
+            let unknown = || NoticeMark {
+                jti: jti.clone(),
+                begun: 0,
+                next: newest.unwrap_or(UtcMs(0)),
+                fate: Fate::Open,
+                said: BTreeSet::new(),
+                // The longest life of a notice and a day more.
+                until: newest.unwrap_or(UtcMs(0)).plus(4 * 86_400_000),
+            };
+            let mark = past.notices.entry(jti.clone()).or_insert_with(unknown);
+            mark.begun = mark.begun.max(n);
+        }
         past.open_plays = open;
         past
     }

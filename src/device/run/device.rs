@@ -86,7 +86,12 @@ impl Device {
         )?;
         let (progress, journal) = Progress::open(&dir);
         let storage = Storage::open(&dir, settings.profile.storage_bytes)?;
-        let gate = Gate::new(home.identity.id.clone(), home.identity.root, home.keys.clone());
+        let gate = Gate::new(
+            home.identity.id.clone(),
+            home.identity.root,
+            home.keys.clone(),
+            home.identity.units.clone(),
+        );
         // Above that of every earlier start, so that an old will never stands for a new birth.
         let connections = Arc::new(AtomicU64::new(ledger.boot() << 20));
         Ok(Self {

@@ -33,7 +33,7 @@ impl Agent {
         let nonce = self.reporter.nonce();
         match self.gate.judge(known, payload, trusted, nonce.as_deref()) {
             Accepted::Nothing => {}
-            Accepted::Keys { timetable_void, floor_void } => {
+            Accepted::Keys { timetable_void, floor_void, orders } => {
                 self.keep("keys.json", payload);
                 self.time.signed_at(self.gate.keys().iat());
                 if timetable_void {
@@ -43,6 +43,10 @@ impl Agent {
                 if floor_void {
                     tracing::error!("The key of the quiet floor was revoked: the usual one holds");
                     self.feed(Event::Floor(QuietFloor::default()));
+                }
+                if !orders.is_empty() {
+                    tracing::error!("The key of notices or holds was revoked: they are dropped");
+                    self.fell(orders);
                 }
                 tracing::info!(keys.epoch = self.gate.keys().epoch(), "A new key epoch");
                 for (topic, parked) in self.refusals.unpark() {
@@ -66,6 +70,7 @@ impl Agent {
                 self.time.signed_at(floor.iat);
                 self.feed(Event::Floor(quiet(&floor)));
             }
+            Accepted::Order(order) => self.ordered(order),
             Accepted::Command(command) => self.command(&command),
             Accepted::Time(answer) => self.answer(&answer),
             Accepted::Receipt(receipt) => self.receipt(topic, &receipt, payload),
@@ -85,7 +90,7 @@ impl Agent {
 
     /// Persists an accepted document before it takes effect. A disk that refuses does not stop
     /// the device from following: after a restart the retained document comes again.
-    fn keep(&self, name: &str, bytes: &[u8]) {
+    pub(super) fn keep(&self, name: &str, bytes: &[u8]) {
         let path = self.home.dir.join(name);
         if let Err(error) = disk::write(&path, bytes) {
             tracing::error!(path = %path.display(), %error, "Cannot keep a document");

@@ -9,19 +9,21 @@
 //! sounds, records it, tries to deliver it, says goodbye and returns, within four seconds.
 
 mod assets;
+mod connection;
 mod device;
 mod mailer;
 mod messages;
+mod orders;
 mod report;
+mod start;
 mod timekeeper;
 
 pub use device::{Device, DeviceError, Settings};
 pub use timekeeper::{DeviceClock, follows_ntp};
 
 use super::accept::Gate;
-use super::disk;
-use super::executor::{Action, DayRef, Event, Executor, Past, Schedule, Time, tone};
-use super::fetch::{FetchConfig, Fetcher};
+use super::executor::{Action, Event, Executor, Time};
+use super::fetch::Fetcher;
 use super::floor::QuietFloor;
 use super::hardware::Hardware;
 use super::identity::Home;
@@ -30,13 +32,12 @@ use super::ledger::{Ledger, Stamp};
 use super::progress::Progress;
 use super::refusals::Refusals;
 use super::storage::Storage;
-use crate::app::link::{Link, LinkEvent, LinkEvents};
-use crate::domain::chunk::ChunkSize;
+use crate::app::link::{Link, LinkEvents};
 use crate::domain::ids::Digest;
 use crate::domain::proof::record::Body;
 use crate::domain::time::UtcMs;
-use crate::wire::doc::{self, StateKind};
-use crate::wire::topic::{Topic, Topics};
+use crate::wire::doc;
+use crate::wire::topic::Topics;
 use assets::Checked;
 use mailer::Mailer;
 use report::Reporter;
@@ -145,90 +146,6 @@ enum Connection {
 type Started = (Agent, mpsc::Receiver<Event>, mpsc::Receiver<Checked>);
 
 impl Agent {
-    fn start(
-        device: Device,
-        hardware: Hardware,
-        outputs: mpsc::Receiver<Event>,
-        link: &Link,
-    ) -> Result<Started, DeviceError> {
-        let Device {
-            home,
-            settings,
-            topics,
-            time,
-            ledger,
-            progress,
-            journal,
-            storage,
-            mut gate,
-            connections,
-        } = device;
-        let unclean = journal.as_ref().map_or(ledger.last() > 0, |journal| !journal.clean);
-        let recent = ledger.recent(RECENT_MS)?;
-        let past = Past::read(journal, recent);
-        let floor = restore(&home, "floor.jws", |bytes| gate.restore_floor(bytes));
-        let floor = floor.as_ref().map_or_else(QuietFloor::default, quiet);
-        let timetable = restore(&home, "timetable.jws", |bytes| gate.restore_timetable(bytes));
-        let days = past.days.clone();
-        let me = home.identity.id.as_str();
-        let executor = Executor::new(me, hardware.output(), floor, past, time.moment());
-        let tone = tone();
-        let tone_name = Digest::of(&tone);
-        if let Err(error) = disk::write(&home.dir.join("tone.wav"), &tone) {
-            tracing::warn!(%error, "Cannot keep the test tone");
-        }
-        let config = FetchConfig {
-            topics: topics.clone(),
-            sheet_bytes: settings.profile.sheet_bytes as usize,
-            ..FetchConfig::default()
-        };
-        let fetcher = Fetcher::new(config, random());
-        let now_mono = time.moment().mono_ms;
-        let (assets, checked) = assets::Assets::new(
-            ChunkSize::from_kib(settings.profile.chunk_kib).unwrap_or(ChunkSize::Kib64),
-        );
-        let mut agent = Self {
-            mailer: Mailer::start(link.clone()),
-            reporter: Reporter::new(connections),
-            delivery: Delivery::default(),
-            refusals: Refusals::default(),
-            connection: Connection::Down,
-            unsaved: VecDeque::new(),
-            beat_mono: now_mono,
-            prune_mono: now_mono,
-            done: false,
-            tone_name,
-            home,
-            settings,
-            topics,
-            time,
-            ledger,
-            progress,
-            storage,
-            gate,
-            hardware,
-            executor,
-            fetcher,
-            assets,
-        };
-        agent.record_boot(unclean);
-        let mut names: Vec<Digest> = days.iter().map(|day| day.sheet).collect();
-        if let Some(timetable) = &timetable {
-            names.extend(timetable.days.iter().map(|day| day.sheet));
-        }
-        agent.load_sheets(&names);
-        if let Some(timetable) = timetable {
-            agent.follow(timetable);
-        } else if agent.gate.timetable_void() {
-            agent.void_timetable();
-        }
-        agent.check_assets();
-        let time = agent.time.timing().time;
-        agent.feed(Event::Clock(time));
-        agent.feed(Event::Tick);
-        Ok((agent, outputs, checked))
-    }
-
     fn record_boot(&mut self, unclean: bool) {
         let mut bodies = Vec::new();
         if let Some(why) = self.ledger.begun.take() {
@@ -332,49 +249,6 @@ impl Agent {
         }
     }
 
-    fn heard(&mut self, event: LinkEvent) {
-        let now = self.time.moment().mono_ms;
-        match event {
-            LinkEvent::Connected => {
-                self.connection = Connection::Keys { until_mono: now.saturating_add(5_000) };
-                self.publish_state(StateKind::Init);
-                self.mailer.subscribe(vec![self.topics.of(&Topic::Keys)]);
-            }
-            LinkEvent::Disconnected { why } => {
-                if self.connection != Connection::Down {
-                    tracing::info!(why, "No connection to the broker");
-                }
-                self.connection = Connection::Down;
-                self.delivery.disconnected();
-                self.fetcher.disconnected();
-                self.reporter.forget_question();
-            }
-            LinkEvent::Message { topic, payload, .. } => self.message(&topic, &payload),
-        }
-    }
-
-    /// Asks for everything but `keys`, which came first, and begins to deliver.
-    fn subscribe_rest(&mut self) {
-        let id = &self.home.identity.id;
-        let rest = [
-            Topic::Timetable(id.clone()),
-            Topic::Floor(id.clone()),
-            Topic::Command(id.clone()),
-            Topic::Time(id.clone()),
-            Topic::Receipt(id.clone()),
-            Topic::Server,
-        ];
-        self.mailer.subscribe(rest.iter().map(|topic| self.topics.of(topic)).collect());
-        self.connection = Connection::Up;
-        let now = self.time.moment().mono_ms;
-        self.reporter.ask(now, nonce());
-        self.publish_state(StateKind::Ready);
-        // Many devices come back at once after a cut; they need not all send at once.
-        self.delivery.connected(now, jitter(1_500));
-        let actions = self.fetcher.connected(now);
-        self.fetch(actions);
-    }
-
     fn tick(&mut self) {
         let (step, time) = self.time.look();
         if let Some(step) = step {
@@ -410,82 +284,6 @@ impl Agent {
         self.tend();
         self.deliver();
         self.report();
-    }
-
-    /// Sends the batch that is due.
-    fn deliver(&mut self) {
-        for _ in 0..4 {
-            let now = self.time.moment().mono_ms;
-            let waiting = self.ledger.waiting();
-            let Some(span) = self.delivery.poll(now, waiting) else { return };
-            if let Some(lost) = self.ledger.missing(span) {
-                self.record(vec![lost]);
-            }
-            match self.ledger.batch(span) {
-                Ok(Some((body, last))) => {
-                    let topic = Topic::Records(self.home.identity.id.clone());
-                    self.mailer.publish(self.topics.of(&topic), body, false);
-                    self.delivery.sent(now, span, last, waiting, random());
-                }
-                Ok(None) => self.delivery.sent(now, span, span.to, waiting, random()),
-                Err(error) => {
-                    tracing::error!(error = %error, "Cannot read records to send");
-                    self.delivery.sent(now, span, span.to, waiting, random());
-                }
-            }
-        }
-    }
-
-    fn follow(&mut self, timetable: doc::Timetable) {
-        let days = timetable.days.iter();
-        let days = days.map(|d| DayRef { from_ms: d.from_ms, to_ms: d.to_ms, sheet: d.sheet });
-        let schedule = Schedule {
-            volume_cap: timetable.volume_cap,
-            trim_ms: timetable.trim_ms,
-            days: days.collect(),
-            standby: timetable.standby.clone(),
-            idle: timetable.idle.clone(),
-        };
-        self.assets.spread_ms = i64::from(timetable.fetch_spread_s).saturating_mul(1_000);
-        self.reporter.timetable = timetable.ver;
-        self.feed(Event::Timetable(schedule));
-    }
-
-    /// Records and sends what is left, says goodbye, closes the link.
-    async fn goodbye(&mut self, link: &Link) {
-        let refused = self.refusals.all();
-        self.record(refused);
-        self.time.save();
-        let orderly = async {
-            if self.connection == Connection::Up {
-                if let Some(span) = self.ledger.waiting()
-                    && let Ok(Some((body, _))) = self.ledger.batch(span)
-                {
-                    let topic = Topic::Records(self.home.identity.id.clone());
-                    drop(link.publish(self.topics.of(&topic), body, false).await);
-                }
-                let topic = Topic::State(self.home.identity.id.clone());
-                let state = self.state(StateKind::Disconnected).encode();
-                drop(link.publish(self.topics.of(&topic), state, true).await);
-            }
-            drop(link.disconnect().await);
-        };
-        let _ = tokio::time::timeout(Duration::from_millis(800), orderly).await;
-    }
-}
-
-fn restore<T>(
-    home: &Home,
-    name: &str,
-    read: impl FnOnce(&[u8]) -> Result<T, crate::wire::Refusal>,
-) -> Option<T> {
-    let bytes = disk::read(&home.dir.join(name))?;
-    match read(&bytes) {
-        Ok(document) => Some(document),
-        Err(refusal) => {
-            tracing::warn!(file = name, error = %refusal, "A kept document is not used");
-            None
-        }
     }
 }
 

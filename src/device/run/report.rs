@@ -144,6 +144,7 @@ impl Agent {
                 following: self.reporter.following,
                 floor,
             }),
+            holds: self.gate.orders().holds(),
             held,
             want: self.fetcher.want(),
             storage: Some(Storage { total, free, pending, stored }),

@@ -2,11 +2,15 @@
 
 use super::PlayOrder;
 use crate::device::executor::trace::Trace;
+use crate::device::executor::world::Why;
 use crate::device::executor::{Action, Moment, Time, World};
 use crate::domain::ids::Digest;
 use crate::domain::proof::record::{Play, Said, Subject};
 use crate::domain::time::UtcMs;
 use crate::domain::timetable::sheet::{AssetEntry, Cue, SheetItem};
+
+/// A cue that gives way to a notice or a hold is out within this time.
+const WAY_MS: i64 = 500;
 
 #[derive(Debug)]
 pub(super) struct Run {
@@ -26,6 +30,8 @@ pub(super) struct Run {
     pub sounding: Option<Sounding>,
     pub reach_ms: i64,
     pub cut: Option<Cut>,
+    /// What it gave way to.
+    pub by: Option<String>,
     /// The cue does not come back, whatever the record says.
     pub last: bool,
 }
@@ -103,6 +109,13 @@ impl Run {
         }
     }
 
+    /// Ends for a notice or a hold. What a hold ends does not come back.
+    pub fn give_way(&mut self, why: &Why, now: Moment, out: &mut Vec<Action>) {
+        self.by = Some(why.by.clone());
+        self.last = why.cause == "hold" && self.sounding.is_some();
+        self.halt(why.cause, now, out);
+    }
+
     pub fn amend(&mut self, volume: u8, end: UtcMs, out: &mut Vec<Action>) {
         self.order.volume = volume;
         self.order.end = end;
@@ -114,6 +127,7 @@ impl Run {
         let fade_ms = match cause {
             "quiet" | "clock" => 0,
             "off" => fade(&self.cue).min(1_000),
+            "pre-empted" | "hold" => fade(&self.cue).min(WAY_MS),
             _ => fade(&self.cue),
         };
         out.push(Action::Halt { token: self.token, fade_ms });
@@ -135,6 +149,21 @@ impl Run {
         let total = trace.played_ms.saturating_add(played_ms);
         let whole = total.saturating_mul(100) >= due_len_ms.saturating_mul(98);
         let late = started.since(self.base) > 1_000 && cause == "end" && !whole;
+        // What made it late was a notice: say so, it rejoined as it should.
+        let cause = match (late, &trace.by) {
+            (true, Some(_)) => "pre-empted",
+            (true, None) => "late",
+            (false, _) => cause,
+        };
+        let by = match cause {
+            "pre-empted" | "hold" => self.by.clone().or_else(|| trace.by.clone()),
+            _ => None,
+        };
+        let outcome = match cause {
+            _ if whole => Said::Played,
+            "pre-empted" if !late => Said::PreEmpted,
+            _ => Said::Partial,
+        };
         Play {
             subject: Subject::Cue { cue: self.cue.id },
             n: 1,
@@ -149,9 +178,9 @@ impl Run {
             started_ms: Some(started),
             ended_ms: Some(ended),
             played_ms,
-            outcome: if whole { Said::Played } else { Said::Partial },
-            cause: if late { "late" } else { cause }.to_owned(),
-            by: None,
+            outcome,
+            cause: cause.to_owned(),
+            by,
             volume: self.order.volume,
             skew_ms: Some(started.since(self.order.at)),
             grade,

@@ -27,18 +27,18 @@ fn a_board_shows_its_idle_page_and_its_name_between_cues() {
     assert!(actions.contains(&Action::Blank), "{actions:?}");
 }
 
-fn page(text: &str) -> Page {
+pub(super) fn page(text: &str) -> Page {
     let (align, effect) = (Align::Centre, Effect::Still);
     Page { text: text.to_owned(), align, effect, dwell_ms: 10_000, colour: None, font: None }
 }
 
-fn text(name: &str, from: UtcMs, ms: i64) -> Planned {
+pub(super) fn text(name: &str, from: UtcMs, ms: i64) -> Planned {
     let pages = vec![page(name)];
     let item = SheetItem::Pages { title: format!("Chữ {name}"), pages };
     (plain(name, from, from.plus(ms)), item, None)
 }
 
-fn showing(actions: &[Action]) -> Option<ShowOrder> {
+pub(super) fn showing(actions: &[Action]) -> Option<ShowOrder> {
     actions.iter().rev().find_map(|a| if let Action::Show(o) = a { Some(o.clone()) } else { None })
 }
 

@@ -1,6 +1,8 @@
 //! Golden moments of a day, and random days with kills, clock steps and changes of plan.
 
 mod board;
+mod holds;
+mod notices;
 mod random;
 mod speaker;
 
@@ -11,9 +13,10 @@ use crate::domain::proof::record::{
     Attestor, ClockNote, ClockSource, Head, Play, Record, Said, Show, Subject,
 };
 use crate::domain::time::Span;
-use crate::domain::timetable::sheet::{AssetEntry, Cue, SheetItem};
+use crate::domain::timetable::sheet::{AssetEntry, Cue, DaySheet, SheetItem};
 use chrono::DateTime;
 use proptest::prelude::*;
+use std::sync::Arc;
 
 const SPEAKER: Output = Output::Speaker { grade: 3, method: "samples" };
 

@@ -92,6 +92,17 @@ enum Chance {
     Time(Time),
     Output,
     Stop,
+    /// A notice that sounds so often, so far apart.
+    Notice {
+        id: u8,
+        times: u32,
+        gap_ms: i64,
+    },
+    Withdraw(u8),
+    Hold {
+        ms: i64,
+    },
+    Release,
 }
 
 fn chances() -> impl Strategy<Value = Vec<(i64, Chance)>> {
@@ -105,6 +116,11 @@ fn chances() -> impl Strategy<Value = Vec<(i64, Chance)>> {
             .prop_map(Chance::Time),
         1 => Just(Chance::Output),
         1 => Just(Chance::Stop),
+        2 => (0u8..3, 1u32..4, prop_oneof![Just(0i64), Just(2_000), Just(70_000)])
+            .prop_map(|(id, times, gap_ms)| Chance::Notice { id, times, gap_ms }),
+        1 => (0u8..3).prop_map(Chance::Withdraw),
+        1 => (1_000i64..120_000).prop_map(|ms| Chance::Hold { ms }),
+        1 => Just(Chance::Release),
     ];
     proptest::collection::vec((0i64..400_000, chance), 0..14).prop_map(|mut list| {
         list.sort_by_key(|(at, _)| *at);
@@ -112,7 +128,7 @@ fn chances() -> impl Strategy<Value = Vec<(i64, Chance)>> {
     })
 }
 
-fn head(seq: u64, at_ms: UtcMs) -> Head {
+pub(super) fn head(seq: u64, at_ms: UtcMs) -> Head {
     Head {
         v: 1,
         dev: "loa-thon-1".parse().unwrap(),
@@ -128,8 +144,40 @@ fn head(seq: u64, at_ms: UtcMs) -> Head {
     }
 }
 
+/// Names of the sirens of the three notices there are.
+const SIRENS: [&str; 3] = ["còi", "loa", "kẻng"];
+/// How long each sounds.
+const SIREN_MS: i64 = 7_000;
+
+/// What the gate keeps for the device over a restart, and hands over again.
+#[derive(Default)]
+struct Kept {
+    notices: BTreeMap<u8, Notice>,
+    withdrawn: std::collections::BTreeSet<u8>,
+    hold: Option<HoldOrder>,
+}
+
+impl Kept {
+    fn events(&self) -> Vec<Event> {
+        let hold = self.hold.iter().cloned().map(Event::Hold);
+        let gone = |id: &u8| Event::Withdraw { jti: SIRENS[usize::from(*id)].to_owned() };
+        let notices = self.notices.values().cloned().map(|n| Event::Notice(Box::new(n)));
+        hold.chain(self.withdrawn.iter().map(gone)).chain(notices).collect()
+    }
+}
+
+/// What a random day leaves behind.
+struct Lived {
+    heard: Heard,
+    records: Vec<Record>,
+    /// Spans of real time in which a hold was in force by the device's clock.
+    held: Vec<(i64, i64)>,
+    /// How often each notice was to sound.
+    times: BTreeMap<Digest, u32>,
+}
+
 /// Lives through a random day; returns what sounded and what was recorded.
-fn live(chances: &[(i64, Chance)]) -> (Heard, Vec<Record>) {
+fn live(chances: &[(i64, Chance)]) -> Lived {
     const STEP: i64 = 250;
     let begin = at("06:00:00");
     let names = ["a", "b", "c", "d", "e", "f"];
@@ -148,14 +196,22 @@ fn live(chances: &[(i64, Chance)]) -> (Heard, Vec<Record>) {
         sheet(&[loud()], &[]),
     ];
     let mut street = Street {
-        clips: names.iter().map(|n| (asset(n), 40_000)).collect(),
+        clips: names
+            .iter()
+            .map(|n| (asset(n), 40_000))
+            .chain(SIRENS.iter().map(|n| (asset(n), SIREN_MS)))
+            .collect(),
         heard: Vec::new(),
         waiting: Vec::new(),
         current: None,
         events: Vec::new(),
     };
     let mut disk: (Option<Journal>, Vec<Record>) = (None, Vec::new());
-    let mut held: std::collections::BTreeSet<Digest> = names.iter().map(|n| asset(n)).collect();
+    let mut held: std::collections::BTreeSet<Digest> =
+        names.iter().chain(&SIRENS).map(|n| asset(n)).collect();
+    let mut kept = Kept::default();
+    let mut silent: Vec<(i64, i64)> = Vec::new();
+    let mut times: BTreeMap<Digest, u32> = BTreeMap::new();
     let mut plan = 0;
     let mut skew = 0;
     let mut time = Time::Fit;
@@ -164,7 +220,8 @@ fn live(chances: &[(i64, Chance)]) -> (Heard, Vec<Record>) {
                 held: &std::collections::BTreeSet<Digest>,
                 plan: usize,
                 now: Moment,
-                time| {
+                time,
+                kept: &Kept| {
         let past = Past::read(disk.0.clone(), disk.1.iter().cloned());
         let mut device = Executor::new("loa-thon-1", SPEAKER, QuietFloor::default(), past, now);
         device.handle(now, Event::Clock(time));
@@ -175,10 +232,13 @@ fn live(chances: &[(i64, Chance)]) -> (Heard, Vec<Record>) {
         for name in held {
             device.handle(now, Event::AssetHeld(*name));
         }
+        for event in kept.events() {
+            device.handle(now, event);
+        }
         device
     };
     let mut origin = 0;
-    let mut device = boot(&disk, &held, plan, Moment { utc: begin, mono_ms: 0 }, time);
+    let mut device = boot(&disk, &held, plan, Moment { utc: begin, mono_ms: 0 }, time, &kept);
     let mut kill: Option<(usize, i64)> = None;
     let mut real = 0;
     while real < 420_000 {
@@ -215,10 +275,48 @@ fn live(chances: &[(i64, Chance)]) -> (Heard, Vec<Record>) {
                     let jti = real.to_string();
                     events.push(Event::Command { jti, order: Order::Stop });
                 }
+                Chance::Notice { id, times: n, gap_ms } => {
+                    if kept.withdrawn.contains(id) || kept.notices.contains_key(id) {
+                        continue; // the gate lets a `jti` in once
+                    }
+                    let name = SIRENS[usize::from(*id)];
+                    let (n, gap_ms) = (*n, *gap_ms);
+                    let told = super::notices::notice(name, clock, SIREN_MS);
+                    let notice = Notice { times: n, gap_ms, ..told };
+                    times.insert(asset(name), n);
+                    kept.notices.insert(*id, notice.clone());
+                    events.push(Event::Notice(Box::new(notice)));
+                }
+                Chance::Withdraw(id) => {
+                    if kept.withdrawn.insert(*id) {
+                        kept.notices.remove(id);
+                        let jti = SIRENS[usize::from(*id)].to_owned();
+                        events.push(Event::Withdraw { jti });
+                    }
+                }
+                Chance::Hold { ms } => {
+                    let (jti, until) = (format!("h{real}"), Some(clock.plus(*ms)));
+                    let order = HoldOrder { unit: "00070".parse().unwrap(), jti, until };
+                    kept.hold = Some(order.clone());
+                    events.push(Event::Hold(order));
+                }
+                Chance::Release => {
+                    let (jti, until) = (format!("r{real}"), None);
+                    let order = HoldOrder { unit: "00070".parse().unwrap(), jti, until };
+                    kept.hold = Some(order.clone());
+                    events.push(Event::Hold(order));
+                }
             }
         }
         events.append(&mut street.events);
         events.push(Event::Tick);
+        let until = kept.hold.as_ref().and_then(|hold| hold.until);
+        if until.is_some_and(|until| clock < until) {
+            match silent.last_mut() {
+                Some((_, to)) if *to == real => *to = real + STEP,
+                _ => silent.push((real, real + STEP)),
+            }
+        }
         let mut killed = None;
         'events: for event in events {
             for action in device.handle(now, event) {
@@ -252,12 +350,12 @@ fn live(chances: &[(i64, Chance)]) -> (Heard, Vec<Record>) {
             origin = real;
             time = Time::Fit;
             let now = Moment { utc: begin.plus(real + skew), mono_ms: 0 };
-            device = boot(&disk, &held, plan, now, time);
+            device = boot(&disk, &held, plan, now, time, &kept);
         }
     }
     let clock = begin.plus(real + skew);
     street.end(real, clock, None);
-    (street.heard, disk.1)
+    Lived { heard: street.heard, records: disk.1, held: silent, times }
 }
 
 proptest! {
@@ -270,28 +368,38 @@ proptest! {
     })]
     #[test]
     fn no_stretch_sounds_twice_and_every_start_has_its_end(chances in chances()) {
-        let (heard, records) = live(&chances);
+        let Lived { heard, records, held, times } = live(&chances);
+        for (clip, from, to, _) in &heard {
+            let urgent = times.contains_key(clip);
+            // A hold that comes while a clip sounds ends it with the next step of the street.
+            let inside = |(a, b): &(i64, i64)| *from.max(a) + 500 < *to.min(b);
+            prop_assert!(urgent || !held.iter().any(inside), "a cue sounds in a hold");
+        }
+        for (clip, most) in &times {
+            let begun = heard.iter().filter(|(c, ..)| c == clip).count();
+            prop_assert!(begun <= *most as usize, "a notice sounds {} times of {}", begun, most);
+        }
         for (i, (clip, from, to, offset)) in heard.iter().enumerate() {
             for (other, from2, to2, offset2) in &heard[i + 1..] {
                 prop_assert!(to <= from2 || to2 <= from, "two sounds at once");
-                if clip == other {
+                if clip == other && !times.contains_key(clip) {
                     let (end, end2) = (offset + to - from, offset2 + to2 - from2);
                     prop_assert!(end <= *offset2 || end2 <= *offset, "a stretch twice: \
                         {offset}..{end} and {offset2}..{end2}");
                 }
             }
         }
-        let mut open: BTreeMap<CueId, u32> = BTreeMap::new();
+        let mut open: BTreeMap<(Subject, u32), u32> = BTreeMap::new();
         let mut unplayed: BTreeMap<CueId, u32> = BTreeMap::new();
         for record in &records {
             match &record.body {
-                Body::Start { subject: Subject::Cue { cue }, .. } => {
-                    let open = open.entry(*cue).or_default();
+                Body::Start { subject, n, .. } => {
+                    let open = open.entry((subject.clone(), *n)).or_default();
                     prop_assert_eq!(*open, 0, "started twice without an end");
                     *open += 1;
                 }
-                Body::Play(Play { subject: Subject::Cue { cue }, started_ms: Some(_), .. }) => {
-                    let open = open.entry(*cue).or_default();
+                Body::Play(Play { subject, n, started_ms: Some(_), .. }) => {
+                    let open = open.entry((subject.clone(), *n)).or_default();
                     prop_assert_eq!(*open, 1, "an end without a start");
                     *open -= 1;
                 }
@@ -313,7 +421,7 @@ proptest! {
             .collect();
         let mut sorted = chances;
         sorted.sort_by_key(|(at, _)| *at);
-        let (heard, records) = live(&sorted);
+        let Lived { heard, records, .. } = live(&sorted);
         prop_assert_eq!(heard.len(), 6);
         let played = records.iter().filter(|r| matches!(&r.body,
             Body::Play(p) if p.outcome == Said::Played && p.cause == "end")).count();
@@ -327,7 +435,7 @@ proptest! {
             .map(|(at, (after, off_ms))| (*at, Chance::Kill { after: *after, off_ms: *off_ms }))
             .collect();
         chances.sort_by_key(|(at, _)| *at);
-        let (_, records) = live(&chances);
+        let Lived { records, .. } = live(&chances);
         let mut seen = std::collections::BTreeSet::new();
         for record in &records {
             if let Body::Play(Play { subject: Subject::Cue { cue }, .. }) = &record.body {
