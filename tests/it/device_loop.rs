@@ -1,6 +1,9 @@
 //! A device from its code to its signed records, over a broker in memory: the real loop, the real
 //! player, files on disk, real time.
 
+use crate::sound::onset;
+use crate::support::clips::likeness;
+use crate::support::wait::until;
 use loa::app::link::hub::Hub;
 use loa::app::link::{Link, LinkEvent, LinkEvents};
 use loa::clock::{SharedClock, SystemClock};
@@ -11,14 +14,17 @@ use loa::device::player::SinkSpec;
 use loa::device::run::{Device, Settings};
 use loa::device::trust::ClockMode;
 use loa::domain::chunk::{ChunkSize, concat, hashes};
-use loa::domain::ids::{CueId, DeviceId, Digest, ProfileId};
+use loa::domain::ids::{CueId, DeviceId, Digest, ProfileId, UnitId};
 use loa::domain::playlist::Priority;
 use loa::domain::profile::Profile;
-use loa::domain::proof::record::{Body, Play, Record, Said};
+use loa::domain::proof::record::{Body, Play, Record, Said, Subject};
 use loa::domain::time::{Span, UtcMs};
 use loa::domain::timetable::sheet::{AssetEntry, Cue, DaySheet, SheetItem};
 use loa::wire::doc::Timetable;
-use loa::wire::doc::{self, Command, DayEntry, Do, Floor, Receipt, State, StateKind, TimeAnswer};
+use loa::wire::doc::{
+    self, Command, DayEntry, Do, Floor, Hold, NoticeAsset, Paper, Receipt, Repeat, State,
+    StateKind, TimeAnswer, Urgent, Withdrawal,
+};
 use loa::wire::enrol::{Answer, Code, Request, Secret, Welcome};
 use loa::wire::epoch::{self, KeysBody};
 use loa::wire::jws::{OneKey, PublicKey, Role, SecretKey};
@@ -54,6 +60,7 @@ struct Server {
     texts: Vec<String>,
     states: Vec<State>,
     receipts: bool,
+    units: Vec<UnitId>,
 }
 
 impl Server {
@@ -76,6 +83,7 @@ impl Server {
             texts: Vec::new(),
             states: Vec::new(),
             receipts: true,
+            units: Vec::new(),
         }
     }
 
@@ -204,7 +212,7 @@ impl Server {
             iat: now.numeric_date(),
             exp: to_ms.numeric_date() + 1,
             ver: self.ver,
-            units: Vec::new(),
+            units: self.units.clone(),
             volume_cap: 90,
             trim_ms: 0,
             fetch_spread_s: 0,
@@ -214,6 +222,92 @@ impl Server {
         };
         let text = doc::sign(&self.keys.schedule, &timetable).unwrap();
         self.put(&Topic::Timetable(self.device.clone()), text, true).await;
+    }
+
+    fn urgent(&self, jti: &str, clip: &[u8], ms: i64) -> Urgent {
+        let now = self.clock.now();
+        let sums = concat(&hashes(clip, ChunkSize::Kib64));
+        Urgent {
+            v: 1,
+            iss: "Đài xã".into(),
+            units: self.units.clone(),
+            iat: now.numeric_date(),
+            exp: now.numeric_date() + 600,
+            jti: jti.into(),
+            reason: "nước lên".into(),
+            document: Paper { number: "01/CĐ".into(), issuer: "UBND xã".into(), at_ms: now },
+            text: "SƠ TÁN".into(),
+            asset: Some(NoticeAsset {
+                sha256: Digest::of(clip),
+                entry: AssetEntry {
+                    bytes: clip.len() as u64,
+                    media_type: "audio/wav".into(),
+                    ms,
+                    gain_cb: 0,
+                    lufs_cb: -160,
+                    sums: [("64".to_owned(), Digest::of(&sums))].into(),
+                    title: "Còi".into(),
+                },
+            }),
+            repeat: Repeat { times: 1, gap_ms: 0 },
+            volume: 100,
+        }
+    }
+
+    async fn put_clip(&self, bytes: &[u8]) {
+        let (sha256, size) = (Digest::of(bytes), ChunkSize::Kib64);
+        for (n, chunk) in (0..).zip(bytes.chunks(size.bytes())) {
+            self.put(&Topic::Chunk { sha256, size, n }, chunk.to_vec(), true).await;
+        }
+        let sums = concat(&hashes(bytes, size));
+        self.put(&Topic::Sums { sha256, size }, sums, true).await;
+    }
+
+    fn urgent_topic(&self, jti: &str) -> Topic {
+        Topic::Urgent { unit: self.units[0].clone(), id: jti.to_owned() }
+    }
+
+    async fn put_urgent(&self, notice: &Urgent) {
+        let text = doc::sign(&self.keys.urgent, notice).unwrap();
+        self.put(&self.urgent_topic(&notice.jti), text, true).await;
+    }
+
+    async fn put_hold(&mut self, until_ms: UtcMs) -> String {
+        let now = self.clock.now();
+        self.ver += 1;
+        let jti = format!("h-{}", self.ver);
+        let hold = Hold {
+            v: 1,
+            iss: "Đài xã".into(),
+            unit: self.units[0].clone(),
+            iat: now.numeric_date(),
+            ver: self.ver,
+            jti: jti.clone(),
+            until_ms,
+            reason: "tang lễ".into(),
+            by: "hoa".into(),
+        };
+        let text = doc::sign(&self.keys.schedule, &hold).unwrap();
+        self.put(&Topic::Hold(hold.unit), text, true).await;
+        jti
+    }
+
+    /// The answers of the device about an id: what it did and with which result.
+    fn answers(&self, id: &str) -> Vec<(String, String)> {
+        let answer = |r: &Record| match &r.body {
+            Body::Did { jti, what, result } if jti == id => Some((what.clone(), result.clone())),
+            _ => None,
+        };
+        self.records.iter().filter_map(answer).collect()
+    }
+
+    /// Starts of a notice: the number of each repeat.
+    fn alarms(&self, id: &str) -> Vec<u32> {
+        let alarm = |r: &Record| match &r.body {
+            Body::Start { subject: Subject::Notice { jti }, n, .. } if jti == id => Some(*n),
+            _ => None,
+        };
+        self.records.iter().filter_map(alarm).collect()
     }
 
     async fn put_command(&self, jti: &str, act: Do) {
@@ -355,12 +449,16 @@ struct Running {
 
 impl Running {
     fn start(dir: &Path, hub: &Hub, clock: ClockMode) -> Self {
+        Self::start_on(dir, hub, clock, SinkSpec::Null)
+    }
+
+    fn start_on(dir: &Path, hub: &Hub, clock: ClockMode, sink: SinkSpec) -> Self {
         let home = Home::open(dir).unwrap();
         let settings =
             Settings { clock, profile: profile(), ledger_bytes: 1 << 24, fw: "loa thử".into() };
         let device = Device::open(home, settings, Arc::new(SystemClock::new())).unwrap();
         let (link, events) = hub.connect_with("loa-thon-1", device.wills());
-        let (hardware, outputs) = Hardware::speaker(SinkSpec::Null, device.clock()).unwrap();
+        let (hardware, outputs) = Hardware::speaker(sink, device.clock()).unwrap();
         let stop = CancellationToken::new();
         let token = stop.clone();
         let task = tokio::spawn(async move {
@@ -503,7 +601,7 @@ async fn what_is_not_signed_for_this_device_changes_nothing_and_is_counted() {
     for body in [
         Vec::new(),
         b"{}".to_vec(),
-        vec![b'a'; 5_000],
+        vec![b'a'; 9_000],
         flipped,
         doc::sign(&thief, &empty).unwrap().into_bytes(),
         doc::sign(&server.keys.policy, &empty).unwrap().into_bytes(),
@@ -561,5 +659,205 @@ async fn a_damaged_clip_on_disk_is_fetched_again_and_a_damaged_sheet_too() {
     server.until("it is played", |s| s.plays().len() == 1).await;
     assert_eq!(server.plays()[0].outcome, Said::Played, "{:?}", server.plays());
     assert_eq!(std::fs::read(&path).unwrap(), clip);
+    device.end().await;
+}
+
+/// A device of a commune, ready, with a silent quarter of an hour ahead unless clips are named.
+async fn of_a_commune(
+    dir: &Path,
+    clips: &[(&str, &[u8], i64, i64)],
+    sink: SinkSpec,
+) -> (Server, Running) {
+    let mut server = Server::new().await;
+    server.units = vec!["00070".parse().unwrap(), "19".parse().unwrap()];
+    enrolled(&mut server, dir).await;
+    let now = server.clock.now();
+    let clips: Vec<_> = clips
+        .iter()
+        .map(|(name, bytes, ms, in_ms)| (*name, *bytes, *ms, now.plus(*in_ms)))
+        .collect();
+    server.put_day(&clips).await;
+    let assets: std::collections::BTreeSet<_> =
+        clips.iter().map(|(_, bytes, ..)| Digest::of(bytes)).collect();
+    let assets = assets.len();
+    let device = Running::start_on(dir, &server.hub, ClockMode::System, sink);
+    server
+        .until("it follows and holds its clips", |s| {
+            let state = s.last_state();
+            let follows = state.and_then(|st| st.ver).is_some_and(|v| v.following == s.ver);
+            follows && state.is_some_and(|st| st.held.len() >= assets)
+        })
+        .await;
+    (server, device)
+}
+
+/// Samples of a WAV file that the sink wrote.
+fn samples(path: &Path) -> Vec<f32> {
+    let mut decoder = loa::audio::decode::open(path).unwrap();
+    assert_eq!(decoder.rate_hz(), 48_000);
+    let (mut samples, channels) = (Vec::new(), decoder.channels());
+    while let Some(block) = decoder.next_block().unwrap() {
+        samples.extend(block.iter().step_by(channels));
+    }
+    samples
+}
+
+fn wave(file: &[u8]) -> Vec<f32> {
+    let sample = |b: &[u8]| f32::from(i16::from_le_bytes([b[0], b[1]])) / 32_768.0;
+    file[44..].chunks(2).map(sample).collect()
+}
+
+/// Finds a clip within a tenth of a second of where it should lie.
+fn place(clip: &[f32], heard: &[f32], near: usize) -> usize {
+    let like = |n: usize| likeness(&clip[2_400..2_640], &heard[n + 2_400..n + 2_640]);
+    let places = near.saturating_sub(4_800)..near + 4_800;
+    let best = places.max_by(|a, b| like(*a).total_cmp(&like(*b))).unwrap();
+    let whole = likeness(clip, &heard[best..best + clip.len()]);
+    assert!(whole > 0.95, "like by {whole}");
+    best
+}
+
+/// A WAV file of noise at the output's rate: each place is like no other.
+fn noise(ms: u32, seed: u32) -> Vec<u8> {
+    let frames = ms * 48;
+    let mut file = Vec::new();
+    file.extend(b"RIFF");
+    file.extend((36 + frames * 2).to_le_bytes());
+    file.extend(b"WAVEfmt ");
+    file.extend(16u32.to_le_bytes());
+    file.extend([1, 0, 1, 0]);
+    file.extend(48_000u32.to_le_bytes());
+    file.extend(96_000u32.to_le_bytes());
+    file.extend([2, 0, 16, 0]);
+    file.extend(b"data");
+    file.extend((frames * 2).to_le_bytes());
+    let mut state = seed;
+    for _ in 0..frames {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let sample = i16::from_le_bytes([state.to_be_bytes()[1], state.to_be_bytes()[0]]) / 4;
+        file.extend(sample.to_le_bytes());
+    }
+    file
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_the_street_an_urgent_notice_cuts_a_clip_which_rejoins_where_it_would_be() {
+    let dir = TempDir::new().unwrap();
+    let (music, siren) = (noise(7_000, 1), noise(1_500, 2));
+    let street = dir.path().join("đường.wav");
+    let (mut server, device) =
+        of_a_commune(dir.path(), &[("nhac", &music, 7_000, 3_500)], SinkSpec::Wav(street.clone()))
+            .await;
+    server.put_clip(&siren).await;
+    server.until("the clip sounds", |s| s.starts() == 1).await;
+    let heard_until = server.clock.now().plus(1_500);
+    until("some of it is heard", || server.clock.now() >= heard_until).await;
+    server.put_urgent(&server.urgent("n", &siren, 1_500)).await;
+    server.until("all is told", |s| s.plays().len() == 3).await;
+    device.end().await;
+    let plays = server.plays();
+    assert_eq!((plays[0].outcome, plays[0].cause.as_str()), (Said::PreEmpted, "pre-empted"));
+    assert_eq!(plays[0].by.as_deref(), Some("n"));
+    assert_eq!(plays[1].subject, Subject::Notice { jti: "n".into() });
+    assert_eq!((plays[1].outcome, plays[1].n, plays[1].volume), (Said::Played, 1, 100));
+    assert_eq!((plays[2].outcome, plays[2].cause.as_str()), (Said::Partial, "pre-empted"));
+    // The street: the siren whole, and the music before and after on one line of time.
+    let heard = samples(&street);
+    let (music, siren) = (wave(&music), wave(&siren));
+    let frames = |ms: i64| usize::try_from(ms * 48).unwrap();
+    let begun = place(&music[..24_000], &heard, onset(&heard, 0));
+    let after = plays[1].started_ms.unwrap().since(plays[0].started_ms.unwrap());
+    let rang = place(&siren, &heard, begun + frames(after));
+    let rejoined = plays[2].started_ms.unwrap().since(plays[0].started_ms.unwrap());
+    assert!(begun + frames(rejoined) + 480 > rang + siren.len(), "none beside it");
+    let at = frames(rejoined + 500);
+    let found = place(&music[at..at + 24_000], &heard, begun + at);
+    let off = found.abs_diff(begun + at);
+    assert!(off < frames(50), "rejoined {off} frames off");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_silences_within_seconds_is_kept_and_obeyed_without_the_broker() {
+    let dir = TempDir::new().unwrap();
+    let (long, short) = (tone(5_000), tone(1_000));
+    let clips: [(&str, &[u8], i64, i64); 3] = [
+        ("mot", &long, 5_000, 3_000),
+        ("hai", &short, 1_000, 11_000),
+        ("ba", &short, 1_000, 16_000),
+    ];
+    let (mut server, device) = of_a_commune(dir.path(), &clips, SinkSpec::Null).await;
+    server.until("it sounds", |s| s.starts() == 1).await;
+    let ordered = server.clock.now();
+    let hold = server.put_hold(ordered.plus(600_000)).await;
+    server.until("it is confirmed", |s| !s.answers(&hold).is_empty()).await;
+    assert!(server.clock.now().since(ordered) < 5_000, "within seconds");
+    assert_eq!(server.answers(&hold), [("hold".to_owned(), "done".to_owned())]);
+    let cut = server.plays()[0].clone();
+    assert_eq!((cut.outcome, cut.cause.as_str()), (Said::Partial, "hold"));
+    let ver = server.ver;
+    let unit = server.units[0].clone();
+    server
+        .until("its state names the hold", |s| {
+            s.last_state().is_some_and(|st| st.holds == [(unit.clone(), ver)].into())
+        })
+        .await;
+    device.end().await;
+    // Without the broker, and although somebody cleared what it retained.
+    server.put(&Topic::Hold(unit.clone()), Vec::new(), true).await;
+    server.hub.cut("loa-thon-1");
+    let device = Running::start(dir.path(), &server.hub, ClockMode::System);
+    server.hub.restore("loa-thon-1");
+    server.until("the next clip is refused", |s| s.plays().len() == 2).await;
+    let refused = server.plays()[1].clone();
+    assert_eq!((refused.outcome, refused.cause.as_str()), (Said::Refused, "hold"), "{refused:?}");
+    assert_eq!(refused.by.as_deref(), Some(hold.as_str()));
+    let release = server.put_hold(UtcMs(0)).await;
+    server.until("the release is confirmed", |s| !s.answers(&release).is_empty()).await;
+    assert_eq!(server.answers(&hold).len(), 1, "confirmed once");
+    assert_eq!(server.starts(), 1, "nothing began in the hold");
+    server.until("the clip after that plays", |s| s.starts() == 2).await;
+    device.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forged_notices_do_nothing_and_a_withdrawn_one_never_comes_back() {
+    let dir = TempDir::new().unwrap();
+    let (mut server, device) = of_a_commune(dir.path(), &[], SinkSpec::Null).await;
+    let siren = tone(1_000);
+    server.put_clip(&siren).await;
+    // By the schedule key, for another unit, over, unsigned, empty: nothing of it sounds.
+    let notice = |jti: &str| server.urgent(jti, &siren, 1_000);
+    let topic = server.urgent_topic("x");
+    let stolen = doc::sign(&server.keys.schedule, &notice("a")).unwrap();
+    let foreign = Urgent { units: vec!["00071".parse().unwrap()], ..notice("b") };
+    let foreign = doc::sign(&server.keys.urgent, &foreign).unwrap();
+    let old = Urgent { iat: 1_000, exp: 2_000, ..notice("c") };
+    let old = doc::sign(&server.keys.urgent, &old).unwrap();
+    for body in [stolen.into_bytes(), foreign.into_bytes(), old.into_bytes(), b"{}".to_vec()] {
+        server.put(&topic, body, false).await;
+    }
+    // The withdrawal comes first, then its notice, then another one.
+    let now = server.clock.now().numeric_date();
+    let gone =
+        Withdrawal {
+            v: 1, iss: "Đài xã".into(), withdraws: "n".into(), iat: now, exp: now + 600
+        };
+    let gone = doc::sign(&server.keys.urgent, &gone).unwrap();
+    server.put(&server.urgent_topic("n"), gone, false).await;
+    server.put_urgent(&server.urgent("n", &siren, 1_000)).await;
+    server.put_urgent(&server.urgent("m", &siren, 1_000)).await;
+    server.until("the other one is over", |s| s.plays().len() == 1).await;
+    assert_eq!(server.alarms("m"), [1]);
+    assert_eq!(server.answers("n"), [("withdrawal".to_owned(), "kept".to_owned())]);
+    // Neither a restart nor the retained copies bring anything back; an empty body ends nothing.
+    device.end().await;
+    server.put(&server.urgent_topic("k"), Vec::new(), false).await;
+    let device = Running::start(dir.path(), &server.hub, ClockMode::System);
+    server.put_urgent(&server.urgent("sau", &siren, 1_000)).await;
+    server.until("a later one sounds", |s| s.alarms("sau") == [1]).await;
+    assert_eq!((server.alarms("m").len(), server.alarms("n").len()), (1, 0));
+    for forged in ["a", "b", "c"] {
+        assert!(server.alarms(forged).is_empty());
+    }
     device.end().await;
 }

@@ -343,7 +343,7 @@ fn content() -> Vec<Value> {
         stated::<Timetable>(name, "content", &sign_any(&doc), why)
     };
     let deep = format!(r#""v":1,"x":{}{}"#, "[".repeat(20), "]".repeat(20));
-    let long = format!(r#""v":1,"x":"{}""#, "x".repeat(3_000));
+    let long = format!(r#""v":1,"x":"{}""#, "x".repeat(7_000));
     let order = |name: &str, doc: &Command, why: &str| {
         stated::<Command>(name, "content", &sign_any(doc), why)
     };
@@ -374,7 +374,7 @@ fn content() -> Vec<Value> {
         ),
         refuse("deep", "json", r#""v":1"#, &deep, "nested too deep"),
         refuse("not-json", "json", r#"{"v""#, "{v", "a damaged text, rightly signed"),
-        refuse("too-long", "limit", r#""v":1"#, &long, "more than 4,096 bytes"),
+        refuse("too-long", "limit", r#""v":1"#, &long, "more than 8,192 bytes"),
         refuse(
             "version-2",
             "unsupported",
