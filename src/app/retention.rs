@@ -92,6 +92,7 @@ mod tests {
                 kid: String::new(),
                 kind: "beat".into(),
                 cue: None,
+                jti: None,
                 at_ms: UtcMs(0),
                 received_ms: NOW.plus(-age * DAY),
                 via: Via::Link,

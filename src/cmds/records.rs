@@ -88,6 +88,9 @@ struct Wanted {
     /// Of this cue
     #[arg(long, value_name = "ID")]
     cue: Option<CueId>,
+    /// Of this urgent notice, hold or command
+    #[arg(long, value_name = "ID")]
+    jti: Option<String>,
     /// Zone in which dates are meant and instants shown
     #[arg(long, value_name = "ZONE", default_value = "Asia/Ho_Chi_Minh")]
     zone: Tz,
@@ -102,6 +105,7 @@ struct Row {
     seq: u64,
     kind: String,
     cue: Option<CueId>,
+    jti: Option<String>,
     at: String,
     received: String,
     via: &'static str,
@@ -144,6 +148,7 @@ impl Wanted {
             to_ms: edge("to", &self.to, true)?,
             kind: self.kind.clone(),
             cue: self.cue,
+            jti: self.jti.clone(),
         })
     }
 
@@ -205,6 +210,7 @@ fn row(Listed { position, record }: Listed, zone: Tz) -> Row {
         seq: record.seq,
         kind: record.kind,
         cue: record.cue,
+        jti: record.jti,
         at: shown(record.at_ms, zone),
         received: shown(record.received_ms, zone),
         via: match record.via {

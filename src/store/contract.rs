@@ -52,6 +52,10 @@ contract!(
     facts_are_replaced_by_path,
     people_are_read_back_with_their_grants_and_the_trail_tells_of_it,
     the_trail_is_listed_from_either_end,
+    records_are_found_by_what_was_ordered,
+    a_notice_goes_out_once_and_is_withdrawn_once,
+    the_newest_hold_of_a_unit_counts,
+    the_mark_grows_with_every_order,
 );
 
 pub(super) fn device(id: &str) -> DeviceId {
@@ -120,6 +124,7 @@ pub(super) fn record(id: &str, seq: u64, kind: &str) -> StoredRecord {
         kid: "kid".into(),
         kind: kind.into(),
         cue: (kind == "play").then_some(CueId([3; 16])),
+        jti: (kind == "did").then(|| format!("order-{seq}")),
         at_ms: UtcMs(1_000 * i64::try_from(seq).expect("small")),
         received_ms: UtcMs(5_000 + i64::try_from(seq).expect("small")),
         via: Via::Link,
@@ -507,6 +512,7 @@ async fn listings_filter_and_page(store: &dyn Store) {
         to_ms: Some(UtcMs(20_000)),
         kind: Some("play".into()),
         cue: Some(CueId([3; 16])),
+        jti: None,
     };
     let seqs = |page| {
         let filter = filter.clone();
@@ -635,4 +641,198 @@ async fn the_trail_is_listed_from_either_end(store: &dyn Store) {
     };
     assert_eq!(positions(Page::Newest { limit: 2 }).await, [(5, 5), (4, 4)]);
     assert_eq!(positions(Page::After { position: 3, limit: 9 }).await, [(4, 4), (5, 5)]);
+}
+
+async fn records_are_found_by_what_was_ordered(store: &dyn Store) {
+    let records = vec![
+        record("loa-1", 1, "boot"),
+        record("loa-1", 2, "did"),
+        record("loa-1", 3, "did"),
+        record("loa-1", 4, "play"),
+    ];
+    store.commit_intake(&round(vec![intake(0, records)]), None).await.unwrap();
+    let filter = RecordFilter { jti: Some("order-3".into()), ..RecordFilter::default() };
+    let found = store.records(&filter, Page::Newest { limit: 10 }).await.unwrap();
+    assert_eq!(found.iter().map(|listed| listed.record.seq).collect::<Vec<_>>(), [3]);
+    assert_eq!(found[0].record, record("loa-1", 3, "did"));
+}
+
+fn prepared(jti: &str, at: i64) -> StoredNotice {
+    StoredNotice {
+        jti: jti.into(),
+        kind: NoticeKind::Urgent,
+        content: NoticeContent {
+            units: vec!["10363".parse().unwrap()],
+            reason: "Lũ trên sông Đáy vượt báo động 3".into(),
+            document: DocumentRef {
+                number: "12/CĐ-BCH".into(),
+                issuer: "Ban Chỉ huy PCTT tỉnh".into(),
+                at_ms: UtcMs(at - 10),
+            },
+            text: "Sơ tán ngay".into(),
+            asset: None,
+            times: 3,
+            gap_ms: 60_000,
+            volume: 100,
+            lasts_ms: 7_200_000,
+        },
+        made_ms: UtcMs(at),
+        made_by: "Lan".into(),
+        sent: None,
+        withdrawn: None,
+        cleared: false,
+    }
+}
+
+fn entry(action: &str) -> crate::app::trail::Entry {
+    Actor::new("lan", "10.0.0.7").did(UtcMs(1), action, "n-1")
+}
+
+fn retained_at(topic: &str, ver: i64, body: &str) -> RetainedDocument {
+    let (topic, body) = (topic.into(), body.as_bytes().into());
+    RetainedDocument { topic, ver, made_ms: UtcMs(ver), body }
+}
+
+async fn a_notice_goes_out_once_and_is_withdrawn_once(store: &dyn Store) {
+    let topic = "loa/1/u/10363/urgent/n-1";
+    store.put_notice(&prepared("n-1", 100), &entry("prepare-notice")).await.unwrap();
+    store.put_notice(&prepared("n-1", 999), &entry("prepare-notice")).await.unwrap();
+    store.put_notice(&prepared("n-2", 200), &entry("prepare-notice")).await.unwrap();
+    assert_eq!(store.notice("n-1").await.unwrap(), Some(prepared("n-1", 100)));
+    assert_eq!(store.notice("n-3").await.unwrap(), None);
+    let ids = |notices: Vec<StoredNotice>| {
+        notices.into_iter().map(|notice| notice.jti).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(store.notices(10).await.unwrap()), ["n-2", "n-1"]);
+    assert_eq!(ids(store.notices(1).await.unwrap()), ["n-2"]);
+    assert_eq!(store.notices_at_broker().await.unwrap(), []);
+
+    let taken_back = WithdrawnNotice {
+        at_ms: UtcMs(300),
+        by: "Minh".into(),
+        reason: "nhầm".into(),
+        jws: "w".into(),
+    };
+    let early = store.withdraw_notice("n-1", &taken_back, &[], &entry("withdraw-notice")).await;
+    assert!(matches!(early, Err(StoreError::Stale { .. })), "it never went out: {early:?}");
+    let sent = SentNotice {
+        at_ms: UtcMs(250),
+        by: "Minh".into(),
+        exp_ms: UtcMs(1_000),
+        jws: "s".into(),
+        reached: vec![device("loa-1"), device("loa-2")],
+    };
+    let document = retained_at(topic, 250, "s");
+    store
+        .send_notice("n-1", &sent, std::slice::from_ref(&document), &entry("send-notice"))
+        .await
+        .unwrap();
+    let again = store
+        .send_notice("n-1", &sent, &[retained_at(topic, 260, "other")], &entry("send-notice"))
+        .await;
+    assert!(matches!(again, Err(StoreError::Stale { .. })), "{again:?}");
+    let unknown = store
+        .send_notice("n-3", &sent, std::slice::from_ref(&document), &entry("send-notice"))
+        .await;
+    assert!(matches!(unknown, Err(StoreError::Stale { .. })), "{unknown:?}");
+    assert_eq!(store.retained().await.unwrap(), [document]);
+    let kept = store.notice("n-1").await.unwrap().unwrap();
+    assert_eq!(kept, StoredNotice { sent: Some(sent), ..prepared("n-1", 100) });
+    assert_eq!(ids(store.notices_at_broker().await.unwrap()), ["n-1"]);
+
+    // A document below the retained one takes the whole step with it.
+    let low = store
+        .withdraw_notice(
+            "n-1",
+            &taken_back,
+            &[retained_at(topic, 1, "w")],
+            &entry("withdraw-notice"),
+        )
+        .await;
+    assert!(matches!(low, Err(StoreError::Stale { .. })), "{low:?}");
+    assert_eq!(store.notice("n-1").await.unwrap().unwrap().withdrawn, None);
+    store
+        .withdraw_notice(
+            "n-1",
+            &taken_back,
+            &[retained_at(topic, 300, "w")],
+            &entry("withdraw-notice"),
+        )
+        .await
+        .unwrap();
+    let again = store.withdraw_notice("n-1", &taken_back, &[], &entry("withdraw-notice")).await;
+    assert!(matches!(again, Err(StoreError::Stale { .. })), "{again:?}");
+    assert_eq!(store.notice("n-1").await.unwrap().unwrap().withdrawn, Some(taken_back));
+    assert_eq!(store.retained().await.unwrap(), [retained_at(topic, 300, "w")]);
+
+    let told = store.trail(Page::After { position: 0, limit: 99 }).await.unwrap();
+    let told: Vec<_> = told.into_iter().map(|one| one.entry.action).collect();
+    let expected = ["prepare-notice", "prepare-notice", "send-notice", "withdraw-notice"];
+    assert_eq!(told, expected, "what was refused left no trace of having been done");
+    store.clear_notice("n-1", &[topic.into()]).await.unwrap();
+    store.clear_notice("n-1", &[topic.into()]).await.unwrap();
+    assert!(store.notice("n-1").await.unwrap().unwrap().cleared);
+    assert_eq!(store.notices_at_broker().await.unwrap(), []);
+    assert_eq!(store.retained().await.unwrap(), []);
+}
+
+fn hold(unit: &str, ver: i64, until: i64) -> StoredHold {
+    StoredHold {
+        unit: unit.parse().unwrap(),
+        ver,
+        jti: format!("h-{ver}"),
+        made_ms: UtcMs(ver),
+        until_ms: UtcMs(until),
+        reason: "Quốc tang".into(),
+        by: "Minh".into(),
+        jws: format!("jws-{ver}").into(),
+    }
+}
+
+async fn the_newest_hold_of_a_unit_counts(store: &dyn Store) {
+    let topic = |unit: &str| format!("loa/1/u/{unit}/hold");
+    let put = async |hold: StoredHold| {
+        let document = retained_at(&topic(hold.unit.as_str()), hold.ver, &hold.jws);
+        store.put_hold(&hold, &document, &entry("hold")).await
+    };
+    put(hold("10363", 5, 900)).await.unwrap();
+    put(hold("10363-doai", 6, 700)).await.unwrap();
+    let low = put(hold("10363", 5, 0)).await;
+    assert!(matches!(low, Err(StoreError::Stale { .. })), "{low:?}");
+    put(hold("10363", 8, 0)).await.unwrap();
+    let newest = [hold("10363", 8, 0), hold("10363-doai", 6, 700)];
+    assert_eq!(store.holds().await.unwrap(), newest);
+    assert!(!newest[0].is_in_force(UtcMs(1)) && newest[1].is_in_force(UtcMs(699)));
+    assert!(!newest[1].is_in_force(UtcMs(700)));
+    let history = store.hold_history(2).await.unwrap();
+    assert_eq!(history, [hold("10363", 8, 0), hold("10363-doai", 6, 700)]);
+    assert_eq!(store.hold_history(9).await.unwrap().len(), 3, "nothing is forgotten");
+    let retained = store.retained().await.unwrap();
+    assert!(retained.contains(&retained_at(&topic("10363"), 8, "jws-8")), "{retained:?}");
+}
+
+async fn the_mark_grows_with_every_order(store: &dyn Store) {
+    assert_eq!(store.orders_mark().await.unwrap(), 0);
+    store.put_notice(&prepared("n-1", 100), &entry("prepare-notice")).await.unwrap();
+    assert_eq!(store.orders_mark().await.unwrap(), 0, "nothing went out");
+    let sent = SentNotice {
+        at_ms: UtcMs(250),
+        by: "Minh".into(),
+        exp_ms: UtcMs(1_000),
+        jws: "s".into(),
+        reached: vec![],
+    };
+    store.send_notice("n-1", &sent, &[], &entry("send-notice")).await.unwrap();
+    let withdrawn = WithdrawnNotice {
+        at_ms: UtcMs(300),
+        by: "Minh".into(),
+        reason: "nhầm".into(),
+        jws: "w".into(),
+    };
+    store.withdraw_notice("n-1", &withdrawn, &[], &entry("withdraw-notice")).await.unwrap();
+    assert_eq!(store.orders_mark().await.unwrap(), 2);
+    store.put_hold(&hold("10363", 5, 900), &retained_at("t", 5, ""), &entry("hold")).await.unwrap();
+    assert_eq!(store.orders_mark().await.unwrap(), 3);
+    store.clear_notice("n-1", &[]).await.unwrap();
+    assert_eq!(store.orders_mark().await.unwrap(), 3, "what ends by itself is no order");
 }

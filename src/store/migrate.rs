@@ -22,6 +22,12 @@ pub(super) const STEPS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0002_people.sql"),
         include_str!("../../migrations/postgres/0002_people.sql"),
     ),
+    (
+        3,
+        "orders",
+        include_str!("../../migrations/sqlite/0003_orders.sql"),
+        include_str!("../../migrations/postgres/0003_orders.sql"),
+    ),
 ];
 
 /// Brings the schema to the newest version.

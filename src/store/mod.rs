@@ -14,6 +14,7 @@ mod facts;
 mod leases;
 pub mod memory;
 mod migrate;
+mod orders;
 mod people;
 mod plans;
 mod registry;

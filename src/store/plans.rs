@@ -154,6 +154,32 @@ fn timetable(
     })
 }
 
+pub(super) async fn put_retained(
+    conn: &mut SqliteConnection,
+    documents: &[RetainedDocument],
+) -> Result<(), StoreError> {
+    for document in documents {
+        let done = sqlx::query(
+            "INSERT INTO retained (topic, ver, made_ms, body) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (topic) DO UPDATE SET ver = excluded.ver, \
+             made_ms = excluded.made_ms, body = excluded.body \
+             WHERE retained.ver <= excluded.ver",
+        )
+        .bind(&document.topic)
+        .bind(document.ver)
+        .bind(document.made_ms.0)
+        .bind(&document.body[..])
+        .execute(&mut *conn)
+        .await
+        .map_err(failed("keep a retained document"))?;
+        if done.rows_affected() == 0 {
+            let key = document.topic.clone();
+            return Err(StoreError::Stale { what: "retained document", key });
+        }
+    }
+    Ok(())
+}
+
 impl SqliteStore {
     async fn timetables(&self, rows: &[SqliteRow]) -> Result<Vec<StoredTimetable>, StoreError> {
         let mut wanted = BTreeSet::new();
@@ -327,25 +353,7 @@ impl Plans for SqliteStore {
 
     async fn put_retained(&self, documents: &[RetainedDocument]) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        for document in documents {
-            let done = sqlx::query(
-                "INSERT INTO retained (topic, ver, made_ms, body) VALUES ($1, $2, $3, $4) \
-                 ON CONFLICT (topic) DO UPDATE SET ver = excluded.ver, \
-                 made_ms = excluded.made_ms, body = excluded.body \
-                 WHERE retained.ver <= excluded.ver",
-            )
-            .bind(&document.topic)
-            .bind(document.ver)
-            .bind(document.made_ms.0)
-            .bind(&document.body[..])
-            .execute(&mut *tx)
-            .await
-            .map_err(failed("keep a retained document"))?;
-            if done.rows_affected() == 0 {
-                let key = document.topic.clone();
-                return Err(StoreError::Stale { what: "retained document", key });
-            }
-        }
+        put_retained(&mut tx, documents).await?;
         commit(tx).await
     }
 

@@ -52,6 +52,11 @@ struct OfCue {
     cue: CueId,
 }
 
+#[derive(Deserialize)]
+struct OfOrder {
+    jti: String,
+}
+
 /// The keys of one device.
 pub(super) struct DeviceKeys {
     keys: BTreeMap<Kid, (PublicKey, KeyEnd)>,
@@ -161,6 +166,7 @@ fn read(device: &DeviceId, line: &str, keys: &DeviceKeys, now: UtcMs) -> Line {
         kid: verified.kid.to_string(),
         kind: kind.chars().filter(|c| !c.is_control()).take(KIND).collect(),
         cue: serde_json::from_slice::<OfCue>(payload).ok().map(|of| of.cue),
+        jti: serde_json::from_slice::<OfOrder>(payload).ok().map(|of| of.jti).filter(is_word),
         at_ms: place.at_ms,
         received_ms: now,
         via: keys.via,
@@ -168,6 +174,11 @@ fn read(device: &DeviceId, line: &str, keys: &DeviceKeys, now: UtcMs) -> Line {
         jws: line.into(),
     };
     Line::Record(Box::new(Placeable { record, link, lost }))
+}
+
+/// Says whether it can be the id of something that the server ordered.
+fn is_word(jti: &String) -> bool {
+    !jti.is_empty() && jti.len() <= limits::WORD_BYTES && !jti.chars().any(char::is_control)
 }
 
 /// Adds a fault to those a record already has.

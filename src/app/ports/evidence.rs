@@ -24,6 +24,8 @@ pub struct StoredRecord {
     pub kind: String,
     /// The cue it answers to, if any.
     pub cue: Option<CueId>,
+    /// The notice, hold or command it answers to, if any.
+    pub jti: Option<String>,
     /// The device's clock.
     pub at_ms: UtcMs,
     /// The server's clock.
@@ -141,6 +143,8 @@ pub struct RecordFilter {
     pub to_ms: Option<UtcMs>,
     pub kind: Option<String>,
     pub cue: Option<CueId>,
+    /// Of this notice, hold or command.
+    pub jti: Option<String>,
 }
 
 /// Where a listing goes on.

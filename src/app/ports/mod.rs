@@ -13,6 +13,7 @@
 mod evidence;
 mod facts;
 mod lease;
+mod orders;
 mod people;
 mod plans;
 mod registry;
@@ -21,6 +22,7 @@ mod trail;
 pub use evidence::*;
 pub use facts::*;
 pub use lease::*;
+pub use orders::*;
 pub use people::*;
 pub use plans::*;
 pub use registry::*;
@@ -83,5 +85,5 @@ impl StoreError {
 }
 
 /// All parts of a store together.
-pub trait Store: Registry + Plans + Evidence + Facts + Leases + People + Trail {}
-impl<T: Registry + Plans + Evidence + Facts + Leases + People + Trail> Store for T {}
+pub trait Store: Registry + Plans + Evidence + Facts + Leases + Orders + People + Trail {}
+impl<T: Registry + Plans + Evidence + Facts + Leases + Orders + People + Trail> Store for T {}

@@ -29,6 +29,8 @@ pub struct Wanted {
     kind: Option<String>,
     /// Cue id.
     cue: Option<String>,
+    /// Id of an urgent notice, hold or command.
+    jti: Option<String>,
     /// By the device's clock, inclusive; RFC 3339.
     from: Option<String>,
     /// By the device's clock, exclusive; RFC 3339.
@@ -59,6 +61,8 @@ pub struct RecordView {
     seq: u64,
     kind: String,
     cue: Option<String>,
+    /// The notice, hold or command it answers to.
+    jti: Option<String>,
     /// By the device's clock.
     #[schema(format = "date-time")]
     at: String,
@@ -100,6 +104,7 @@ fn view(listed: Listed, zone: Tz) -> RecordView {
         seq: record.seq,
         kind: record.kind,
         cue: record.cue.map(Into::into),
+        jti: record.jti,
         at: local(record.at_ms, zone),
         received: local(record.received_ms, zone),
         via: match record.via {
@@ -133,6 +138,7 @@ pub async fn list(
         to_ms: wanted.to.as_deref().map(|text| instant("to", text)).transpose()?,
         kind: wanted.kind,
         cue: wanted.cue.as_deref().map(id).transpose()?,
+        jti: wanted.jti,
     };
     match &filter.device {
         Some(device) => bearer.must_see(device)?,

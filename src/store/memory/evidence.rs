@@ -160,6 +160,7 @@ impl Evidence for MemoryStore {
                     && filter.to_ms.is_none_or(|to| record.at_ms < to)
                     && filter.kind.as_ref().is_none_or(|kind| record.kind == *kind)
                     && filter.cue.is_none_or(|cue| record.cue == Some(cue))
+                    && (filter.jti.is_none() || record.jti == filter.jti)
             })
             .cloned()
             .collect();

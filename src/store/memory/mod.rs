@@ -1,6 +1,7 @@
 //! The in-memory twin: same ports, same contract, for tests and rehearsals.
 
 mod evidence;
+mod orders;
 mod people;
 mod plans;
 mod registry;
@@ -9,8 +10,8 @@ use crate::app::people::Person;
 use crate::app::ports::{Conflict, DeviceKey, Reject};
 use crate::app::ports::{
     EnrolmentCode, EvidenceCounts, Facts, Fence, KnownClip, Lease, LeaseName, Leases, Listed,
-    Registered, RetainedDocument, StationFile, StoreError, StoredChain, StoredReceipt, StoredSheet,
-    StoredTimetable, Token,
+    Registered, RetainedDocument, StationFile, StoreError, StoredChain, StoredHold, StoredNotice,
+    StoredReceipt, StoredSheet, StoredTimetable, Token,
 };
 use crate::app::trail::Entry;
 use crate::domain::ids::{ChainId, DeviceId, Digest, PersonId, UnitId};
@@ -49,6 +50,8 @@ struct State {
     files: BTreeMap<String, StationFile>,
     people: BTreeMap<PersonId, Person>,
     trail: Vec<Entry>,
+    notices: BTreeMap<String, StoredNotice>,
+    holds: Vec<StoredHold>,
 }
 
 impl MemoryStore {
@@ -71,6 +74,20 @@ impl MemoryStore {
 }
 
 impl State {
+    /// Keeps all of the documents, or none when one is below what is stored.
+    fn put_retained(&mut self, documents: &[RetainedDocument]) -> Result<(), StoreError> {
+        let mut after = self.retained.clone();
+        for document in documents {
+            if after.get(&document.topic).is_some_and(|known| known.ver > document.ver) {
+                let key = document.topic.clone();
+                return Err(StoreError::Stale { what: "retained document", key });
+            }
+            after.insert(document.topic.clone(), document.clone());
+        }
+        self.retained = after;
+        Ok(())
+    }
+
     fn guard(&self, fence: Option<Fence>) -> Result<(), StoreError> {
         match fence {
             Some(fence)

@@ -100,17 +100,7 @@ impl Plans for MemoryStore {
     }
 
     async fn put_retained(&self, documents: &[RetainedDocument]) -> Result<(), StoreError> {
-        let mut state = self.write()?;
-        let mut after = state.retained.clone();
-        for document in documents {
-            if after.get(&document.topic).is_some_and(|known| known.ver > document.ver) {
-                let key = document.topic.clone();
-                return Err(StoreError::Stale { what: "retained document", key });
-            }
-            after.insert(document.topic.clone(), document.clone());
-        }
-        state.retained = after;
-        Ok(())
+        self.write()?.put_retained(documents)
     }
 
     async fn drop_retained(&self, topics: &[String]) -> Result<(), StoreError> {
