@@ -9,6 +9,8 @@ pub mod assets;
 #[cfg(feature = "server")]
 pub mod ca;
 #[cfg(feature = "server")]
+pub mod hold;
+#[cfg(feature = "server")]
 pub mod ingest;
 pub mod link;
 #[cfg(feature = "server")]
@@ -17,6 +19,8 @@ pub mod live;
 pub mod mosquitto;
 #[cfg(feature = "server")]
 pub mod outcome;
+#[cfg(feature = "server")]
+pub mod outlet;
 #[cfg(feature = "server")]
 pub mod people;
 #[cfg(feature = "server")]
@@ -29,3 +33,5 @@ pub mod registry;
 pub mod retention;
 #[cfg(feature = "server")]
 pub mod trail;
+#[cfg(feature = "server")]
+pub mod urgent;

@@ -19,6 +19,8 @@ mod demo;
 #[cfg(feature = "server")]
 mod device;
 #[cfg(feature = "server")]
+mod hold;
+#[cfg(feature = "server")]
 mod init;
 mod inspect;
 #[cfg(feature = "server")]
@@ -36,6 +38,8 @@ mod registers;
 mod sample;
 #[cfg(feature = "server")]
 mod serve;
+#[cfg(feature = "server")]
+mod server;
 mod skip;
 mod timetable;
 #[cfg(feature = "server")]
@@ -44,6 +48,8 @@ mod tls;
 mod trail;
 #[cfg(feature = "server")]
 mod unit;
+#[cfg(feature = "server")]
+mod urgent;
 #[cfg(feature = "server")]
 mod user;
 
@@ -84,6 +90,10 @@ enum Command {
     Check(check::Args),
     Timetable(timetable::Args),
     Skip(skip::Args),
+    #[cfg(feature = "server")]
+    Urgent(Box<urgent::Args>),
+    #[cfg(feature = "server")]
+    Hold(hold::Args),
     Inspect(inspect::Args),
     #[cfg(feature = "server")]
     Device(device::Args),
@@ -132,6 +142,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Answer> {
         Command::Check(args) => check::run(args),
         Command::Timetable(args) => timetable::run(args),
         Command::Skip(args) => skip::run(args),
+        #[cfg(feature = "server")]
+        Command::Urgent(args) => urgent::run(*args),
+        #[cfg(feature = "server")]
+        Command::Hold(args) => hold::run(args),
         Command::Inspect(args) => inspect::run(args),
         #[cfg(feature = "server")]
         Command::Device(args) => device::run(args),

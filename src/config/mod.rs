@@ -42,6 +42,7 @@ pub use registers::{
 };
 pub use schema::{KINDS, schema};
 pub use settings::{Approval, BrokerConfig, ListenConfig, Retention, StationConfig, TlsFiles};
+pub use text::duration_ms;
 
 use crate::domain::ids::{Digest, PlaylistId};
 use crate::domain::profile::Profile;

@@ -78,7 +78,7 @@ pub(super) fn suspicious(key: &str, text: &str) -> Option<Problem> {
 }
 
 /// Reads `15m`, `90s`, `1h30m`, `500ms`: numbers with units, larger units first.
-pub(super) fn duration_ms(text: &str) -> Option<i64> {
+pub fn duration_ms(text: &str) -> Option<i64> {
     let mut rest = text.trim();
     let mut total: i64 = 0;
     let mut last = i64::MAX;

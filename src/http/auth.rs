@@ -39,6 +39,15 @@ impl Bearer {
         }
     }
 
+    /// Refuses whoever does not have one of the roles for any unit at all.
+    pub fn may_somewhere(&self, roles: &[Role]) -> Result<(), ApiError> {
+        let units: Vec<_> = self.person.grants.iter().filter_map(|g| g.unit.as_ref()).collect();
+        if units.iter().any(|unit| self.may_any(roles, Some(unit)).is_ok()) {
+            return Ok(());
+        }
+        self.may_any(roles, None)
+    }
+
     /// Refuses whoever does not have one of the roles.
     pub fn may_any(&self, roles: &[Role], unit: Option<&UnitId>) -> Result<(), ApiError> {
         let mut refused = Ok(());

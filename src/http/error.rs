@@ -155,7 +155,7 @@ impl From<crate::app::ports::StoreError> for ApiError {
 }
 
 /// Writes an error with its causes on one line, for the log.
-fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

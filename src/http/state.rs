@@ -2,9 +2,11 @@
 
 use super::asset::Shelf;
 use super::enrol::Turnstile;
+use crate::app::hold::Holds;
 use crate::app::live::Live;
 use crate::app::ports::Store;
 use crate::app::registry::Register;
+use crate::app::urgent::Notices;
 use crate::clock::SharedClock;
 use axum::extract::FromRef;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -16,6 +18,8 @@ pub struct AppState {
     pub store: Arc<dyn Store>,
     pub live: Arc<Live>,
     pub register: Arc<Register>,
+    pub notices: Arc<Notices>,
+    pub holds: Arc<Holds>,
     pub clock: SharedClock,
     pub shelf: Shelf,
     pub site: Site,
@@ -43,6 +47,8 @@ macro_rules! part {
 part!(store: Arc<dyn Store>);
 part!(live: Arc<Live>);
 part!(register: Arc<Register>);
+part!(notices: Arc<Notices>);
+part!(holds: Arc<Holds>);
 part!(clock: SharedClock);
 part!(shelf: Shelf);
 part!(site: Site);

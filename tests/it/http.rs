@@ -1,10 +1,14 @@
 //! The HTTP front over the in-memory store: who gets in, what is refused, what travels.
 
+use loa::app::assets::FileLibrary;
+use loa::app::hold::Holds;
 use loa::app::live::{Live, Picture};
+use loa::app::outlet::Outlet;
 use loa::app::people::{Grant, Person, Role};
-use loa::app::ports::{People as _, Registry as _, Standing};
+use loa::app::ports::{People as _, Registry as _, Standing, Store};
 use loa::app::registry::{Reach, Register};
 use loa::app::trail::Actor;
+use loa::app::urgent::Notices;
 use loa::app::{access, people};
 use loa::clock::{ManualClock, SharedClock};
 use loa::domain::ids::Digest;
@@ -69,7 +73,23 @@ pub(crate) async fn front() -> Front {
     let token = token.await.unwrap();
     let shelf = tempfile::tempdir().unwrap();
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let keys = Arc::new(ServerKeys::from_seeds(&[[1; 32], [2; 32], [3; 32], [4; 32], [5; 32]]));
+    let (topics, outlet) = (loa::wire::topic::Topics::default(), Arc::new(Outlet::default()));
+    let library = Arc::new(FileLibrary::open(shelf.path()).unwrap());
+    let all: Arc<dyn Store> = store.clone();
+    let notices = Notices::new(
+        all.clone(),
+        keys.clone(),
+        topics.clone(),
+        shared.clone(),
+        live.clone(),
+        library,
+        outlet.clone(),
+    );
+    let holds = Holds::new(all, keys, topics, shared.clone(), live.clone(), outlet);
     let state = AppState {
+        notices: Arc::new(notices),
+        holds: Arc::new(holds),
         store: store.clone(),
         live: live.clone(),
         register: Arc::new(register),

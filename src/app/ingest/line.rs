@@ -166,7 +166,10 @@ fn read(device: &DeviceId, line: &str, keys: &DeviceKeys, now: UtcMs) -> Line {
         kid: verified.kid.to_string(),
         kind: kind.chars().filter(|c| !c.is_control()).take(KIND).collect(),
         cue: serde_json::from_slice::<OfCue>(payload).ok().map(|of| of.cue),
-        jti: serde_json::from_slice::<OfOrder>(payload).ok().map(|of| of.jti).filter(is_word),
+        jti: serde_json::from_slice::<OfOrder>(payload)
+            .ok()
+            .map(|of| of.jti)
+            .filter(|jti| is_word(jti)),
         at_ms: place.at_ms,
         received_ms: now,
         via: keys.via,
@@ -177,7 +180,7 @@ fn read(device: &DeviceId, line: &str, keys: &DeviceKeys, now: UtcMs) -> Line {
 }
 
 /// Says whether it can be the id of something that the server ordered.
-fn is_word(jti: &String) -> bool {
+fn is_word(jti: &str) -> bool {
     !jti.is_empty() && jti.len() <= limits::WORD_BYTES && !jti.chars().any(char::is_control)
 }
 

@@ -13,7 +13,7 @@ use crate::app::ports::{CueOutput, CueRow, StoredDay, StoredSheet, StoredTimetab
 use crate::domain::ids::{DeviceId, Digest};
 use crate::domain::station::{AssetFacts, Station};
 use crate::domain::time::UtcMs;
-use crate::domain::timetable::sheet::{DaySheet, SheetItem};
+use crate::domain::timetable::sheet::{AssetEntry, DaySheet, SheetItem};
 use crate::domain::timetable::{Compiled, Compiler, DayPlan, DevicePlan, Horizon};
 use crate::wire::Refusal;
 use crate::wire::doc::{self, DayEntry, Timetable};
@@ -27,6 +27,9 @@ use std::sync::Arc;
 
 /// Days of a timetable.
 pub const HORIZON_DAYS: u32 = 16;
+
+/// Characters of a standby clip's title in a timetable.
+const STANDBY_TITLE: usize = 80;
 
 /// Timetables signed by one thread before another is worth starting.
 const SIGNED_ALONE: usize = 64;
@@ -361,7 +364,7 @@ impl Work<'_> {
             trim_ms: plan.trim_ms(),
             fetch_spread_s: self.spread_s,
             days: listed.entries.to_vec(),
-            standby: standby.into_iter().map(|(sha256, facts)| (sha256, facts.into())).collect(),
+            standby: standby.into_iter().map(|(sha256, facts)| (sha256, held(facts))).collect(),
             idle: None,
         };
         self.unsigned.push(Unsigned { claims, content, days: listed.days });
@@ -446,6 +449,13 @@ fn listed(days: Vec<StoredDay>) -> Listed {
         .map(|day| DayEntry { from_ms: day.from_ms, to_ms: day.to_ms, sheet: day.sheet })
         .collect();
     Listed { days: days.into(), entries }
+}
+
+/// Returns what a timetable says of a standby clip; a long title is cut, since it stands in every
+/// one of them.
+fn held(facts: &AssetFacts) -> AssetEntry {
+    let title = facts.title.chars().take(STANDBY_TITLE).collect();
+    AssetEntry { title, ..AssetEntry::from(facts) }
 }
 
 /// Names the standby clips of a station: another one concerns every loudspeaker.

@@ -31,13 +31,16 @@ use super::reach::reach;
 use super::{Answer, failed, runtime, wrong_use};
 use crate::app::access;
 use crate::app::assets::{Courier, FileLibrary, Shelf};
+use crate::app::hold::Holds;
 use crate::app::ingest::Ingest;
 use crate::app::link::Link;
 use crate::app::live::{Alarm, Live, Picture};
 use crate::app::mosquitto::Passwords;
+use crate::app::outlet::Outlet;
 use crate::app::ports::{RetainedDocument, Store};
 use crate::app::publish::{Publication, Publisher, Settings};
 use crate::app::registry::Register;
+use crate::app::urgent::Notices;
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::{Approval, StationConfig};
 use crate::http::{AppState, Site, Turnstile};
@@ -175,7 +178,27 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         Side::Embedded(_) => register,
     });
 
+    let outlet = Arc::new(Outlet::default());
+    let notices = Notices::new(
+        store.clone(),
+        keys.clone(),
+        topics.clone(),
+        clock.clone(),
+        live.clone(),
+        library.clone(),
+        outlet.clone(),
+    );
+    let holds = Holds::new(
+        store.clone(),
+        keys.clone(),
+        topics.clone(),
+        clock.clone(),
+        live.clone(),
+        outlet.clone(),
+    );
     let state = AppState {
+        notices: Arc::new(notices),
+        holds: Arc::new(holds),
         store: store.clone(),
         live: live.clone(),
         register: register.clone(),
@@ -224,6 +247,8 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
     })?;
     upkeep.spawn(driver.run(upkeep.token()));
 
+    outlet.connect(link.clone());
+
     let inbox = Arc::new(Inbox::default());
     let (records_in, records) = mpsc::channel(RECORDS);
     let (receipts, receipts_out) = mpsc::channel(RECEIPTS);
@@ -256,6 +281,7 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         shelf: Shelf::new(SHELF_BYTES),
         live: live.clone(),
         inbox: inbox.clone(),
+        outlet,
         present,
         clock: clock.clone(),
     });

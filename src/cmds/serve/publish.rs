@@ -10,7 +10,8 @@ use super::presence::Present;
 use crate::app::assets::{Courier, CourierError, MarkerWatch, Shelf, Verdict};
 use crate::app::link::{Link, LinkError};
 use crate::app::live::{Alarm, Live};
-use crate::app::ports::{Store, StoreError};
+use crate::app::outlet::Outlet;
+use crate::app::ports::{RetainedDocument, Store, StoreError, StoredNotice};
 use crate::app::publish::{AssetNeed, Publication, PublishError, Publisher, Round};
 use crate::clock::SharedClock;
 use crate::domain::ids::Digest;
@@ -56,6 +57,7 @@ pub struct Parts {
     pub shelf: Shelf,
     pub live: Arc<Live>,
     pub inbox: Arc<Inbox>,
+    pub outlet: Arc<Outlet>,
     pub present: Present,
     pub clock: SharedClock,
 }
@@ -78,10 +80,12 @@ pub struct Publishing {
     parts: Parts,
     marker: MarkerWatch,
     broker: Broker,
-    /// Retained documents that the broker has, by topic and version.
-    documents: BTreeSet<(String, i64)>,
     /// Assets of the newest plan.
     needs: BTreeMap<Digest, AssetNeed>,
+    /// Notices that the broker holds, or should.
+    notices: Vec<StoredNotice>,
+    /// How many orders there were when they were last looked at.
+    mark: Option<i64>,
     station: Option<Arc<Station>>,
     /// Whether the station in force is still to be planned.
     due: bool,
@@ -99,8 +103,9 @@ impl Publishing {
             parts,
             marker,
             broker: Broker::Down,
-            documents: BTreeSet::new(),
             needs: BTreeMap::new(),
+            notices: Vec::new(),
+            mark: None,
             station: None,
             due: false,
             retry_ms: i64::MIN,
@@ -115,6 +120,7 @@ impl Publishing {
         stop: CancellationToken,
     ) {
         let inbox = Arc::clone(&self.parts.inbox);
+        let outlet = Arc::clone(&self.parts.outlet);
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         in_force.mark_changed();
@@ -127,6 +133,7 @@ impl Publishing {
                     self.retry_ms = i64::MIN;
                 }
                 () = inbox.filled() => {}
+                () = outlet.changed() => self.mark = None,
                 _ = tick.tick() => {}
             }
             let done = tokio::select! {
@@ -179,6 +186,7 @@ impl Publishing {
     /// Does what is to be done now.
     async fn turn(&mut self, waiting: Waiting) -> Result<(), Broke> {
         self.hear(&waiting);
+        let ordered = self.take_orders().await?;
         let mut due = self.plan().await?;
         if let Broker::Behind(verdict) = self.broker {
             if self.parts.clock.mono_ms() < self.retry_ms || self.station.is_none() {
@@ -194,13 +202,14 @@ impl Publishing {
         if waiting.foreign_presence {
             self.say_presence().await?;
         }
-        if waiting.documents {
+        self.clear_what_is_over().await?;
+        if waiting.documents || ordered {
             self.say_documents().await?;
         }
         if let Some(round) = due {
             self.deliver(round).await?;
-        } else if !waiting.devices.is_empty() {
-            self.parts.courier.run(&mut self.parts.shelf).await?;
+        } else if ordered || !waiting.devices.is_empty() {
+            self.carry().await?;
         }
         self.say_sheets(&waiting.sheets).await
     }
@@ -247,8 +256,8 @@ impl Publishing {
         let mut round = self.parts.publisher.plan(&station).await?;
         self.due = false;
         self.extend_at = next_extension(&station, now, &self.parts.present.conn);
-        self.needs.clone_from(&round.assets);
-        self.parts.shelf.set_needs(std::mem::take(&mut round.assets));
+        self.needs = std::mem::take(&mut round.assets);
+        self.need_assets();
         tracing::info!(
             sheets = round.sheets.len(),
             timetables = round.timetables.len(),
@@ -277,8 +286,9 @@ impl Publishing {
         if verdict == Verdict::Forgot {
             tracing::info!("Publishing everything");
             self.parts.shelf.broker_forgot();
-            self.documents.clear();
+            self.parts.outlet.broker_forgot();
         }
+        self.clear_what_is_over().await?;
         let everything = self.parts.publisher.everything(&station).await?;
         self.say_documents().await?;
         self.say_presence().await?;
@@ -297,7 +307,7 @@ impl Publishing {
 
     /// Assets, sheets, timetables, each acknowledged before the next; then what goes.
     async fn deliver(&mut self, round: Round) -> Result<(), Broke> {
-        self.parts.courier.run(&mut self.parts.shelf).await?;
+        self.carry().await?;
         self.say(round.sheets).await?;
         let versions: Vec<_> =
             round.timetables.iter().map(|one| (one.device.clone(), one.ver)).collect();
@@ -317,13 +327,18 @@ impl Publishing {
         Ok(self.parts.link.publish(present.topic(), body, true).await?)
     }
 
-    /// Publishes retained documents (keys, floors) that the broker does not have; keys first.
+    /// Publishes retained documents (keys, floors, orders) that the broker does not have; keys
+    /// first, then what cannot wait.
     async fn say_documents(&mut self) -> Result<(), Broke> {
-        let keys = self.parts.publisher.topics().of(&Topic::Keys);
+        let topics = self.parts.publisher.topics();
+        let rank = |document: &RetainedDocument| match topics.parse(&document.topic) {
+            Some(Topic::Keys) => 0,
+            Some(Topic::Urgent { .. } | Topic::Hold(_)) => 1,
+            _ => 2,
+        };
         let mut lacking = self.parts.store.retained().await?;
-        lacking
-            .retain(|document| !self.documents.contains(&(document.topic.clone(), document.ver)));
-        lacking.sort_by_key(|document| document.topic != keys);
+        lacking.retain(|document| !self.parts.outlet.has(&document.topic, document.ver));
+        lacking.sort_by_key(rank);
         let names: Vec<_> = lacking.iter().map(|d| (d.topic.clone(), d.ver)).collect();
         let bodies = lacking.into_iter().map(|document| Publication {
             topic: document.topic,
@@ -331,7 +346,9 @@ impl Publishing {
             retain: true,
         });
         self.say(bodies.collect()).await?;
-        self.documents.extend(names);
+        for (topic, ver) in names {
+            self.parts.outlet.note(&topic, ver);
+        }
         Ok(())
     }
 
@@ -382,5 +399,6 @@ fn next_extension(station: &Station, now: UtcMs, seed: &str) -> UtcMs {
     at.map_or(now.plus(86_400_000), |at| UtcMs::from(at.with_timezone(&chrono::Utc)))
 }
 
+mod orders;
 #[cfg(test)]
 mod tests;

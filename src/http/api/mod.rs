@@ -8,6 +8,7 @@ pub mod air;
 pub mod assets;
 pub mod codes;
 pub mod devices;
+pub mod hold;
 pub mod links;
 pub mod outcomes;
 pub mod people;
@@ -17,6 +18,7 @@ pub mod station;
 pub mod timetable;
 pub mod trail;
 pub mod units;
+pub mod urgent;
 
 use super::error::ApiError;
 use super::state::AppState;
@@ -27,7 +29,7 @@ use chrono::SecondsFormat;
 use chrono_tz::Tz;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 /// Returns the routes of the API and their document.
@@ -51,6 +53,14 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(people::list))
         .routes(routes!(people::me))
         .routes(routes!(trail::list))
+        .routes(routes!(urgent::list, urgent::prepare))
+        .routes(routes!(urgent::upload).layer(axum::extract::DefaultBodyLimit::max(urgent::UPLOAD)))
+        .routes(routes!(urgent::one))
+        .routes(routes!(urgent::send))
+        .routes(routes!(urgent::withdraw))
+        .routes(routes!(hold::list))
+        .routes(routes!(hold::one, hold::put))
+        .routes(routes!(hold::release))
 }
 
 fn document() -> OpenApi {

@@ -65,6 +65,7 @@ async fn rig() -> Rig {
         shelf: Shelf::new(1 << 20),
         live: live.clone(),
         inbox: inbox.clone(),
+        outlet: Arc::new(Outlet::default()),
         present: Present { keys, clock: clock.clone(), topics, name: "x".into(), conn: "c".into() },
         clock,
     });
