@@ -4,10 +4,12 @@ use super::acl::{self, Publish};
 use super::{Gate, Who};
 use crate::wire::topic::Topics;
 use async_trait::async_trait;
+use bytes::Bytes;
 use rmqtt::codec::v5::SubscribeAckReason;
 use rmqtt::hook::{Handler, HookResult, Parameter, ReturnType};
 use rmqtt::types::{
-    AuthResult, ConnectInfo, LastWill, ListenerId, PublishAclResult, Reason, SubscribeAclResult,
+    AuthResult, ConnectInfo, LastWill, ListenerId, Publish as Message, PublishAclResult, Reason,
+    SubscribeAclResult, TopicFilter,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -86,6 +88,20 @@ fn same(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0
 }
 
+/// Copies what outlives the packet it came in. As rmqtt reads it, a text or a body is a slice of
+/// the 8 KiB that were read from that connection, and keeps all of them in memory.
+fn own(text: &TopicFilter) -> TopicFilter {
+    TopicFilter::from(&**text)
+}
+
+/// The same for a message that is kept.
+fn own_message(message: &Message) -> Message {
+    let mut owned = message.clone();
+    owned.topic = own(&message.topic);
+    owned.payload = Bytes::copy_from_slice(&message.payload);
+    owned
+}
+
 /// A handler for one hook.
 pub(super) struct Hook(pub(super) Arc<Guard>);
 
@@ -100,6 +116,12 @@ impl Handler for Hook {
                 let counters = &guard.counters;
                 count(if allowed { &counters.logins } else { &counters.refused_logins });
                 (false, Some(HookResult::AuthResult(answer)))
+            }
+            Parameter::MessagePublish(_, _, message) if message.retain => {
+                (true, Some(HookResult::Publish(own_message(message))))
+            }
+            Parameter::ClientSubscribe(_, subscribe) => {
+                (true, Some(HookResult::TopicFilter(Some(own(&subscribe.topic_filter)))))
             }
             Parameter::MessagePublishCheckAcl(session, publish) => {
                 let who = guard.who(session.id.lid, session.username().map(|user| &**user));
@@ -150,5 +172,35 @@ impl Handler for Hook {
             }
             _ => (true, acc),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::BytesMut;
+    use rmqtt::codec::types::Publish as Packet;
+    use rmqtt::types::QoS;
+
+    #[test]
+    fn what_is_kept_of_a_packet_does_not_keep_the_buffer_it_was_read_into() {
+        let mut read = BytesMut::with_capacity(8_192);
+        read.extend_from_slice(b"loa/1/d/loa-1/state{}");
+        let bytes = read.split().freeze();
+        let packet = Message::from(Packet {
+            dup: false,
+            retain: true,
+            qos: QoS::AtLeastOnce,
+            topic: bytes.slice(..19).try_into().unwrap(),
+            packet_id: None,
+            payload: bytes.slice(19..),
+            properties: None,
+        });
+        let (kept, filter) = (own_message(&packet), own(&packet.topic));
+        assert_eq!((&*kept.topic, &*filter), ("loa/1/d/loa-1/state", "loa/1/d/loa-1/state"));
+        assert_eq!(&*kept.payload, b"{}");
+        assert!(kept.retain && kept.qos == QoS::AtLeastOnce);
+        drop((bytes, packet));
+        assert!(read.try_reclaim(8_192), "the buffer is still held");
     }
 }

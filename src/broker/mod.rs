@@ -300,7 +300,9 @@ async fn set_up(config: BrokerConfig, guard: Arc<Guard>) -> Result<Up, BrokerErr
     let register = context.extends.hook_mgr().register();
     for hook in [
         Type::ClientAuthenticate,
+        Type::MessagePublish,
         Type::MessagePublishCheckAcl,
+        Type::ClientSubscribe,
         Type::ClientSubscribeCheckAcl,
         Type::MessageDropped,
     ] {
