@@ -9,13 +9,13 @@ use crate::app::registry::Register;
 use crate::clock::{Clock, SystemClock};
 use crate::device::fetch::{Action, AssetOrder, FetchConfig, Fetcher, Need};
 use crate::domain::chunk::ChunkSize;
-use crate::domain::ids::{ChainId, DeviceId, Digest, UnitId};
+use crate::domain::ids::{ChainId, DeviceId, Digest};
 use crate::domain::proof::record::{Attestor, Body, ClockNote, ClockSource, Head, Record};
 use crate::domain::time::UtcMs;
 use crate::mqtt::{self, MqttConfig, Password};
 use crate::wire::doc::{State, StateKind, Timetable};
 use crate::wire::enrol::{Answer, Code, Request, Welcome};
-use crate::wire::jws::SecretKey;
+use crate::wire::jws::{PublicKey, SecretKey};
 use crate::wire::topic::{Topic, Topics};
 use crate::wire::{b64, limits, record, sheet};
 use bytes::Bytes;
@@ -23,6 +23,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// An enrolled device: its key and what the server told it.
@@ -47,6 +48,76 @@ impl Simulated {
         let enrolled = Answer::open(&answer, &code, &request)?;
         Ok(Self { key, chain: ChainId(nonce), welcome: enrolled.welcome })
     }
+
+    /// Returns its id.
+    pub fn id(&self) -> &DeviceId {
+        &self.welcome.id
+    }
+
+    /// Returns what its signatures are checked with.
+    pub fn public_key(&self) -> PublicKey {
+        self.key.public()
+    }
+
+    /// Returns how it reaches the broker.
+    pub fn line(&self) -> anyhow::Result<MqttConfig> {
+        let welcome = &self.welcome;
+        let password = Password::new(&welcome.password);
+        Ok(MqttConfig::device(welcome.broker.parse()?, welcome.id.as_str(), password))
+    }
+
+    /// Signs records of one chain, the first ones of it, as they would come in a day.
+    pub fn chain_of(&self, chain: ChainId, records: u64) -> anyhow::Result<Vec<String>> {
+        let mut prev = None;
+        let mut signed = Vec::new();
+        for seq in 1..=records {
+            let body = if seq == 1 {
+                Body::Boot { fw: "bench".into(), reason: "start".into(), unclean: false }
+            } else {
+                Body::Beat { head: prev, pending: seq, stored: seq }
+            };
+            let clock = ClockNote { src: ClockSource::Ntp, age_s: Some(1), err_ms: Some(20) };
+            let head = Head {
+                v: 1,
+                dev: self.welcome.id.clone(),
+                chain,
+                boot: 1,
+                seq,
+                prev,
+                at_ms: UtcMs(1_795_000_000_000).plus(i64::try_from(seq)? * 1_000),
+                mono_ms: 1_000,
+                clock,
+                seen: None,
+                attestor: Attestor::Device,
+            };
+            let text = record::sign(&self.key, &Record { head, body })?;
+            prev = Some(record::digest(&text));
+            signed.push(text);
+        }
+        Ok(signed)
+    }
+}
+
+/// How the devices of a fleet behave where a real one waits for a random while.
+#[derive(Clone, Debug)]
+pub struct Manner {
+    /// The shortest and the longest wait before a reconnect.
+    pub backoff: (Duration, Duration),
+    /// Begin to fetch assets only once this says so, all at once; otherwise within the stretch
+    /// that the timetable names.
+    pub fetch: Option<watch::Receiver<bool>>,
+    /// Fetch day sheets; otherwise they are there from an earlier time.
+    pub sheets: bool,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self {
+            backoff: (Duration::from_secs(1), Duration::from_secs(10)),
+            fetch: None,
+            sheets: true,
+        }
+    }
 }
 
 /// How far the whole fleet has come.
@@ -54,8 +125,12 @@ impl Simulated {
 pub struct Progress {
     /// Devices that have connected at least once.
     pub connected: AtomicU64,
+    /// Devices whose state the broker has taken.
+    pub told: AtomicU64,
     /// Devices that have a timetable.
     pub planned: AtomicU64,
+    /// Devices that hold every sheet of it.
+    pub sheets: AtomicU64,
     /// Devices that hold everything their timetable names.
     pub ready: AtomicU64,
     /// Devices whose first records were receipted.
@@ -81,19 +156,15 @@ impl Drop for Fleet {
 
 impl Fleet {
     /// Starts all devices.
-    pub fn start(devices: Vec<Simulated>) -> anyhow::Result<Self> {
+    pub fn start(devices: &[Arc<Simulated>], manner: &Manner) -> anyhow::Result<Self> {
         let fleet = Self { progress: Arc::default(), stop: CancellationToken::new() };
         let clock = Arc::new(SystemClock::new());
-        for (seed, device) in devices.into_iter().enumerate() {
-            let Simulated { key, chain, welcome } = device;
+        for (seed, device) in devices.iter().enumerate() {
+            let welcome = &device.welcome;
             let topics = Topics::new(&welcome.prefix)?;
             let id = welcome.id.clone();
-            let mut config = MqttConfig::device(
-                welcome.broker.parse()?,
-                id.as_str(),
-                Password::new(&welcome.password),
-            );
-            config.backoff.1 = Duration::from_secs(10);
+            let mut config = device.line()?;
+            config.backoff = manner.backoff;
             let state = topics.of(&Topic::State(id.clone()));
             let will = crate::app::link::Will {
                 topic: state,
@@ -106,13 +177,14 @@ impl Fleet {
             let fetch = FetchConfig { topics: topics.clone(), ..FetchConfig::default() };
             let running = Running {
                 id,
-                key,
-                chain,
-                units: welcome.units,
+                device: device.clone(),
                 topics,
                 link,
                 fetcher: Fetcher::new(fetch, seed as u64),
                 held: Vec::new(),
+                fetch: manner.fetch.clone(),
+                sheets: manner.sheets,
+                ordered: Vec::new(),
                 spread_ms: 0,
                 milestones: Milestones::default(),
                 clock: clock.clone(),
@@ -128,13 +200,35 @@ impl Fleet {
         }
         Ok(fleet)
     }
+
+    /// Waits until all these counters have reached the number of devices; returns milliseconds.
+    pub fn wait(
+        &self,
+        devices: usize,
+        patience_ms: i64,
+        counters: impl Fn(&Progress) -> Vec<&AtomicU64>,
+    ) -> anyhow::Result<i64> {
+        let clock = SystemClock::new();
+        let reached = |counter: &&AtomicU64| counter.load(Ordering::Relaxed) >= devices as u64;
+        while !counters(&self.progress).iter().all(reached) {
+            let progress = &self.progress;
+            anyhow::ensure!(
+                clock.mono_ms() < patience_ms,
+                "not every device is served: {progress:?}"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(clock.mono_ms())
+    }
 }
 
 /// What a device has counted itself in for.
 #[derive(Default)]
 struct Milestones {
     connected: bool,
+    told: bool,
     planned: bool,
+    sheets: bool,
     ready: bool,
     receipted: bool,
 }
@@ -146,15 +240,32 @@ fn reached(done: &mut bool, counter: &AtomicU64) {
     }
 }
 
+/// What a device goes on with.
+enum Next {
+    Fetch,
+    Tick,
+    Event(Option<LinkEvent>),
+}
+
+/// Waits for the word to fetch.
+async fn word(fetch: &mut Option<watch::Receiver<bool>>) {
+    let Some(fetch) = fetch else { return std::future::pending().await };
+    if fetch.wait_for(|go| *go).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
 struct Running {
     id: DeviceId,
-    key: SecretKey,
-    chain: ChainId,
-    units: Vec<UnitId>,
+    device: Arc<Simulated>,
     topics: Topics,
     link: Link,
     fetcher: Fetcher,
     held: Vec<Digest>,
+    fetch: Option<watch::Receiver<bool>>,
+    sheets: bool,
+    /// Assets that wait for the word to fetch.
+    ordered: Vec<AssetOrder>,
     spread_ms: i64,
     milestones: Milestones,
     clock: Arc<SystemClock>,
@@ -167,28 +278,43 @@ impl Running {
             let now = self.clock.mono_ms();
             let wait = self.fetcher.next_at().map_or(60_000, |at| (at - now).clamp(0, 60_000));
             let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(0));
-            let actions = match tokio::time::timeout(wait, events.next()).await {
-                Err(_elapsed) => self.fetcher.tick(self.clock.mono_ms()),
-                Ok(None) => return,
-                Ok(Some(LinkEvent::Connected)) => self.connected().await,
-                Ok(Some(LinkEvent::Disconnected { .. })) => {
+            let next = tokio::select! {
+                () = word(&mut self.fetch), if !self.ordered.is_empty() => Next::Fetch,
+                () = tokio::time::sleep(wait) => Next::Tick,
+                event = events.next() => Next::Event(event),
+            };
+            let actions = match next {
+                Next::Fetch => self.begin(),
+                Next::Tick => self.fetcher.tick(self.clock.mono_ms()),
+                Next::Event(None) => return,
+                Next::Event(Some(LinkEvent::Connected)) => self.connected().await,
+                Next::Event(Some(LinkEvent::Disconnected { .. })) => {
                     self.progress.broken.fetch_add(1, Ordering::Relaxed);
                     self.fetcher.disconnected();
                     Vec::new()
                 }
-                Ok(Some(LinkEvent::Message { topic, payload, .. })) => {
+                Next::Event(Some(LinkEvent::Message { topic, payload, .. })) => {
                     self.message(&topic, &payload)
                 }
             };
             self.act(actions).await;
-            if self.milestones.planned
-                && self.fetcher.pending().is_empty()
-                && !self.milestones.ready
-            {
-                reached(&mut self.milestones.ready, &self.progress.ready);
-                self.tell().await;
+            if self.milestones.planned && self.fetcher.pending().is_empty() {
+                reached(&mut self.milestones.sheets, &self.progress.sheets);
+                if self.ordered.is_empty() && !self.milestones.ready {
+                    reached(&mut self.milestones.ready, &self.progress.ready);
+                    self.tell().await;
+                }
             }
         }
+    }
+
+    /// Fetches everything that waited for the word.
+    fn begin(&mut self) -> Vec<Action> {
+        let now = self.clock.mono_ms();
+        let need = Need { first_use_in_ms: 0, spread_ms: 0 };
+        let orders = std::mem::take(&mut self.ordered);
+        let fetch = |order| self.fetcher.want_asset(now, order, need, None);
+        orders.into_iter().flat_map(fetch).collect()
     }
 
     async fn connected(&mut self) -> Vec<Action> {
@@ -206,16 +332,19 @@ impl Running {
         .iter()
         .map(|topic| self.topics.of(topic))
         .collect();
-        for unit in &self.units {
+        for unit in &self.device.welcome.units {
             filters.push(self.topics.of(&Topic::Hold(unit.clone())));
             filters.push(self.topics.urgent_filter(unit));
         }
         // A broken line says so by an event, and everything is asked for again.
         let _ = self.link.subscribe(filters).await;
         self.tell().await;
-        let (batch, _) = record::batch(self.records().iter().map(String::as_str));
-        let _ =
-            self.link.publish(self.topics.of(&Topic::Records(self.id.clone())), batch, false).await;
+        reached(&mut self.milestones.told, &self.progress.told);
+        // The same at every connection: a resend is no new evidence.
+        let records = self.device.chain_of(self.device.chain, 2).unwrap_or_default();
+        let (batch, _) = record::batch(records.iter().map(String::as_str));
+        let topic = self.topics.of(&Topic::Records(self.id.clone()));
+        let _ = self.link.publish(topic, batch, false).await;
         self.fetcher.connected(self.clock.mono_ms())
     }
 
@@ -225,36 +354,6 @@ impl Running {
         state.want = self.fetcher.want();
         let topic = self.topics.of(&Topic::State(self.id.clone()));
         let _ = self.link.publish(topic, state.encode(), true).await;
-    }
-
-    /// The first two records of the chain, the same at every connection: a resend is no new
-    /// evidence.
-    fn records(&self) -> Vec<String> {
-        let boot = Body::Boot { fw: "bench".into(), reason: "start".into(), unclean: false };
-        let beat = Body::Beat { head: None, pending: 2, stored: 2 };
-        let mut prev = None;
-        let mut records = Vec::new();
-        for (seq, body) in (1..).zip([boot, beat]) {
-            let clock = ClockNote { src: ClockSource::Ntp, age_s: Some(1), err_ms: Some(20) };
-            let head = Head {
-                v: 1,
-                dev: self.id.clone(),
-                chain: self.chain,
-                boot: 1,
-                seq,
-                prev,
-                at_ms: UtcMs(1_795_000_000_000),
-                mono_ms: 1_000,
-                clock,
-                seen: None,
-                attestor: Attestor::Device,
-            };
-            let text = record::sign(&self.key, &Record { head, body })
-                .expect("a record within the limits");
-            prev = Some(record::digest(&text));
-            records.push(text);
-        }
-        records
     }
 
     fn message(&mut self, topic: &str, payload: &Bytes) -> Vec<Action> {
@@ -280,7 +379,7 @@ impl Running {
         self.spread_ms = i64::from(timetable.fetch_spread_s) * 1_000;
         let mut actions = Vec::new();
         for day in &timetable.days {
-            if !self.held.contains(&day.sheet) {
+            if self.sheets && !self.held.contains(&day.sheet) {
                 let need = Need { first_use_in_ms: day.from_ms - self.clock.now(), spread_ms: 0 };
                 actions.extend(self.fetcher.want_sheet(now, day.sheet, need));
             }
@@ -300,7 +399,11 @@ impl Running {
             if let Some(sums) = entry.sums.get("64").filter(|_| !self.held.contains(asset)) {
                 let size = ChunkSize::Kib64;
                 let order = AssetOrder { sha256: *asset, bytes: entry.bytes, size, sums: *sums };
-                actions.extend(self.fetcher.want_asset(now, order, need, None));
+                if self.fetch.is_some() {
+                    self.ordered.push(order);
+                } else {
+                    actions.extend(self.fetcher.want_asset(now, order, need, None));
+                }
             }
         }
         actions

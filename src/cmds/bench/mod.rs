@@ -1,12 +1,24 @@
 //! The figures of the README's table: each row prints our figure, the goal or the peer beside it,
 //! and the ratio, all measured in one run. Nothing here passes or fails; a person reads it.
 
+#[cfg(all(feature = "embedded-broker", feature = "speaker", feature = "board"))]
+mod agent;
+#[cfg(feature = "embedded-broker")]
+mod clip;
 mod compile;
 #[cfg(feature = "embedded-broker")]
 mod devices;
+#[cfg(feature = "embedded-broker")]
+mod district;
+#[cfg(feature = "embedded-broker")]
+mod host;
+#[cfg(feature = "embedded-broker")]
+mod ingest;
 mod inspect;
 #[cfg(feature = "embedded-broker")]
 mod memory;
+#[cfg(feature = "embedded-broker")]
+mod raw;
 mod start;
 
 use super::{Answer, print_json, print_text, table};
@@ -18,9 +30,26 @@ use serde::Serialize;
 /// says otherwise.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only these: `compile`, `inspect`, `start`, `memory`; all when none is named
+    /// Only these: `compile`, `inspect`, `start`, `memory`, `district`, `clip`, `ingest`; all when
+    /// none is named
     #[arg(value_name = "WHAT")]
     what: Vec<String>,
+    /// Devices of `district` and `ingest`; a fifth of them in `clip`
+    #[cfg_attr(
+        not(feature = "embedded-broker"),
+        expect(dead_code, reason = "no such measurement")
+    )]
+    #[arg(long, value_name = "N", default_value_t = 5_000,
+        value_parser = clap::value_parser!(u32).range(5..=9_000))]
+    devices: u32,
+    /// How long `ingest` goes on, about
+    #[cfg_attr(
+        not(feature = "embedded-broker"),
+        expect(dead_code, reason = "no such measurement")
+    )]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60,
+        value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
     /// Print one JSON array `{work, figure, unit, limit, ratio, note?}`
     #[arg(long)]
     json: bool,
@@ -64,19 +93,30 @@ impl Row {
 }
 
 /// A measurement by its name on the command line.
-type Bench = (&'static str, fn() -> anyhow::Result<Vec<Row>>);
+type Bench = (&'static str, fn(&Args) -> anyhow::Result<Vec<Row>>);
 
 /// All measurements, in the order of the table.
 const ALL: &[Bench] = &[
-    ("compile", compile::rows),
-    ("inspect", inspect::rows),
-    ("start", start::rows),
+    ("compile", |_| compile::rows()),
+    ("inspect", |_| inspect::rows()),
+    ("start", |_| start::rows()),
     #[cfg(feature = "embedded-broker")]
-    ("memory", memory::rows),
+    ("memory", |_| memory::rows()),
+    #[cfg(feature = "embedded-broker")]
+    ("district", |args| district::rows(args.devices as usize)),
+    #[cfg(feature = "embedded-broker")]
+    ("clip", |args| clip::rows(args.devices as usize / 5)),
+    #[cfg(feature = "embedded-broker")]
+    ("ingest", |args| ingest::rows(args.devices as usize, args.seconds)),
 ];
 
 /// Runs the measurements and prints the table.
 pub fn run(args: Args) -> anyhow::Result<Answer> {
+    // Started by `clip` and `district`, in a process of its own.
+    #[cfg(feature = "embedded-broker")]
+    if args.what == ["broker"] {
+        return raw::broker();
+    }
     if let Some(unknown) = args.what.iter().find(|w| !ALL.iter().any(|(name, _)| name == w)) {
         let names: Vec<&str> = ALL.iter().map(|(name, _)| *name).collect();
         return Err(super::wrong_use(
@@ -89,7 +129,7 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
     for (name, bench) in ALL {
         if args.what.is_empty() || args.what.iter().any(|w| w == name) {
             eprintln!("measuring {name} …");
-            match bench() {
+            match bench(&args) {
                 Ok(measured) => rows.extend(measured),
                 Err(error) if broken.is_none() => broken = Some(error),
                 Err(error) => eprintln!("{name}: {error}"),

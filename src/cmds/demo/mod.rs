@@ -3,7 +3,7 @@
 //! Everything is real: the same binary runs as server, as two loudspeakers and as a board, each a
 //! process of its own, over the embedded broker; records are signed, sent and stored.
 
-mod commune;
+pub(in crate::cmds) mod commune;
 mod crew;
 mod watch;
 

@@ -87,7 +87,7 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
 
 /// Raises the limit of open files as far as the system lets us: every connected device takes one,
 /// and the usual soft limit of 1,024 would refuse the rest of a fleet.
-fn raise_descriptors() {
+pub(super) fn raise_descriptors() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let before = getrlimit(Resource::Nofile);
     let wanted = Rlimit { current: before.maximum, maximum: before.maximum };
