@@ -5,6 +5,8 @@
 //! stderr; with `--json` nothing else is on stdout. Exit codes: 0 done, 1 the answer is no,
 //! 2 wrong use, 3 failed.
 
+#[cfg(feature = "server")]
+mod backup;
 mod bench;
 #[cfg(feature = "server")]
 mod broker;
@@ -106,6 +108,10 @@ enum Command {
     #[cfg(feature = "server")]
     Trail(trail::Args),
     #[cfg(feature = "server")]
+    Backup(backup::Args),
+    #[cfg(feature = "server")]
+    Restore(backup::restore::Args),
+    #[cfg(feature = "server")]
     Broker(broker::Args),
     #[cfg(feature = "server")]
     Link(link::Args),
@@ -157,6 +163,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Answer> {
         Command::User(args) => user::run(args),
         #[cfg(feature = "server")]
         Command::Trail(args) => trail::run(args),
+        #[cfg(feature = "server")]
+        Command::Backup(args) => backup::run(args),
+        #[cfg(feature = "server")]
+        Command::Restore(args) => backup::restore::run(args),
         #[cfg(feature = "server")]
         Command::Broker(args) => broker::run(args),
         #[cfg(feature = "server")]

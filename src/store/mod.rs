@@ -18,6 +18,7 @@ mod orders;
 mod people;
 mod plans;
 mod registry;
+mod restored;
 mod rows;
 mod trail;
 

@@ -4,6 +4,8 @@
 
 mod architecture;
 mod asset_delivery;
+#[cfg(feature = "server")]
+mod backup;
 mod broker_access;
 #[cfg(feature = "embedded-broker")]
 mod broker_traps;

@@ -10,6 +10,7 @@ mod mosquitto;
 mod partition;
 mod process;
 mod relay;
+mod restore;
 mod sound;
 mod stranger;
 mod tls;

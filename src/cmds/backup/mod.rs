@@ -1,0 +1,332 @@
+//! `loa backup`: everything of a server in one file, while it runs; `loa restore` is its other half.
+//!
+//! The store is checked page by page and copied by itself, consistently; then the assets that it
+//! names, the station folder with its clips, the profiles and the certificates. Private keys go
+//! along only on demand: of the data folder everything counts as private that is not known to be
+//! public. The root key is never in a backup; it lies in the safe.
+
+mod archive;
+pub mod restore;
+
+use super::data::{DataFolder, DataOption};
+use super::registers::Stationed;
+use super::trail::command_line;
+use super::{Advise as _, Answer, failed, print_json, print_text, runtime, wrong_use};
+use crate::app::ports::{Evidence as _, Registry as _, Trail as _};
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::StationConfig;
+use crate::domain::recurrence::wall;
+use crate::store::SqliteStore;
+use anyhow::Context as _;
+use archive::{ArchiveError, FOLDERS, Manifest, Packer};
+use chrono::SecondsFormat;
+use serde::Serialize;
+use std::fs::{self, OpenOptions};
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// Files of the data folder that anybody may see.
+const PUBLIC: [&str; 3] = ["epochs.json", "root.txt", "ca/ca.pem"];
+/// Files of the data folder that are in no backup: the store is copied by itself, the root key
+/// lies in the safe, a lock means nothing elsewhere.
+const LEFT: [&str; 5] = ["store.db", "store.db-wal", "store.db-shm", "root-key.txt", "lock"];
+/// Deepest folder that is looked into.
+const DEEPEST: usize = 16;
+
+/// Writes everything of a server into one file, while it runs
+///
+/// Store, assets, station folder with clips, profiles, certificates; read back and checked before
+/// it gets its name. Without `--with-keys` keep `keys.json` and the other private files elsewhere.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    data: DataOption,
+    #[command(flatten)]
+    station: Stationed,
+    /// The file to write; never overwritten
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Also the private keys: whoever has the file can then speak to every device
+    #[arg(long)]
+    with_keys: bool,
+    /// Print `{file, made, station, keys, records, devices, members, bytes,
+    /// left_out}`
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was written, as `--json` shows it.
+#[derive(Serialize)]
+struct Written {
+    file: PathBuf,
+    made: String,
+    station: String,
+    keys: bool,
+    records: u64,
+    devices: u64,
+    members: usize,
+    bytes: u64,
+    /// Private files that were left out, by their names in a backup.
+    left_out: Vec<String>,
+}
+
+/// A file that goes when its work is over, however that ends.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Renamed into place by then, or nobody's.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// What goes into a backup: names in it, and where the files lie.
+#[derive(Default)]
+struct Found {
+    files: Vec<(String, PathBuf)>,
+    private: Vec<(String, PathBuf)>,
+}
+
+/// Writes the backup.
+pub fn run(args: Args) -> anyhow::Result<Answer> {
+    let folder = DataFolder::existing(&args.data.data)?;
+    let out = &args.out;
+    if out.symlink_metadata().is_ok() {
+        let hint = "nothing was written; give each backup a name of its own, by its date";
+        return Err(wrong_use(format!("`{}` is there already", out.display()), hint));
+    }
+    let name = out.file_name().context("`--out` names no file")?.to_string_lossy();
+    for folder in [folder.path(), &args.station.playlists, &args.station.profile_folder] {
+        if lies_in(out, folder) {
+            return Err(wrong_use(
+                format!("`{}` lies in `{}`, which is backed up", out.display(), folder.display()),
+                "name a file elsewhere, best on another disk",
+            ));
+        }
+    }
+    let beside = |what: &str| out.with_file_name(format!(".{name}.{}.{what}", std::process::id()));
+    let (copy, part) = (Scratch(beside("store")), Scratch(beside("part")));
+    let now = SystemClock::new().now();
+    let (config, records, devices) = runtime()?.block_on(async {
+        // Also where it lies: a copy is rebuilt, and would hide a damaged index.
+        check_store(&folder.store()).await?;
+        let store = folder.open_store().await?;
+        let config = args.station.settings(&store).await?;
+        let entry = command_line().did(now, "back-up", out.display());
+        let keys = if args.with_keys { "with private keys" } else { "without private keys" };
+        store.append(&entry.after(keys)).await?;
+        // Made first, so that it is never readable by others.
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&copy.0)
+            .advise("name a file in a folder that is there and has room for the store twice")?;
+        store.copy_to(&copy.0).await.map_err(|error| {
+            let hint = error.hint();
+            failed(error, hint)
+        })?;
+        store.close().await;
+        check_store(&copy.0).await?;
+        let held = SqliteStore::open(&copy.0).await?;
+        let (records, devices) = (held.evidence_counts().await?.records, held.devices().await?);
+        held.close().await;
+        anyhow::Ok((config, records, devices.len() as u64))
+    })?;
+    let mut found =
+        Found { files: vec![("data/store.db".to_owned(), copy.0.clone())], ..Found::default() };
+    found.data(folder.path())?;
+    found.station(&args.station.playlists, &config)?;
+    found.walk("profiles", &args.station.profile_folder, 0, &|_, _| Ok(false))?;
+    if args.with_keys {
+        found.files.append(&mut found.private);
+    }
+    let manifest = Manifest {
+        v: 1,
+        made: wall::display(config.zone, now).to_rfc3339_opts(SecondsFormat::Secs, false),
+        loa: env!("CARGO_PKG_VERSION").to_owned(),
+        station: config.name.clone(),
+        keys: args.with_keys,
+        records,
+        devices,
+        left_out: found.private.iter().map(|(name, _)| name.clone()).collect(),
+        members: Vec::new(),
+    };
+    let held = pack(&part.0, &found.files, manifest)?;
+    place(&part.0, out)?;
+    let written = Written {
+        file: out.clone(),
+        made: held.made,
+        station: held.station,
+        keys: held.keys,
+        records,
+        devices,
+        members: held.members.len(),
+        bytes: fs::metadata(out)?.len(),
+        left_out: held.left_out,
+    };
+    told(&written, args.json)?;
+    Ok(Answer::Yes)
+}
+
+fn told(written: &Written, json: bool) -> anyhow::Result<()> {
+    if written.keys {
+        eprintln!(
+            "warning: the file holds the private keys of the server, unencrypted: keep it like \
+             the keys themselves"
+        );
+    } else if !written.left_out.is_empty() {
+        eprintln!(
+            "note: not in it, since private: {}; keep them elsewhere, or say `--with-keys`",
+            written.left_out.join(", ")
+        );
+    }
+    if json {
+        return print_json(written);
+    }
+    let Written { file, made, station, records, devices, members, bytes, .. } = written;
+    print_text(&format!(
+        "{}: {station}, {made}; {records} records, {devices} devices, {members} files, {bytes} \
+         bytes; read back and found whole\n",
+        file.display()
+    ))
+}
+
+/// Refuses a store whose pages or indices are wrong.
+async fn check_store(store: &Path) -> anyhow::Result<()> {
+    let faults = SqliteStore::faults_of(store).await.map_err(|error| {
+        let hint = error.hint();
+        failed(error, hint)
+    })?;
+    if let Some(first) = faults.first() {
+        return Err(failed(
+            anyhow::anyhow!("the store is damaged in {} places: {first}", faults.len()),
+            "look at the disk; restore the newest backup that is whole, devices send again what \
+             came after it",
+        ));
+    }
+    Ok(())
+}
+
+/// Writes the members and reads all of it back.
+fn pack(part: &Path, files: &[(String, PathBuf)], manifest: Manifest) -> anyhow::Result<Manifest> {
+    let written = || {
+        let mut packer = Packer::create(part)?;
+        for (name, from) in files {
+            packer.add(name, from)?;
+        }
+        let manifest = packer.finish(manifest)?;
+        if archive::verify(part)? == manifest {
+            return Ok(manifest);
+        }
+        Err(ArchiveError::Changed { path: part.to_owned() })
+    };
+    written().map_err(told_by)
+}
+
+fn told_by(error: ArchiveError) -> anyhow::Error {
+    let hint = error.hint();
+    failed(error, hint)
+}
+
+/// Gives the finished file its name, unless that has been taken meanwhile.
+fn place(part: &Path, out: &Path) -> anyhow::Result<()> {
+    let hint = "nothing was replaced; name another file";
+    match fs::hard_link(part, out) {
+        Ok(()) => {}
+        // A stick with FAT has no links.
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists && !out.exists() => {
+            fs::rename(part, out).advise(hint)?;
+        }
+        Err(error) => return Err(failed(error, hint)),
+    }
+    let folder = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::File::open(folder).and_then(|folder| folder.sync_all()).advise("check the disk")
+}
+
+impl Found {
+    /// Finds what lies in the data folder.
+    fn data(&mut self, folder: &Path) -> anyhow::Result<()> {
+        self.walk(FOLDERS[0], folder, 0, &|below, _| {
+            Ok(!(PUBLIC.contains(&below) || below.starts_with("assets/")))
+        })?;
+        let left = |name: &str| LEFT.contains(&name.strip_prefix("data/").unwrap_or(name));
+        self.private.retain(|(name, _)| !left(name));
+        Ok(())
+    }
+
+    /// Finds what lies in the station folder; files that the station names as secret, and keys
+    /// whatever their name, are private.
+    fn station(&mut self, folder: &Path, config: &StationConfig) -> anyhow::Result<()> {
+        let mut named: Vec<String> = Vec::new();
+        named.extend(config.broker.password_file.iter().map(|file| shown(Path::new(file))));
+        named.extend(config.listen.tls.iter().map(|tls| shown(Path::new(&tls.key))));
+        self.walk(FOLDERS[1], folder, 0, &|below, path| {
+            Ok(named.iter().any(|secret| secret == below) || holds_key(path)?)
+        })
+    }
+
+    fn walk(
+        &mut self,
+        prefix: &str,
+        folder: &Path,
+        depth: usize,
+        private: &dyn Fn(&str, &Path) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<()> {
+        if depth > DEEPEST || !folder.is_dir() {
+            return Ok(());
+        }
+        let place = || format!("reading `{}`", folder.display());
+        let mut entries: Vec<_> = fs::read_dir(folder)
+            .with_context(place)?
+            .collect::<Result<_, _>>()
+            .with_context(place)?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else {
+                let shown = entry.path().display().to_string();
+                return Err(failed(
+                    anyhow::anyhow!("`{shown}` has a name that is not UTF-8"),
+                    "rename the file; every file of the station has a name that can be written",
+                ));
+            };
+            let (path, below) = (entry.path(), format!("{prefix}/{name}"));
+            // Followed: a station may link clips from another disk.
+            let meta = fs::metadata(&path).with_context(|| format!("reading `{below}`"))?;
+            if meta.is_dir() {
+                self.walk(&below, &path, depth + 1, private)?;
+            } else if meta.is_file() && path.extension().is_none_or(|end| end != "part") {
+                let inside = below.split_once('/').map_or("", |(_, inside)| inside);
+                let secret = private(inside, &path)?;
+                if secret { &mut self.private } else { &mut self.files }.push((below, path));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Says whether a file that may not be there yet would lie in a folder.
+fn lies_in(file: &Path, folder: &Path) -> bool {
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new(".")).canonicalize();
+    matches!((parent, folder.canonicalize()), (Ok(at), Ok(folder)) if at.starts_with(&folder))
+}
+
+/// Says whether a small file holds a private key as PEM.
+fn holds_key(path: &Path) -> anyhow::Result<bool> {
+    let place = || format!("reading `{}`", path.display());
+    let mut bytes = Vec::new();
+    fs::File::open(path)
+        .with_context(place)?
+        .take(65_536)
+        .read_to_end(&mut bytes)
+        .with_context(place)?;
+    let mark = b"PRIVATE KEY-----";
+    Ok(bytes.windows(mark.len()).any(|part| part == mark))
+}
+
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().trim_start_matches("./").to_owned()
+}
