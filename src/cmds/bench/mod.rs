@@ -35,18 +35,10 @@ pub struct Args {
     #[arg(value_name = "WHAT")]
     what: Vec<String>,
     /// Devices of `district` and `ingest`; a fifth of them in `clip`
-    #[cfg_attr(
-        not(feature = "embedded-broker"),
-        expect(dead_code, reason = "no such measurement")
-    )]
     #[arg(long, value_name = "N", default_value_t = 5_000,
         value_parser = clap::value_parser!(u32).range(5..=9_000))]
     devices: u32,
     /// How long `ingest` goes on, about
-    #[cfg_attr(
-        not(feature = "embedded-broker"),
-        expect(dead_code, reason = "no such measurement")
-    )]
     #[arg(long, value_name = "SECONDS", default_value_t = 60,
         value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
