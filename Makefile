@@ -43,6 +43,7 @@ e2e: release
 
 python: setup
 	.venv/bin/python tests/python/test_vectors.py
+	.venv/bin/python tests/python/test_board.py
 
 bench: setup release
 	$(RELEASE) bench

@@ -6,7 +6,8 @@
 
 Checks that a product needs and this example leaves out: keys of small order, `iat` and clashing
 roles of key epochs, retired keys (refused here), parking, drift and lower bound of the clock,
-sizes, counts and ranges (§7, §14). Duties it leaves out: TLS (so: loopback only), commands, clips
+sizes, counts and ranges (§7, §14). Duties it leaves out: TLS (so: loopback only), commands, drills, moves
+to other units, clips
 and the quiet floor, `refuse` records (it prints the word), records of cues never shown, of quarters
 of an hour and of a clock that was set, growing waits, `want`, server presence. Pages are text here:
 no `frame`, so grade 2.
@@ -123,7 +124,7 @@ def enrol(text, folder):
     write(folder / "device.key", key.private_bytes_raw())
     write(folder / "device.json", json.dumps({**me, "pin": code["root"]}).encode())
     write(folder / "state.json", json.dumps({
-        "keys": body, "timetable": None, "following": None, "conn": 0, "boot": 0, "clean": True,
+        "holds": {}, "notices": {}, "withdrawn": {}, "keys": body, "timetable": None, "following": None, "conn": 0, "boot": 0, "clean": True,
         "upto": 0, "open": {}}).encode())
     print("enrolled as", me["id"])
 
@@ -184,6 +185,8 @@ class Board:
                 self.take_keys(body.decode())
             elif body and topic == self.asked:
                 self.take_file(topic.split("/"), body)
+            elif body and topic.startswith(self.prefix + "u/"):
+                self.take_order(topic.split("/"), body.decode())
             elif body and name in signers:
                 claims = verify(body.decode(), name, signers[name], self.keys)
                 need(claims["aud"] == self.me["id"], "aud")
@@ -200,6 +203,9 @@ class Board:
             self.client.subscribe(self.own + "timetable", 1)        # so judge it again
         if not self.ready:                              # listen first, then ask for the time
             self.client.subscribe(self.own + "+", 1)
+            for unit in self.me["units"]:
+                self.client.subscribe(f"{self.prefix}u/{unit}/urgent/+", 1)
+                self.client.subscribe(f"{self.prefix}u/{unit}/hold", 1)
             self.ready, self.send_at = True, self.mono() + random.randrange(1_500)
             self.ask()
 
@@ -226,6 +232,61 @@ class Board:
             self.save(upto=upto)
             self.send_at = 0
             print(f"receipt: records up to {upto} are safe", file=sys.stderr)
+
+    # ---- §17: what reaches the devices of a unit; kept before it is obeyed
+    def take_order(self, path, text):
+        typ, units = strict(unb64(text.split(".")[0])).get("typ"), self.me["units"]
+        holds, notices, withdrawn = (self.state[n] for n in ("holds", "notices", "withdrawn"))
+        if path[-1] == "hold":
+            hold = verify(text, "hold", "schedule", self.keys)
+            old = holds.get(path[-2])
+            need(hold["unit"] == path[-2] and hold["unit"] in units, "unit")
+            need(not old or hold["ver"] >= old["ver"], "version-low")
+            need(not old or hold["ver"] > old["ver"] or hold == old, "conflict")
+            if hold != old:
+                holds[hold["unit"]] = hold
+                self.answer(hold["jti"], "hold" if hold["until_ms"] else "release", "done")
+        elif typ == "loa-withdrawal+jwt":
+            claims = verify(text, "withdrawal", "urgent", self.keys)
+            jti = claims["withdraws"]
+            self.fresh(claims, withdrawn)
+            if jti not in withdrawn:
+                withdrawn[jti] = max(claims["exp"], notices.get(jti, claims)["exp"])
+                self.answer(jti, "withdrawal", "done" if notices.pop(jti, None) else "kept")
+        else:
+            notice = verify(text, "urgent", "urgent", self.keys)    # a drill is another `typ`
+            need(set(notice["units"]) & set(units), "unit")
+            self.fresh(notice, notices)
+            need(notices.get(notice["jti"], notice) == notice, "conflict")
+            if notice["jti"] not in withdrawn and notice["jti"] not in notices:
+                need(len(notices) < 16, "limit")
+                notices[notice["jti"]] = notice
+                self.answer(notice["jti"], "urgent", "received" if self.synced else "failed: clock")
+
+    def fresh(self, claims, known):
+        """Refuses what is over, and forgets what was over a day ago: a clock may be set back."""
+        need(not self.synced or claims["exp"] * 1000 > self.now(), "expired")
+        over = lambda old: (old if isinstance(old, int) else old["exp"]) + 86_400
+        for jti in [jti for jti, old in known.items() if self.synced and over(old) * 1000 < self.now()]:
+            del known[jti]
+
+    def answer(self, jti, what, result):
+        self.save()
+        self.step()                                     # first do it, then say so
+        self.record("did", jti=jti, what=what, result=result)
+
+    def urgent(self, now):
+        """What is shown instead of all cues: notices, or nothing in a hold; else None."""
+        found = {}
+        for jti, notice in sorted(self.state["notices"].items(), key=lambda n: n[1]["iat"]):
+            if now < notice["exp"] * 1000:
+                record = {"jti": jti, "n": 1, "sheet": None, "item": "urgent",
+                          "title": notice["reason"], "frame": None, "from_ms": now, "to_ms": now,
+                          "times": 0, "shown_ms": 0, "grade": 2}
+                found[jti] = record, [{"text": notice["text"], "dwell_ms": 10_000}], \
+                    notice["exp"] * 1000
+        held = any(now < hold["until_ms"] for hold in self.state["holds"].values())
+        return found if found or held else None
 
     # ---- §7, §8: files; each is trusted because a signed document named its hash
     def sheets(self, slot):
@@ -277,6 +338,8 @@ class Board:
     # ---- §10: showing
     def due(self, now):
         """{cue: (its `show` record as it begins, its pages, its end)} now, in sheet order."""
+        if (urgent := self.urgent(now)) is not None:
+            return urgent
         found = {}
         for name, sheet in self.sheets("following").items():
             for cue in sheet["cues"]:
@@ -295,7 +358,12 @@ class Board:
         now, runs = self.now(), self.state["open"]
         due = self.due(now)
         for cue in [cue for cue in runs if cue not in due]:
-            self.close(cue, "end" if now >= runs[cue][1] else "withdrawn")
+            gone = "jti" in runs[cue][0] or (urgent := self.urgent(now)) is None
+            cause = "withdrawn" if gone else "pre-empted" if urgent else "hold"
+            self.close(cue, "end" if now >= runs[cue][1] else cause)
+        if not due and self.cue:
+            self.cue = None
+            print("\f", end="", flush=True)             # dark
         if self.cue in due:
             run, _ = runs[self.cue]
             run.update(shown_ms=run["shown_ms"] + now - run["to_ms"], to_ms=now)
@@ -306,6 +374,8 @@ class Board:
             self.turn += 1
             self.cue = list(due)[self.turn % len(due)]
             run, self.pages, end = due[self.cue]
+            if "jti" in run and self.cue not in runs:
+                self.record("start", jti=self.cue, n=1, started_ms=now)
             runs.setdefault(self.cue, (run, end))[0]["to_ms"] = now
         if due:
             page = self.pages.pop(0)
@@ -315,7 +385,8 @@ class Board:
 
     def close(self, cue, cause):
         run, _ = self.state["open"].pop(cue)
-        self.record("show", **run, outcome="played" if cause == "end" else "partial", cause=cause)
+        self.record("show", **run, cause=cause, outcome={
+            "end": "played", "pre-empted": "pre-empted"}.get(cause, "partial"))
         self.save()
 
     # ---- §4, §12: the connection

@@ -14,15 +14,16 @@
 mod chain;
 pub mod delivery;
 pub mod frame;
+mod read;
+mod room;
 
 use super::disk;
 use crate::domain::ids::{ChainId, DeviceId, Digest};
 use crate::domain::proof::record::{Attestor, Body, ClockNote, Head, Record};
 use crate::domain::time::UtcMs;
-use crate::wire::jws::{OneKey, Role, SecretKey};
+use crate::wire::jws::SecretKey;
 use crate::wire::record as wire_record;
-use chain::{Chain, Segment, append, chains_on_disk, remove};
-use delivery::Span;
+use chain::{Chain, Segment, append, chains_on_disk};
 use frame::Entry;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -255,90 +256,6 @@ impl Ledger {
         Ok(Receipted::Raised)
     }
 
-    /// Deletes receipted records older than 35 days.
-    pub fn prune(&mut self, now: UtcMs) -> Result<(), LedgerError> {
-        let before = now.plus(-KEEP_MS).0;
-        let newest = self.chains.len().saturating_sub(1);
-        for (index, chain) in self.chains.iter_mut().enumerate() {
-            let upto = chain.upto;
-            let spare = usize::from(index == newest);
-            while chain.segments.len() > spare {
-                let old = chain.segments[0]
-                    .entries
-                    .iter()
-                    .all(|entry| entry.seq <= upto && entry.at_ms < before);
-                if !old {
-                    break;
-                }
-                remove(&chain.segments[0].path)?;
-                chain.segments.remove(0);
-            }
-        }
-        let empty: Vec<ChainId> =
-            self.chains[..newest].iter().filter(|c| c.segments.is_empty()).map(|c| c.id).collect();
-        if !empty.is_empty() {
-            self.chains.retain(|chain| !empty.contains(&chain.id));
-            self.meta.chains.retain(|id| !empty.contains(id));
-            self.meta.upto.retain(|id, _| !empty.contains(id));
-            self.save_meta()?;
-        }
-        Ok(())
-    }
-
-    /// Returns the oldest stretch without a receipt; older chains come first.
-    pub fn waiting(&self) -> Option<Span> {
-        self.chains.iter().find_map(|chain| {
-            let first = chain.entries().find(|entry| entry.seq > chain.upto)?;
-            Some(Span { chain: chain.id, from: first.seq, to: chain.last })
-        })
-    }
-
-    /// Returns a batch of a stretch and the number of its last record; `None` when nothing of it
-    /// is held.
-    pub fn batch(&self, span: Span) -> Result<Option<(Vec<u8>, u64)>, LedgerError> {
-        let Some(chain) = self.chains.iter().find(|c| c.id == span.chain) else { return Ok(None) };
-        let mut texts = Vec::new();
-        let mut bytes = 0;
-        for entry in chain.entries().filter(|e| span.from <= e.seq && e.seq <= span.to) {
-            bytes += entry.len + 1;
-            if bytes > crate::wire::limits::BATCH_BYTES && !texts.is_empty() {
-                break;
-            }
-            let Some(text) = chain.text(entry.seq)? else { break };
-            texts.push((entry.seq, text));
-        }
-        let (body, taken) = wire_record::batch(texts.iter().map(|(_, text)| text.as_str()));
-        Ok(taken.checked_sub(1).map(|last| (body, texts[last].0)))
-    }
-
-    /// Returns the part of a stretch that is not held any more and lies before what is, as the
-    /// body that declares it.
-    pub fn missing(&self, span: Span) -> Option<Body> {
-        let chain = self.chains.iter().find(|c| c.id == span.chain)?;
-        let first = chain.entries().next()?;
-        if span.from >= first.seq {
-            return None;
-        }
-        let to = span.to.min(first.seq - 1);
-        let text = chain.text(first.seq).ok()??;
-        let hash = self.read(&text).and_then(|r| r.head.prev).unwrap_or(Digest([0; 32]));
-        Some(Body::Lost { from: span.from, to, n: to - span.from + 1, hash })
-    }
-
-    /// Returns the records of the last stretch before the newest one, oldest first.
-    pub fn recent(&self, stretch_ms: i64) -> Result<Vec<Record>, LedgerError> {
-        let all = || self.chains.iter().flat_map(Chain::entries);
-        let newest = all().map(|entry| entry.at_ms).max().unwrap_or(i64::MIN);
-        let from = newest.saturating_sub(stretch_ms);
-        let mut records = Vec::new();
-        for chain in &self.chains {
-            for entry in chain.entries().filter(|entry| entry.at_ms >= from) {
-                records.extend(chain.text(entry.seq)?.and_then(|text| self.read(&text)));
-            }
-        }
-        Ok(records)
-    }
-
     /// Begins a new chain: what the server holds of the old one cannot be continued.
     fn begin_chain(&mut self) -> Result<(), LedgerError> {
         let mut id = [0; 16];
@@ -352,11 +269,6 @@ impl Ledger {
 
     fn newest(&self) -> &Chain {
         self.chains.last().expect("`open` begins a chain when there is none")
-    }
-
-    fn read(&self, text: &str) -> Option<Record> {
-        let keys = OneKey { key: self.config.key.public(), role: Role::Device };
-        wire_record::open(text, &keys).ok().map(|opened| opened.claims)
     }
 
     fn save_meta(&self) -> Result<(), LedgerError> {
@@ -408,44 +320,6 @@ impl Ledger {
         segment.entries.extend(entries);
         (chain.head, chain.last) = (head, last);
         Ok(())
-    }
-
-    /// Deletes the oldest files until `more` bytes fit: receipted ones first; returns what is to
-    /// be declared lost.
-    fn make_room(&mut self, more: u64) -> Result<Vec<Body>, LedgerError> {
-        let mut lost = Vec::new();
-        let mut used: u64 =
-            self.chains.iter().flat_map(|c| &c.segments).map(|s| s.bytes as u64).sum();
-        // A full disk shows as an error of `append`: then at least one file goes.
-        let mut at_least = u32::from(more > 0);
-        while used.saturating_add(more) > self.config.most_bytes || at_least > 0 {
-            let newest = self.chains.len().saturating_sub(1);
-            let receipted = self.chains.iter().position(|c| {
-                c.segments.first().is_some_and(|s| s.entries.iter().all(|e| e.seq <= c.upto))
-            });
-            let oldest = self.chains.iter().position(|c| !c.segments.is_empty());
-            let Some(index) = receipted.or(oldest) else { break };
-            let spare = usize::from(index == newest);
-            if self.chains[index].segments.len() <= spare {
-                break;
-            }
-            let chain = &self.chains[index];
-            let segment = &chain.segments[0];
-            let gone = segment.entries.iter().filter(|e| e.seq > chain.upto).count() as u64;
-            if let (true, Some(first), Some(last)) =
-                (gone > 0, segment.entries.first(), segment.entries.last())
-            {
-                let text = chain.text(last.seq)?.unwrap_or_default();
-                let from = first.seq.max(chain.upto + 1);
-                let hash = wire_record::digest(&text);
-                lost.push(Body::Lost { from, to: last.seq, n: gone, hash });
-            }
-            used = used.saturating_sub(segment.bytes as u64);
-            remove(&segment.path)?;
-            self.chains[index].segments.remove(0);
-            at_least = 0;
-        }
-        Ok(lost)
     }
 }
 

@@ -1,6 +1,8 @@
 use super::chain::segments_of;
+use super::delivery::Span;
 use super::*;
 use crate::domain::proof::record::ClockSource;
+use crate::wire::jws::{OneKey, Role};
 use proptest::prelude::*;
 use tempfile::TempDir;
 

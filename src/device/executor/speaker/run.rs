@@ -96,7 +96,10 @@ impl Run {
         self.cue.volume = placed.cue.volume;
         self.sheet = placed.name;
         let trim = world.book.trim_ms();
-        let from = now.utc.max(self.order.at.plus(-trim));
+        // A clock set back while it sounds: the hour it is now decides, not the hour it was.
+        let stepped = self.sounding.is_some_and(|s| now.utc < s.at.plus(-super::STEP_MS));
+        let planned = self.order.at.plus(-trim);
+        let from = if stepped { now.utc } else { now.utc.max(planned) };
         let Some(until) = world.sound_until(from) else {
             return self.halt("quiet", now, out);
         };
