@@ -1,3 +1,6 @@
+#[cfg(test)]
+use crate::store::memory::MemoryStore;
+
 use super::*;
 use crate::app::link::hub::Hub;
 use crate::app::live::Picture;
@@ -7,7 +10,6 @@ use crate::app::ports::{
 };
 use crate::clock::ManualClock;
 use crate::domain::ids::{ChainId, Digest};
-use crate::store::memory::MemoryStore;
 use crate::wire::jws::{OneKey, Role};
 use serde_json::json;
 

@@ -1,3 +1,6 @@
+#[cfg(test)]
+use crate::store::memory::MemoryStore;
+
 use super::*;
 use crate::app::link::hub::Hub;
 use crate::app::live::Picture;
@@ -10,7 +13,6 @@ use crate::clock::ManualClock;
 use crate::domain::ids::ChainId;
 use crate::domain::standby::{Standby, Template};
 use crate::domain::station::{Clip, Station, Unit};
-use crate::store::memory::MemoryStore;
 use crate::wire::jws::{OneKey, Role};
 use serde_json::{Value, json};
 

@@ -175,7 +175,8 @@ fn text(told: &Restored, args: &Args) -> String {
     ));
     steps.push(
         "Repeat what was done after the backup: devices added, enrolled again or revoked, people \
-         and tokens withdrawn. Records come by themselves: devices keep them and send them again."
+         and tokens withdrawn, keys rotated, holds ordered or released, changes approved. Records \
+         come by themselves: devices keep them and send them again."
             .to_owned(),
     );
     for (n, step) in (1..).zip(steps) {
