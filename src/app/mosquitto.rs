@@ -136,17 +136,27 @@ impl Passwords {
     pub fn put(&self, user: &str, password: &str) -> io::Result<()> {
         let mut salt = [0; 12];
         getrandom::fill(&mut salt).map_err(io::Error::other)?;
-        let line = password_line(user, password, salt);
+        self.change(user, Some(&password_line(user, password, salt)))
+    }
+
+    /// Removes a user; mosquitto lets it in until it is told to read the file again.
+    pub fn remove(&self, user: &str) -> io::Result<()> {
+        if self.path.exists() { self.change(user, None) } else { Ok(()) }
+    }
+
+    fn change(&self, user: &str, line: Option<&str>) -> io::Result<()> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let old = match fs::read_to_string(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             old => old?,
         };
         let others = old.lines().filter(|old| old.split(':').next() != Some(user));
-        let mut lines: Vec<&str> = others.chain([line.as_str()]).collect();
+        let mut lines: Vec<&str> = others.chain(line).collect();
         lines.sort_unstable();
         let mut text = lines.join("\n");
-        text.push('\n');
+        if !text.is_empty() {
+            text.push('\n');
+        }
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder)?;
         }
@@ -212,5 +222,9 @@ mod tests {
         assert_ne!(of(&before, 0), of(&after, 0));
         assert_eq!(of(&before, 1), of(&after, 1));
         assert_eq!(fs::read_dir(folder.path().join("mosquitto")).unwrap().count(), 1);
+        passwords.remove("loa-1").unwrap();
+        passwords.remove("loa-9").unwrap();
+        let left = fs::read_to_string(passwords.path()).unwrap();
+        assert_eq!(left, format!("{}\n", of(&after, 1)));
     }
 }

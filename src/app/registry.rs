@@ -11,7 +11,8 @@
 use super::live::Live;
 use super::mosquitto::Passwords;
 use super::ports::{
-    CodeUse, Enrolled, Enrolment, EnrolmentCode, Registered, RetainedDocument, Store, StoreError,
+    CodeUse, Enrolled, Enrolment, EnrolmentCode, Registered, RetainedDocument, Standing, Store,
+    StoreError,
 };
 use crate::clock::SharedClock;
 use crate::domain::ids::{DeviceId, Digest, ProfileId, Tag, UnitId};
@@ -100,6 +101,12 @@ pub enum RegisterError {
     Range { name: &'static str, value: i64, from: i64, to: i64 },
     #[error("the name of a device has 1 to 200 characters")]
     Name,
+    #[error("a reason has 1 to 200 characters")]
+    Reason,
+    #[error("device `{device}` has enrolled")]
+    HasEnrolled { device: DeviceId },
+    #[error("device `{device}` has never enrolled")]
+    NeverEnrolled { device: DeviceId },
     #[error("the system gave no random numbers")]
     Random {
         #[source]
@@ -120,6 +127,13 @@ impl RegisterError {
             Self::NoUnit { .. } => "`loa unit list` shows all; `loa unit import` adds units",
             Self::NoProfile { .. } => "profiles are files in the folder of `--profiles`",
             Self::Range { .. } | Self::Name => "change the value",
+            Self::Reason => "say what happened to the device",
+            Self::HasEnrolled { .. } => {
+                "its records are evidence: `loa device revoke` takes its key away for good"
+            }
+            Self::NeverEnrolled { .. } => {
+                "`loa device enrol` issues a code, `loa device delete` removes it"
+            }
             Self::Random { .. } => "look at the system's log",
             Self::Store(error) => error.hint(),
         }
@@ -312,7 +326,8 @@ impl Register {
             })
             .await?;
         let reach = self.reach();
-        let root = self.epochs.root();
+        // Who signed the newest epoch: a root that is only named has vouched for nothing yet.
+        let root = self.epochs.signer();
         let code = Code { url: reach.url.clone(), secret, root, ca: reach.ca, exp };
         Ok(Issued {
             device: device.clone(),
@@ -321,6 +336,70 @@ impl Register {
             id,
             expires_ms,
         })
+    }
+
+    /// Takes a device's key and password away for good, and every code that was issued for it: it
+    /// is put out of the broker at once, and its records enter by import alone, flagged.
+    pub async fn revoke(
+        &self,
+        device: &DeviceId,
+        reason: &str,
+    ) -> Result<Registered, RegisterError> {
+        let reason = normal(reason);
+        if reason.is_empty() || reason.chars().count() > 200 {
+            return Err(RegisterError::Reason);
+        }
+        let known = self.known(device).await?;
+        if matches!(known.standing, Standing::Revoked { .. }) {
+            return Ok(known);
+        }
+        self.store.revoke(device, &reason, self.clock.now()).await?;
+        let known = self.known(device).await?;
+        if let Some(live) = &self.live {
+            live.put_device(known.clone());
+        }
+        if let Some(passwords) = &self.passwords
+            && let Err(error) = passwords.remove(device.as_str())
+        {
+            let path = passwords.path().display();
+            tracing::error!(device.id = %device, %error, "Cannot take it out of `{path}`");
+        }
+        tracing::info!(device.id = %device, "Revoked a device");
+        self.touch();
+        Ok(known)
+    }
+
+    /// Puts new hardware in a device's place: the key of the old one is revoked, its chain of
+    /// records ends, and a code lets the new one enrol under the same id.
+    pub async fn replace(
+        &self,
+        device: &DeviceId,
+        reason: &str,
+        hours: Option<u32>,
+    ) -> Result<Issued, RegisterError> {
+        in_range("hours", i64::from(hours.unwrap_or(CODE_HOURS)), 1, i64::from(CODE_HOURS_MAX))?;
+        if self.store.keys_of(device).await?.is_empty() {
+            self.known(device).await?;
+            return Err(RegisterError::NeverEnrolled { device: device.clone() });
+        }
+        self.revoke(device, reason).await?;
+        self.issue(device, hours).await
+    }
+
+    /// Removes a device that never enrolled, a mistake of the register.
+    pub async fn delete(&self, device: &DeviceId) -> Result<Registered, RegisterError> {
+        let known = self.known(device).await?;
+        if !self.store.keys_of(device).await?.is_empty() {
+            return Err(RegisterError::HasEnrolled { device: device.clone() });
+        }
+        self.store.remove_devices(std::slice::from_ref(device)).await?;
+        self.touch();
+        Ok(known)
+    }
+
+    async fn known(&self, device: &DeviceId) -> Result<Registered, RegisterError> {
+        let known = self.store.device(device).await?;
+        known.ok_or_else(|| RegisterError::NoDevice { device: device.clone() })
     }
 
     /// Enrols the device that asks, and returns the answer's bytes.
@@ -356,6 +435,12 @@ impl Register {
         let random = |source| EnrolError::Random { source };
         let password = b64::encode(&self::random::<16>().map_err(random)?);
         let registered = self.store.device(&code.device).await?.ok_or(EnrolError::Gone)?;
+        if let Standing::Revoked { at_ms, .. } = &registered.standing
+            && code.made_ms < *at_ms
+        {
+            // Whoever took the device may have taken the code with it.
+            return Err(EnrolError::Expired { at_ms: *at_ms });
+        }
         let units = lineage(&registered.device.unit, &self.store.units().await?);
         let reach = self.reach();
         let topic = reach.topics.of(&Topic::Floor(code.device.clone()));

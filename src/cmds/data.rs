@@ -128,8 +128,72 @@ impl DataFolder {
         self.path.join("mosquitto").join("passwords")
     }
 
+    /// Puts other keys and a longer chain in place of the old, as one step: what breaks off
+    /// half-way is finished or undone by whoever reads the keys next.
+    pub fn replace_keys(&self, keys: &ServerKeys, chain: &KeySet) -> anyhow::Result<()> {
+        let _turn = self.keys_turn()?;
+        let [new_keys, new_epochs] = self.coming();
+        self.drop_coming()?;
+        write_private(&new_keys, &keys.to_file())?;
+        write_private(&new_epochs, std::str::from_utf8(&chain.body().encode())?)?;
+        // From here on the new keys are the keys.
+        rename(&new_epochs, &self.epochs())?;
+        rename(&new_keys, &self.keys())?;
+        let name = self.path.join("root.new.txt");
+        drop(fs::remove_file(&name));
+        write_private(&name, &format!("{}\n", chain.signer()))?;
+        rename(&name, &self.root_name())
+    }
+
+    /// Finishes or undoes a change of keys that broke off.
+    fn settle_keys(&self) -> anyhow::Result<()> {
+        let [new_keys, _] = self.coming();
+        if !new_keys.exists() {
+            return Ok(());
+        }
+        let _turn = self.keys_turn()?;
+        let read = |path: &Path| fs::read_to_string(path).map(zeroize::Zeroizing::new).ok();
+        let coming = read(&new_keys).and_then(|text| ServerKeys::from_file(&text).ok());
+        let pin = read(&self.root_name()).and_then(|text| text.trim().parse().ok());
+        let chain = fs::read(self.epochs()).ok().zip(pin);
+        let chain = chain.and_then(|(body, pin)| KeySet::verify(&body, &pin).ok());
+        let named = chain.as_ref().and_then(KeySet::current).map(|current| &current.roles);
+        match coming {
+            Some(coming) if named == Some(&coming.public()) => rename(&new_keys, &self.keys())?,
+            _ => {}
+        }
+        self.drop_coming()
+    }
+
+    fn coming(&self) -> [PathBuf; 2] {
+        ["keys.new.json", "epochs.new.json"].map(|name| self.path.join(name))
+    }
+
+    fn drop_coming(&self) -> anyhow::Result<()> {
+        for path in self.coming() {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("removing `{}`", path.display()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until no other process changes the keys.
+    fn keys_turn(&self) -> anyhow::Result<File> {
+        let path = self.path.join("keys.lock");
+        let mut open = OpenOptions::new();
+        open.create(true).truncate(false).write(true).mode(0o600);
+        let file = open.open(&path).with_context(|| format!("opening `{}`", path.display()))?;
+        file.lock().with_context(|| format!("locking `{}`", path.display()))?;
+        Ok(file)
+    }
+
     /// Reads the server's keys.
     pub fn read_keys(&self) -> anyhow::Result<ServerKeys> {
+        self.settle_keys()?;
         let path = self.keys();
         let text = zeroize::Zeroizing::new(
             fs::read_to_string(&path).with_context(|| format!("reading `{}`", path.display()))?,
@@ -212,6 +276,14 @@ pub fn replace_private(path: &Path, text: &str) -> anyhow::Result<()> {
     write_private(&beside, text)?;
     fs::rename(&beside, path).with_context(|| format!("writing `{}`", path.display()))?;
     sync_folder(path)
+}
+
+/// Gives a file its name, durably.
+fn rename(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let folder = to.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::rename(from, to)
+        .and_then(|()| File::open(folder)?.sync_all())
+        .with_context(|| format!("writing `{}`", to.display()))
 }
 
 /// Writes a new file that only its owner can read, durably; refuses to overwrite.

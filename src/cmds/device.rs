@@ -8,8 +8,10 @@ use super::reach::reach;
 use super::registers::{self, ExportArgs, ImportArgs, ListArgs, Stationed, changed};
 use super::trail::command_line;
 use super::{Advise as _, Answer, failed, print_json, print_text, runtime};
+use crate::app::mosquitto::Passwords;
 use crate::app::ports::{Registered, Registry as _, Standing, Trail as _};
-use crate::app::registry::{NewDevice, Register};
+use crate::app::registry::{Issued, NewDevice, Register, RegisterError};
+use crate::app::trail::Entry;
 use crate::clock::{Clock as _, SharedClock, SystemClock};
 use crate::config::{self, Fault, Named, devices_from_csv_naming, devices_to_csv};
 use crate::domain::ids::{DeviceId, ProfileId, Tag, UnitId};
@@ -19,7 +21,7 @@ use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Lists, adds, enrols, imports and exports devices
+/// Lists, adds, enrols, revokes, replaces, imports and exports devices
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -34,6 +36,33 @@ enum Act {
     Add(Add),
     /// Issues a code by which a device enrols once, for the first time or again
     Enrol(Enrol),
+    /// Takes a device's key and password away for good: stolen, scrapped, not to be trusted
+    Revoke {
+        #[command(flatten)]
+        one: One,
+        /// Why, for the register and the trail
+        #[arg(long)]
+        reason: String,
+    },
+    /// Revokes the key of broken or lost hardware and issues a code for what takes its place
+    Replace {
+        #[command(flatten)]
+        one: One,
+        /// Why, for the register and the trail
+        #[arg(long, default_value = "replaced by other hardware")]
+        reason: String,
+        /// How long the code works
+        #[arg(long, value_name = "HOURS", default_value_t = 72)]
+        hours: u32,
+        /// Write the code as a QR code (SVG) to this file
+        #[arg(long, value_name = "FILE")]
+        qr: Option<PathBuf>,
+    },
+    /// Removes a device that never enrolled
+    Delete {
+        #[command(flatten)]
+        one: One,
+    },
     /// Takes devices from a CSV file into the register; those it does not name stay
     Import {
         #[command(flatten)]
@@ -72,6 +101,20 @@ struct Add {
     /// Correction of its start in milliseconds; positive plays later
     #[arg(long, value_name = "MS", default_value_t = 0, allow_negative_numbers = true)]
     trim_ms: i64,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// One device of the register.
+#[derive(Debug, clap::Args)]
+struct One {
+    #[command(flatten)]
+    data: DataOption,
+    #[command(flatten)]
+    station: Stationed,
+    /// The device
+    device: DeviceId,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -138,6 +181,9 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
         Act::List(list) => registers::list(&Devices::default(), &list),
         Act::Add(add) => self::add(add),
         Act::Enrol(enrol) => self::enrol(enrol),
+        Act::Revoke { one, reason } => revoke(one, &reason),
+        Act::Replace { one, reason, hours, qr } => replace(one, &reason, hours, qr.as_deref()),
+        Act::Delete { one } => delete(one),
         Act::Import { import, profiles } => registers::import(&Devices { profiles }, &import),
         Act::Export(export) => registers::export(&Devices::default(), &export),
     }
@@ -228,7 +274,99 @@ async fn register(
     let broker = station.broker.as_deref().or(config.broker.url.as_deref());
     let (http, mqtt) = (station.http.unwrap_or(listen.http), station.mqtt.unwrap_or(listen.mqtt));
     let reach = reach(&config, &station.playlists, http, mqtt, broker, clock.now())?;
-    Ok(Register::new(store, Arc::new(keys), Arc::new(epochs), clock, reach))
+    let register = Register::new(store, Arc::new(keys), Arc::new(epochs), clock, reach);
+    // Kept while an external mosquitto is in use, also by a command beside the server.
+    let passwords = folder.mosquitto_passwords();
+    Ok(if passwords.exists() {
+        register.keeping(Arc::new(Passwords::at(passwords)))
+    } else {
+        register
+    })
+}
+
+/// Does something to one device through the register, and tells the trail.
+fn with_register<T>(
+    one: &One,
+    act: impl AsyncFnOnce(&Register) -> Result<(T, Entry), RegisterError>,
+) -> anyhow::Result<T> {
+    let folder = DataFolder::existing(&one.data.data)?;
+    runtime()?.block_on(async {
+        let store = Arc::new(folder.open_store().await?);
+        let register = register(&folder, &one.station, store.clone()).await?;
+        let (done, entry) = act(&register).await.map_err(|error| {
+            let hint = error.hint();
+            failed(error, hint)
+        })?;
+        store.append(&entry).await?;
+        store.close().await;
+        anyhow::Ok(done)
+    })
+}
+
+/// What a revocation means where the broker is not ours.
+fn note_foreign_broker(one: &One) {
+    let path = DataFolder::at(&one.data.data).mosquitto_passwords();
+    if path.exists() {
+        eprintln!(
+            "`{}` no longer holds its password: tell mosquitto to read it again \
+             (systemctl reload mosquitto); until then a connected device stays connected.",
+            path.display()
+        );
+    }
+}
+
+fn revoke(one: One, reason: &str) -> anyhow::Result<Answer> {
+    let now = SystemClock::new().now();
+    let known = with_register(&one, async |register: &Register| {
+        let known = register.revoke(&one.device, reason).await?;
+        let entry = command_line().did(now, "revoke-device", &one.device).after(reason);
+        Ok((known, entry))
+    })?;
+    let row = Row::from(known);
+    if one.json {
+        print_json(&row)?;
+    } else {
+        print_text(&format!(
+            "Revoked `{}`. Records that it still holds enter only by `loa records import`, flagged.\n",
+            row.id
+        ))?;
+    }
+    note_foreign_broker(&one);
+    Ok(Answer::Yes)
+}
+
+fn replace(
+    one: One,
+    reason: &str,
+    hours: u32,
+    qr: Option<&std::path::Path>,
+) -> anyhow::Result<Answer> {
+    let now = SystemClock::new().now();
+    let issued = with_register(&one, async |register: &Register| {
+        let issued = register.replace(&one.device, reason, Some(hours)).await?;
+        let entry = command_line().did(now, "replace-device", &one.device);
+        Ok((issued.clone(), entry.after(format!("{reason}; code {}", issued.id))))
+    })?;
+    show_code(issued, hours, qr, one.json)?;
+    note_foreign_broker(&one);
+    Ok(Answer::Yes)
+}
+
+fn delete(one: One) -> anyhow::Result<Answer> {
+    let now = SystemClock::new().now();
+    let known = with_register(&one, async |register: &Register| {
+        let known = register.delete(&one.device).await?;
+        let before = format!("`{}` in {}", known.device.name, known.device.unit);
+        let entry = command_line().did(now, "delete-device", &one.device).before(before);
+        Ok((known, entry))
+    })?;
+    let row = Row::from(known);
+    if one.json {
+        print_json(&row)?;
+    } else {
+        print_text(&format!("Deleted `{}`.\n", row.id))?;
+    }
+    Ok(Answer::Yes)
 }
 
 fn add(args: Add) -> anyhow::Result<Answer> {
@@ -289,6 +427,17 @@ fn enrol(args: Enrol) -> anyhow::Result<Answer> {
         store.append(&entry.after(format!("code {}", issued.id))).await?;
         anyhow::Ok(issued)
     })?;
+    show_code(issued, args.hours, args.qr.as_deref(), args.json)?;
+    Ok(Answer::Yes)
+}
+
+/// Shows a code, once.
+fn show_code(
+    issued: Issued,
+    hours: u32,
+    qr: Option<&std::path::Path>,
+    json: bool,
+) -> anyhow::Result<()> {
     let code = Shown {
         device: issued.device,
         code: issued.code,
@@ -296,20 +445,19 @@ fn enrol(args: Enrol) -> anyhow::Result<Answer> {
         expires_ms: issued.expires_ms.0,
         id: issued.id.to_string(),
     };
-    if let Some(path) = &args.qr {
+    if let Some(path) = qr {
         let qr = qrcode::QrCode::new(&code.link)?;
         let svg = qr.render::<qrcode::render::svg::Color<'_>>().min_dimensions(320, 320).build();
         std::fs::write(path, svg).advise("name a file in a folder that is there")?;
     }
-    if args.json {
+    if json {
         print_json(&code)?;
     } else {
         print_text(&format!("{}\n", code.code))?;
         eprintln!(
-            "Works once, for {} hours. On the device: loa speaker --enrol CODE --data DIR\n\
-             (a board: loa board --enrol CODE --data DIR)",
-            args.hours
+            "Works once, for {hours} hours. On the device: loa speaker --enrol CODE --data DIR\n\
+             (a board: loa board --enrol CODE --data DIR)"
         );
     }
-    Ok(Answer::Yes)
+    Ok(())
 }

@@ -143,13 +143,15 @@ pub(super) fn make_keys(
     Ok(thumbprint)
 }
 
-fn seed() -> anyhow::Result<Zeroizing<[u8; 32]>> {
+/// Draws the seed of a key.
+pub(super) fn seed() -> anyhow::Result<Zeroizing<[u8; 32]>> {
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *seed).context("the system gave no random numbers")?;
     Ok(seed)
 }
 
-fn root_text(root: &SecretKey, thumbprint: &str) -> Zeroizing<String> {
+/// Writes a root key for paper and USB.
+pub(super) fn root_text(root: &SecretKey, thumbprint: &str) -> Zeroizing<String> {
     Zeroizing::new(format!(
         "LOA – KHOÁ GỐC / ROOT KEY\n\
          Thumbprint: {thumbprint}\n\

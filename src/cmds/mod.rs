@@ -26,6 +26,8 @@ mod hold;
 mod init;
 mod inspect;
 #[cfg(feature = "server")]
+mod keys;
+#[cfg(feature = "server")]
 mod link;
 mod overlay;
 #[cfg(feature = "speaker")]
@@ -112,6 +114,8 @@ enum Command {
     #[cfg(feature = "server")]
     Restore(backup::restore::Args),
     #[cfg(feature = "server")]
+    Keys(keys::Args),
+    #[cfg(feature = "server")]
     Broker(broker::Args),
     #[cfg(feature = "server")]
     Link(link::Args),
@@ -167,6 +171,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Answer> {
         Command::Backup(args) => backup::run(args),
         #[cfg(feature = "server")]
         Command::Restore(args) => backup::restore::run(args),
+        #[cfg(feature = "server")]
+        Command::Keys(args) => keys::run(args),
         #[cfg(feature = "server")]
         Command::Broker(args) => broker::run(args),
         #[cfg(feature = "server")]

@@ -15,7 +15,7 @@ use crate::wire::Refusal;
 use crate::wire::doc::{self, Command, Floor, Presence, Receipt, TimeAnswer, Timetable};
 use crate::wire::epoch::{Advance, KeySet};
 use crate::wire::judge::{self, Judged, Stamp, Verdict};
-use crate::wire::jws::{Kid, Opened};
+use crate::wire::jws::{Keys as _, Kid, Opened, Role};
 use crate::wire::topic::Topic;
 
 /// What came in, judged.
@@ -154,8 +154,12 @@ impl Gate {
     /// Takes new keys and forgets what a revoked one signed; versions begin anew, since the epoch
     /// of the next key comes before them.
     fn rekey(&mut self, keys: KeySet) -> Accepted {
-        let void = |known: Option<InForce>| known.is_some_and(|known| keys.is_revoked(&known.kid));
-        let (timetable_void, floor_void) = (void(self.timetable), void(self.floor));
+        // A key that is left out without a word is as good as revoked.
+        let void = |known: Option<InForce>, role| {
+            known.is_some_and(|known| keys.find(&known.kid, role).is_err())
+        };
+        let timetable_void = void(self.timetable, Role::Schedule);
+        let floor_void = void(self.floor, Role::Policy);
         self.keys = keys;
         if timetable_void {
             self.timetable = None;

@@ -187,7 +187,9 @@ impl From<crate::app::registry::RegisterError> for ApiError {
         let (status, code) = match &error {
             E::Exists { .. } => (StatusCode::CONFLICT, "exists"),
             E::NoDevice { .. } => (StatusCode::NOT_FOUND, "not-found"),
-            E::NoUnit { .. } | E::NoProfile { .. } | E::Range { .. } | E::Name => {
+            E::HasEnrolled { .. } => (StatusCode::CONFLICT, "has-enrolled"),
+            E::NeverEnrolled { .. } => (StatusCode::CONFLICT, "never-enrolled"),
+            E::NoUnit { .. } | E::NoProfile { .. } | E::Range { .. } | E::Name | E::Reason => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "invalid")
             }
             E::Random { .. } => return Self::internal(chain(&error)),

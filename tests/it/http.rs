@@ -146,6 +146,11 @@ impl Front {
         tokio::task::spawn_blocking(move || agent.run(request).unwrap()).await.unwrap()
     }
 
+    async fn ask_as_token(&self, method: &str, path: &str, body: &str) -> Got {
+        let bearer = format!("Bearer {}", self.token);
+        self.ask(method, path, &[("authorization", &bearer)], body).await
+    }
+
     async fn get(&self, path: &str) -> Got {
         let bearer = format!("Bearer {}", self.token);
         self.ask("GET", path, &[("authorization", &bearer)], "").await
@@ -493,4 +498,38 @@ async fn readiness_names_what_is_missing() {
     let _ = bytes(&mut got);
     let foreign = [("host", "loa.example.vn")];
     assert_eq!(front.ask("GET", "/metrics", &foreign, "").await.status(), 401);
+}
+
+#[tokio::test]
+async fn a_revoked_device_is_out_at_once_and_its_replacement_comes_in_by_a_new_code() {
+    let front = front().await;
+    let first = SecretKey::from_seed(&[50; 32]);
+    let old_code = front.code().await;
+    let code = front.code().await;
+    let request = Request::sign(&first, &code.secret, &[1; 16], "loa/0.1");
+    assert_eq!(front.enrol(&request).await.status(), 200);
+    let early = front.ask_as_token("DELETE", "/api/v1/devices/loa-thon-1", "").await;
+    assert_eq!(json(early).get("code").unwrap(), "has-enrolled");
+
+    front.clock.pass(5_000);
+    let path = "/api/v1/devices/loa-thon-1/revocation";
+    assert_eq!(front.post(path, r#"{"reason":" "}"#).await.status(), 422);
+    let revoked = json(front.post(path, r#"{"reason":"mất trộm"}"#).await);
+    assert_eq!(revoked["standing"], "revoked");
+    let standing = front.live.devices().values().next().unwrap().standing.clone();
+    assert!(matches!(standing, Standing::Revoked { .. }), "the broker's gate knows: {standing:?}");
+    // A code that went with the device opens nothing any more, nor does its key ever again.
+    let thief = Request::sign(&SecretKey::from_seed(&[51; 32]), &old_code.secret, &[2; 16], "");
+    assert_eq!(json(front.enrol(&thief).await)["code"], "code-expired");
+
+    let path = "/api/v1/devices/loa-thon-1/replacement";
+    let issued = json(front.post(path, r#"{"reason":"cháy bo mạch","hours":2}"#).await);
+    let code: Code = issued["code"].as_str().unwrap().parse().unwrap();
+    let back = Request::sign(&first, &code.secret, &[3; 16], "");
+    assert_eq!(json(front.enrol(&back).await)["code"], "key-spent");
+    let second = Request::sign(&SecretKey::from_seed(&[52; 32]), &code.secret, &[4; 16], "");
+    assert_eq!(front.enrol(&second).await.status(), 200);
+    let trail = front.get("/api/v1/trail").await.body_mut().read_to_string().unwrap();
+    assert!(trail.contains("revoke-device") && trail.contains("replace-device"), "{trail}");
+    assert!(trail.contains("cháy bo mạch"), "{trail}");
 }

@@ -20,6 +20,8 @@ mod fuzz;
 mod golden_days;
 mod http;
 mod inspect;
+#[cfg(feature = "server")]
+mod key_commands;
 mod link_contract;
 #[cfg(feature = "server")]
 mod peers;

@@ -17,7 +17,7 @@ use crate::domain::timetable::sheet::{AssetEntry, DaySheet, SheetItem};
 use crate::domain::timetable::{Compiled, Compiler, DayPlan, DevicePlan, Horizon};
 use crate::wire::Refusal;
 use crate::wire::doc::{self, DayEntry, Timetable};
-use crate::wire::jws::SecretKey;
+use crate::wire::jws::{self, SecretKey, Typ};
 use crate::wire::topic::{Topic, Topics};
 use crate::wire::{limits, sheet, version};
 use bytes::Bytes;
@@ -133,9 +133,12 @@ impl Planner {
         stale: impl IntoIterator<Item = Digest>,
     ) -> Self {
         let newest = in_force.iter().map(|timetable| {
+            // What another key signed is signed anew by the first plan.
+            let ours = jws::kept::<serde::de::IgnoredAny>(&timetable.jws, Typ::Timetable)
+                .is_ok_and(|(kid, _)| kid == schedule_key.kid());
             let newest = Newest {
                 ver: timetable.ver,
-                content: timetable.content,
+                content: if ours { timetable.content } else { Digest([0; 32]) },
                 days: Arc::clone(&timetable.days),
             };
             (timetable.device.clone(), newest)

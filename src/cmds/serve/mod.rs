@@ -40,6 +40,7 @@ use crate::app::outlet::Outlet;
 use crate::app::ports::{RetainedDocument, Store};
 use crate::app::publish::{Publication, Publisher, Settings};
 use crate::app::registry::Register;
+use crate::app::rekey;
 use crate::app::urgent::Notices;
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::{Approval, StationConfig};
@@ -238,6 +239,11 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         }])
         .await
         .context("keeping the key chain")?;
+    let renewed = rekey::renew(&*store, &keys, &topics, clock.now(), Some(fence)).await?;
+    if renewed != rekey::Renewed::default() {
+        let rekey::Renewed { documents, receipts } = renewed;
+        tracing::info!(documents, receipts, "Signed anew under the keys in use");
+    }
 
     let will = present.clone();
     let wills = Box::new(move || will.will());
@@ -297,6 +303,7 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         upkeep.token(),
         root,
     ));
+    let live_keys = live.clone();
     upkeep.spawn(upkeep::watch_register(
         store.clone(),
         register,
@@ -306,6 +313,7 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         kick(&side),
         upkeep.token(),
     ));
+    upkeep.spawn(upkeep::watch_keys(data.epochs(), epochs, live_keys, upkeep.token()));
     let months = config.retention.evidence_months;
     upkeep.spawn(upkeep::sweep(store, clock, months, upkeep.token()));
     finish(lifecycle, side, &store_file).await

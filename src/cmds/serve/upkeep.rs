@@ -9,6 +9,8 @@ use crate::app::registry::Register;
 use crate::app::retention;
 use crate::clock::SharedClock;
 use crate::domain::ids::DeviceId;
+use crate::wire::epoch::{Advance, KeySet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -137,6 +139,35 @@ pub async fn watch_register(
         (known, units) = (new, now_units);
         inbox.put(|waiting| waiting.documents = true);
         let _ = reload.try_send(());
+    }
+}
+
+/// Says when the keys on disk are no longer those this server was started with: it goes on with
+/// its own, which devices may already refuse.
+pub async fn watch_keys(
+    path: PathBuf,
+    epochs: Arc<KeySet>,
+    live: Arc<Live>,
+    stop: CancellationToken,
+) {
+    let mut tick = tokio::time::interval(REGISTER);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        let Ok(body) = tokio::fs::read(&path).await else { continue };
+        if !matches!(epochs.advance(&body, &epochs.signer()), Ok(Advance::Newer(_))) {
+            continue;
+        }
+        tracing::error!("The keys were changed: start the server again");
+        live.set_alarm(Alarm {
+            code: "keys-changed",
+            vi: "Khoá ký đã được thay: hãy khởi động lại máy chủ để dùng khoá mới".to_owned(),
+            en: "The signing keys were changed: start the server again to use the new ones"
+                .to_owned(),
+        });
+        return;
     }
 }
 

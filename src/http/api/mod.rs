@@ -14,7 +14,8 @@ pub mod outcomes;
 pub mod people;
 pub mod playlists;
 pub mod records;
-pub mod station;
+pub mod standing;
+mod station;
 pub mod timetable;
 pub mod trail;
 pub mod units;
@@ -41,6 +42,9 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(devices::list, devices::register))
         .routes(routes!(devices::one))
         .routes(routes!(timetable::get))
+        .routes(routes!(standing::delete))
+        .routes(routes!(standing::revoke))
+        .routes(routes!(standing::replace))
         .routes(routes!(codes::issue))
         .routes(routes!(codes::list))
         .routes(routes!(playlists::list))

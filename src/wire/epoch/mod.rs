@@ -76,6 +76,8 @@ pub struct KeySet {
     iat: i64,
     root: PublicKey,
     known: BTreeMap<(Kid, Role), Found>,
+    current: Option<Epoch>,
+    signer: Kid,
     kids: BTreeSet<Kid>,
     revoked: BTreeSet<Kid>,
 }
@@ -105,6 +107,7 @@ impl KeySet {
         let first = epochs.first().ok_or(Refusal::Epoch { epoch: 0, why: "the chain is empty" })?;
         let mut root = first_root(first)?;
         let mut trusted = false;
+        let mut newest = root.kid();
         let mut prev = None;
         let mut history: Vec<Epoch> = Vec::with_capacity(epochs.len());
         for (number, text) in (1_u32..).zip(&epochs) {
@@ -123,6 +126,7 @@ impl KeySet {
             }
             check(&epoch)?;
             trusted |= opened.kid == *pin;
+            newest = opened.kid;
             root = epoch.root.clone();
             prev = Some(opened.digest);
             history.push(epoch);
@@ -130,11 +134,11 @@ impl KeySet {
         if !trusted {
             return Err(Refusal::Root);
         }
-        Ok(Self::collect(epochs, root, &history))
+        Ok(Self::collect(epochs, root, newest, &history))
     }
 
     /// The newest epoch decides who may sign; the history decides since when.
-    fn collect(epochs: Vec<String>, root: PublicKey, history: &[Epoch]) -> Self {
+    fn collect(epochs: Vec<String>, root: PublicKey, signer: Kid, history: &[Epoch]) -> Self {
         let mut since: BTreeMap<(Kid, Role), u32> = BTreeMap::new();
         let mut kids = BTreeSet::new();
         let mut revoked = BTreeSet::new();
@@ -164,7 +168,8 @@ impl KeySet {
         }
         let epoch = last.map_or(0, |e| e.epoch);
         let iat = last.map_or(0, |e| e.iat);
-        Self { epochs, epoch, iat, root, known, kids, revoked }
+        let current = last.cloned();
+        Self { epochs, epoch, iat, root, known, current, signer, kids, revoked }
     }
 
     /// Judges a newer body against this one; ask [`Self::timely`] of the new set before use.
@@ -204,9 +209,29 @@ impl KeySet {
         }
     }
 
+    /// Returns the thumbprint of the root that signed the newest epoch: what a device may pin.
+    pub fn signer(&self) -> Kid {
+        self.signer
+    }
+
     /// Returns the thumbprint of the root that signs the next epoch.
     pub fn root(&self) -> Kid {
         self.root.kid()
+    }
+
+    /// Returns what the newest epoch says.
+    pub fn current(&self) -> Option<&Epoch> {
+        self.current.as_ref()
+    }
+
+    /// Returns every key that was ever revoked.
+    pub fn revoked(&self) -> impl Iterator<Item = &Kid> {
+        self.revoked.iter()
+    }
+
+    /// Returns the length of the body in bytes, of [`limits::KEYS_BYTES`].
+    pub fn body_bytes(&self) -> usize {
+        self.body().encode().len()
     }
 
     /// Says whether a key was revoked: drop what it signed, sheets too.
@@ -299,6 +324,61 @@ fn check(epoch: &Epoch) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// How long a retired key is named: beyond it nothing that it signed is in force any more
+/// (timetables reach 16 days ahead; floors are signed anew at once).
+const RETIRED_MS: i64 = 60 * 86_400_000;
+
+/// What a new epoch changes.
+#[derive(Debug)]
+pub struct Change<'a> {
+    /// The keys in use from now on. A role whose key is another one than before retires the old.
+    pub keys: &'a super::server_keys::ServerKeys,
+    /// Keys that are revoked instead of retired; retired ones may be among them.
+    pub revoke: &'a BTreeSet<Kid>,
+    /// The root that signs the next epoch, when it is another one.
+    pub root: Option<PublicKey>,
+}
+
+/// Signs the epoch that follows a chain and returns the longer chain, verified as a device would.
+pub fn next(
+    chain: &KeySet,
+    root: &SecretKey,
+    change: &Change<'_>,
+    now: UtcMs,
+) -> Result<KeySet, Refusal> {
+    if root.kid() != chain.root() {
+        return Err(Refusal::Root);
+    }
+    let last = chain.current().ok_or(Refusal::Epoch { epoch: 0, why: "the chain is empty" })?;
+    let roles = change.keys.public();
+    let in_use: BTreeSet<Kid> = roles.values().flatten().map(PublicKey::kid).collect();
+    let dropped = named(last).filter(|(_, key)| !in_use.contains(&key.kid()));
+    let dropped = dropped.map(|(role, key)| RetiredKey {
+        role: role.as_str().to_owned(),
+        key: key.clone(),
+        retired_ms: now,
+    });
+    let fresh = |key: &&RetiredKey| now.since(key.retired_ms) < RETIRED_MS;
+    let mut retired: Vec<RetiredKey> =
+        dropped.chain(last.retired.iter().filter(fresh).cloned()).collect();
+    retired.retain(|key| !change.revoke.contains(&key.key.kid()));
+    retired.truncate(limits::RETIRED);
+    let epoch = Epoch {
+        v: 1,
+        epoch: chain.epoch().saturating_add(1),
+        prev: Some(Digest::of(chain.newest().as_bytes())),
+        // A clock set back must not stop a rotation.
+        iat: now.numeric_date().max(chain.iat()),
+        root: change.root.clone().unwrap_or_else(|| root.public()),
+        roles,
+        retired,
+        revoked: change.revoke.iter().copied().collect(),
+    };
+    let mut epochs = chain.epochs.clone();
+    epochs.push(jws::sign_within(root, Typ::Keys, &epoch)?);
+    KeySet::verify(&KeysBody::new(epochs).encode(), &root.kid())
 }
 
 /// Signs the first epoch of a server.

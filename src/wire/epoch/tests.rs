@@ -150,3 +150,92 @@ fn the_keys_file_of_a_server_is_read_back_and_shows_nothing_in_debug() {
     let short = text.replace("\"time\"", "\"tima\"");
     assert_eq!(ServerKeys::from_file(&short).unwrap_err().reason(), "member");
 }
+
+/// A chain of one epoch with its root and keys.
+fn chain() -> KeySet {
+    verify(&[super::first(&root(1), &server(1), 1_000)], &root(1)).unwrap()
+}
+
+fn longer(set: &KeySet, keys: &ServerKeys, revoke: &[Kid], now: i64) -> KeySet {
+    let revoke = revoke.iter().copied().collect();
+    super::next(set, &root(1), &Change { keys, revoke: &revoke, root: None }, UtcMs(now)).unwrap()
+}
+
+#[test]
+fn a_rotation_retires_the_old_keys_and_devices_that_know_the_chain_follow_it() {
+    let one = chain();
+    let two = longer(&one, &server(2), &[], 2_000_000);
+    let three = longer(&two, &server(3), &[], 3_000_000);
+    // A device that was away for both takes them in one step.
+    let body = three.body().encode();
+    let Ok(Advance::Newer(set)) = one.advance(&body, &root(1).kid()) else { panic!("refused") };
+    assert_eq!((set.epoch(), set.signer(), *set == three), (3, root(1).kid(), true));
+    let found = set.find(&server(1).schedule.kid(), Role::Schedule).unwrap();
+    assert_eq!((found.epoch, found.retired), (1, Some(UtcMs(2_000_000))));
+    let found = set.find(&server(3).schedule.kid(), Role::Schedule).unwrap();
+    assert_eq!((found.epoch, found.retired), (3, None));
+    // Long after, a retired key is named no more, and then it is as good as revoked.
+    let late = longer(&three, &server(3), &[], 3_000_000 + RETIRED_MS);
+    assert_eq!(late.current().unwrap().retired, []);
+    let gone = late.find(&server(1).schedule.kid(), Role::Schedule);
+    assert_eq!(gone.unwrap_err().reason(), "revoked");
+}
+
+#[test]
+fn a_revoked_key_is_dropped_whether_in_use_or_retired_and_stays_so() {
+    let two = longer(&chain(), &server(2), &[], 2_000_000);
+    let mut keys = server(2);
+    keys.set(Role::Urgent, SecretKey::from_seed(&[99; 32]));
+    let both = [server(2).urgent.kid(), server(1).schedule.kid()];
+    let three = longer(&two, &keys, &both, 3_000_000);
+    for (kid, role) in both.iter().zip([Role::Urgent, Role::Schedule]) {
+        assert!(three.is_revoked(kid));
+        assert_eq!(three.find(kid, role).unwrap_err().reason(), "revoked");
+    }
+    assert!(three.find(&server(1).time.kid(), Role::Time).unwrap().retired.is_some());
+    assert!(three.find(&server(2).policy.kid(), Role::Policy).unwrap().retired.is_none());
+    assert!(longer(&three, &server(3), &[], 4_000_000).is_revoked(&both[0]));
+}
+
+#[test]
+fn only_the_root_key_makes_an_epoch_and_a_new_root_takes_its_place() {
+    let one = chain();
+    let nothing = BTreeSet::new();
+    let change = |root| Change { keys: Box::leak(Box::new(server(2))), revoke: &nothing, root };
+    for thief in [&server(1).schedule, &server(1).policy, &root(2)] {
+        let refused = super::next(&one, thief, &change(None), UtcMs(2_000_000));
+        assert_eq!(refused.unwrap_err(), Refusal::Root);
+    }
+    let named = super::next(&one, &root(1), &change(Some(root(2).public())), UtcMs(2_000_000));
+    let named = named.unwrap();
+    assert_eq!((named.signer(), named.root()), (root(1).kid(), root(2).kid()));
+    assert_eq!(
+        super::next(&named, &root(1), &change(None), UtcMs(3_000_000)).unwrap_err(),
+        Refusal::Root
+    );
+    let spoken = super::next(&named, &root(2), &change(None), UtcMs(3_000_000)).unwrap();
+    assert_eq!(spoken.signer(), root(2).kid());
+    let body = spoken.body().encode();
+    for pin in [root(1), root(2)] {
+        assert_eq!(KeySet::verify(&body, &pin.kid()).unwrap(), spoken);
+    }
+}
+
+#[test]
+fn a_full_chain_is_not_made_longer() {
+    let mut set = chain();
+    let mut made = 1;
+    let full = loop {
+        made += 1;
+        let keys = server(u8::try_from(made % 9).unwrap());
+        let nothing = BTreeSet::new();
+        let change = Change { keys: &keys, revoke: &nothing, root: None };
+        match super::next(&set, &root(1), &change, UtcMs(i64::from(made) * RETIRED_MS)) {
+            Ok(longer) => set = longer,
+            Err(refusal) => break refusal,
+        }
+    };
+    assert_eq!(full.reason(), "limit", "{full}");
+    assert!(set.epoch() >= 20, "only {} epochs", set.epoch());
+    assert!(set.body_bytes() <= limits::KEYS_BYTES);
+}
