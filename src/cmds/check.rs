@@ -4,11 +4,7 @@ use super::clips::Measured;
 use super::overlay::RegisterOption;
 use super::{Answer, print_json, print_text, wrong_use};
 
-use crate::app::publish::{HORIZON_DAYS, Overflow, overflow};
-use crate::clock::{Clock as _, SystemClock};
-use crate::config::{self, Fault, LastGood, Loaded, Overlay, Severity};
-use crate::domain::recurrence::wall;
-use crate::domain::timetable::{Compiler, Horizon};
+use crate::config::{self, Fault, LastGood, Overlay, Severity};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -142,34 +138,14 @@ impl Judge {
         }
         let profiles = profiles_of(folder, self.profiles.as_deref());
         let last = LastGood::default();
-        let mut loaded = config::load_over(folder, &profiles, &mut self.clips, &last, overlay);
-        let too_large = too_large(folder, &loaded);
-        loaded.faults.extend(too_large);
-        loaded.faults
+        let loaded = config::load_over(folder, &profiles, &mut self.clips, &last, overlay);
+        // What only a server sends, only a server's program measures.
+        #[cfg(feature = "server")]
+        let oversize = super::oversize::faults(folder, &loaded);
+        #[cfg(not(feature = "server"))]
+        let oversize = Vec::new();
+        loaded.faults.into_iter().chain(oversize).collect()
     }
-}
-
-/// Returns the days, from today on, that no device could be sent.
-fn too_large(folder: &Path, loaded: &Loaded) -> Vec<Fault> {
-    let Some(station) = &loaded.station else { return Vec::new() };
-    let from = wall::reading(station.zone, SystemClock::new().now()).date();
-    let compiled = Compiler::new().compile(station, Horizon { from, days: HORIZON_DAYS });
-    let fault = |found: Overflow| {
-        let of_playlist = |file: &&String| {
-            found.playlist.is_some() && config::playlist_id(file.as_str()) == found.playlist
-        };
-        let file = loaded.good.files.keys().find(of_playlist);
-        Fault {
-            file: config::label(folder, file.map_or("station.toml", String::as_str)),
-            line: 1,
-            column: 1,
-            severity: Severity::Error,
-            message: found.fault.to_string(),
-            hint: Some(found.fault.hint().to_owned()),
-            refuses: false,
-        }
-    };
-    overflow(station, &compiled).into_iter().map(fault).collect()
 }
 
 /// Returns the station folder of a folder in it, `policies` or `calendars`, or of itself.

@@ -30,6 +30,8 @@ mod keys;
 #[cfg(feature = "server")]
 mod link;
 mod overlay;
+#[cfg(feature = "server")]
+mod oversize;
 #[cfg(feature = "speaker")]
 mod play;
 #[cfg(feature = "server")]

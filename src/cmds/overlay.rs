@@ -17,6 +17,10 @@ pub struct RegisterOption {
 impl RegisterOption {
     /// Returns what stands in the place of the folder's registers: nothing unless asked for, and
     /// nothing while the server's register is empty, since its first start takes the files in.
+    #[cfg_attr(
+        not(feature = "server"),
+        expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as with a server")
+    )]
     pub fn overlay(&self) -> anyhow::Result<Overlay> {
         #[cfg(feature = "server")]
         if let Some(data) = &self.data {

@@ -158,6 +158,7 @@ fn the_example_that_the_folder_explains_itself_with_is_right() {
     assert_eq!((seen.status.code(), text(&seen.stdout)), (Some(0), String::new()));
 }
 
+#[cfg(feature = "server")]
 #[test]
 fn a_day_that_no_device_could_be_sent_is_told_with_day_device_and_bytes() {
     let dir = sample();
