@@ -278,6 +278,75 @@ async fn a_person_may_what_the_roles_say_below_their_units_and_the_trail_tells_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_operator_prepares_and_holds_but_only_an_approver_sends_a_notice() {
+    let front = front().await;
+    let mut known = front.store.devices().await.unwrap();
+    known[0].standing =
+        Standing::Enrolled { since_ms: NOW, kid: String::new(), password: Digest::of(b"x") };
+    front.live.set_register(known, &front.store.units().await.unwrap());
+    let join = async |id: &str, role: Role| {
+        let grant = Grant { role, unit: Some("90001".parse().unwrap()) };
+        let person = Person::new(id.parse().unwrap(), id, NOW, vec![grant]);
+        let entry = Actor::server().did(NOW, "add-person", id);
+        front.store.put_person(&person, &entry).await.unwrap();
+        let token = access::grant(&*front.store, "x", Some(&person.id), access::API, NOW, None);
+        format!("Bearer {}", token.await.unwrap().reveal())
+    };
+    let (lan, minh) = (join("lan", Role::Operator).await, join("minh", Role::Approver).await);
+    let ask = async |who: &str, method: &str, path: &str, body: &str| {
+        let headers = [("authorization", who), ("content-type", "application/json")];
+        let got = front.ask(method, &format!("/api/v1/{path}"), &headers, body).await;
+        let status = got.status().as_u16();
+        let said = json(got);
+        (status, said["code"].as_str().unwrap_or("").to_owned(), said)
+    };
+    let notice = |unit: &str, number: &str| {
+        format!(
+            r#"{{"units":["{unit}"],"reason":"Lũ lên nhanh","text":"Sơ tán ngay",
+                "document":{{"number":"{number}","issuer":"UBND tỉnh"}}}}"#
+        )
+    };
+    let refused = ask(&lan, "POST", "urgent", &notice("90001", " ")).await;
+    assert_eq!((refused.0, refused.1.as_str()), (422, "invalid"));
+    assert_eq!(refused.2["detail"], "`document.number` is empty");
+    assert_eq!(ask(&lan, "POST", "urgent", &notice("95", "05/CĐ")).await.0, 403, "not her unit");
+    let (status, _, preview) = ask(&lan, "POST", "urgent", &notice("90001", "05/CĐ")).await;
+    assert_eq!((status, &preview["devices"][0]["device"]), (201, &"loa-thon-1".into()));
+    let jti = preview["notice"]["jti"].as_str().unwrap().to_owned();
+    let send = format!("urgent/{jti}/send");
+    let confirm = format!(r#"{{"confirm":{}}}"#, preview["confirm"]);
+    assert_eq!(ask(&lan, "POST", &send, &confirm).await.0, 403);
+    let other = format!(r#"{{"confirm":"{}"}}"#, "0".repeat(64));
+    assert_eq!(ask(&minh, "POST", &send, &other).await.1, "unconfirmed");
+    let (status, _, sent) = ask(&minh, "POST", &send, &confirm).await;
+    assert_eq!((status, &sent["told"]), (202, &"waiting".into()), "there is no broker here");
+    assert_eq!(sent["notice"]["sent_by"], "minh");
+    assert_eq!(sent["tally"]["not_reached"], 1);
+    assert_eq!(ask(&minh, "POST", &send, &confirm).await.1, "sent-already");
+    let end = format!("urgent/{jti}/withdraw");
+    assert_eq!(ask(&lan, "POST", &end, r#"{"reason":" "}"#).await.0, 422);
+    assert_eq!(ask(&lan, "POST", &end, r#"{"reason":"báo nhầm"}"#).await.0, 202);
+    assert_eq!(ask(&lan, "GET", "urgent", "").await.2["notices"][0]["state"], "withdrawn");
+    assert_eq!(ask(&lan, "GET", "urgent/khong-co", "").await.0, 404);
+
+    // A clip may be larger than other bodies, and is refused for what it is, not for its size.
+    let (status, _, said) = ask(&lan, "POST", "urgent/clips", &"x".repeat(200_000)).await;
+    assert_eq!(status, 422, "{said}");
+    assert!(said["detail"].as_str().unwrap().starts_with("the clip cannot be used"), "{said}");
+
+    let hold = r#"{"minutes":60,"reason":"Quốc tang"}"#;
+    assert_eq!(ask(&lan, "PUT", "holds/95", hold).await.0, 403);
+    let (status, _, held) = ask(&lan, "PUT", "holds/90001", hold).await;
+    assert_eq!((status, &held["unconfirmed"]), (202, &1.into()));
+    assert_eq!(held["devices"][0]["device"], "loa-thon-1");
+    assert_eq!(ask(&lan, "PUT", "holds/90001", r#"{"reason":"x"}"#).await.0, 422, "until when?");
+    let release = r#"{"reason":"xong"}"#;
+    assert_eq!(ask(&lan, "POST", "holds/90001/release", release).await.0, 202);
+    assert_eq!(ask(&lan, "POST", "holds/90001/release", release).await.1, "not-held");
+    assert_eq!(ask(&minh, "GET", "holds", "").await.2["holds"][0]["state"], "released");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_resource_answers_and_says_when_nothing_is_in_force() {
     let front = front().await;
     for path in [

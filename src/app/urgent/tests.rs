@@ -182,7 +182,7 @@ async fn a_notice_without_reason_or_document_is_not_even_prepared() {
         (with(|a| a.units = vec!["99999".parse().unwrap()]), "no unit `99999` in the register"),
         (with(|a| a.times = 0), "`times` 0 is not within 1 to 100"),
         (with(|a| a.volume = 101), "`volume` 101 is not within 0 to 100"),
-        (with(|a| a.lasts_ms = 1), "`expires` 1 is not within 60000 to 259200000"),
+        (with(|a| a.lasts_ms = 1), "`expires` 1 is not within 10000 to 259200000"),
         (
             with(|a| a.template = Some(Template::Fire)),
             "the station has no standby template `fire` that can be used",

@@ -21,7 +21,7 @@ use std::sync::Arc;
 pub const CLIP: Limits = Limits { max_bytes: 32 << 20, max_ms: 30 * 60_000 };
 
 /// Shortest and longest life of a notice.
-const LEAST_MS: i64 = 60_000;
+const LEAST_MS: i64 = 10_000;
 const MOST_MS: i64 = limits::NOTICE_LIFE_S * 1_000;
 
 /// What an operator asks for.

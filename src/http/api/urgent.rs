@@ -60,7 +60,7 @@ pub struct NoticeToPrepare {
     /// 0-100; 100 unless said.
     #[serde(default)]
     volume: Option<u8>,
-    /// How long it is in force, 60 to 259200; 7200 unless said.
+    /// How long it is in force, 10 to 259200; 7200 unless said.
     #[serde(default)]
     expires_s: Option<u32>,
 }

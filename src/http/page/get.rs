@@ -31,6 +31,10 @@ const RECORDS: u32 = 20;
 const NEXT: usize = 8;
 /// How far ahead "next" looks.
 const AHEAD_MS: i64 = 48 * 3_600_000;
+/// Notices looked at.
+const NOTICES: u32 = 10;
+/// How long a notice stays on the page after its end.
+const DAY_MS: i64 = 86_400_000;
 /// Devices named in a row.
 const NAMED: usize = 4;
 
@@ -55,8 +59,27 @@ pub async fn get(
     };
     let filter = RecordFilter::default();
     let records = state.store.records(&filter, Page::Newest { limit: RECORDS }).await?;
-    let view = view(&state.live, records, state.clock.now(), lang);
+    let now = state.clock.now();
+    let mut view = view(&state.live, records, now, lang);
+    orders(&state, now, &mut view).await?;
     Ok(html(render(&view, lang)))
+}
+
+/// Adds what people ordered: notices of the last day, holds in force.
+async fn orders(state: &AppState, now: UtcMs, view: &mut PageView) -> Result<(), ApiError> {
+    for notice in state.notices.list(NOTICES).await? {
+        let recent = |sent: &crate::app::ports::SentNotice| now.since(sent.exp_ms) < DAY_MS;
+        if !notice.sent.as_ref().is_some_and(recent) {
+            continue;
+        }
+        let progress = state.notices.progress(&notice).await?;
+        view.notices_sent.extend(super::orders::notice_row(&notice, &progress, &state.live, now));
+    }
+    for hold in state.holds.newest().await?.iter().filter(|hold| hold.is_in_force(now)) {
+        let devices = state.holds.devices(hold).await?;
+        view.holds.push(super::orders::hold_row(hold, &devices, &state.live, now));
+    }
+    Ok(())
 }
 
 /// Turns a one-time link into a session.
@@ -117,6 +140,8 @@ fn view(live: &Live, records: Vec<Listed>, now: UtcMs, lang: Language) -> PageVi
         build: env!("CARGO_PKG_VERSION").to_owned(),
         notices: picture.notices.iter().map(say).collect(),
         alarms: picture.alarms.iter().map(say).collect(),
+        notices_sent: Vec::new(),
+        holds: Vec::new(),
         on_air: rows(&air.now),
         next: rows(&air.next),
         devices: listed,
@@ -136,7 +161,7 @@ fn view(live: &Live, records: Vec<Listed>, now: UtcMs, lang: Language) -> PageVi
 }
 
 /// Writes an instant as people say it: the time, with the date when it is another day.
-fn clock_text(at: UtcMs, now: UtcMs, zone: Tz) -> String {
+pub(super) fn clock_text(at: UtcMs, now: UtcMs, zone: Tz) -> String {
     let (at, now) = (at.datetime().with_timezone(&zone), now.datetime().with_timezone(&zone));
     if at.date_naive() == now.date_naive() {
         at.format("%H:%M:%S").to_string()

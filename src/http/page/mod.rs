@@ -5,11 +5,12 @@
 //! nothing without them.
 
 mod get;
+mod orders;
 mod view;
 mod words;
 
 pub use get::{enter, get, style};
-pub use view::{AirRow, DeviceLight, DeviceRow, FaultRow, PageView, RecordRow};
+pub use view::{AirRow, DeviceLight, DeviceRow, FaultRow, HoldRow, NoticeRow, PageView, RecordRow};
 pub use words::Language;
 
 use maud::{DOCTYPE, Markup, html};
@@ -50,6 +51,8 @@ pub fn render(view: &PageView, lang: Language) -> Markup {
                             @for notice in &view.notices { p { (notice) } }
                         }
                     }
+                    (orders::notices(view, lang))
+                    (orders::holds(view, lang))
                     div.two {
                         (air(say("Đang phát", "On air"), &view.on_air,
                             say("Hiện không có tin nào theo lịch.", "Nothing is due now."), lang))

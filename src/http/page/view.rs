@@ -15,6 +15,10 @@ pub struct PageView {
     pub notices: Vec<String>,
     /// Things a person must act upon.
     pub alarms: Vec<String>,
+    /// Urgent notices and drills in force, and the newest of those that are over.
+    pub notices_sent: Vec<NoticeRow>,
+    /// Units on hold.
+    pub holds: Vec<HoldRow>,
     /// What sounds or shows now.
     pub on_air: Vec<AirRow>,
     /// What comes next.
@@ -98,4 +102,41 @@ pub struct FaultRow {
     pub hint: String,
     /// Whether it only warns.
     pub warning: bool,
+}
+
+/// An urgent notice or drill.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NoticeRow {
+    pub jti: String,
+    /// Whether it is a rehearsal.
+    pub drill: bool,
+    /// Word of the API: `in-force`, `withdrawn` or `over`.
+    pub state: String,
+    pub sent: String,
+    pub by: String,
+    pub reason: String,
+    /// Number and issuer.
+    pub document: String,
+    /// Names of units.
+    pub units: String,
+    pub devices: u32,
+    /// Devices that sound it, show it, or have done so; of a drill: that would.
+    pub begun: u32,
+    pub refused: u32,
+    pub not_reached: u32,
+    /// Longest time from sending to the first sound.
+    pub first_play_ms: Option<i64>,
+}
+
+/// A unit on hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HoldRow {
+    pub unit: String,
+    pub until: String,
+    pub reason: String,
+    pub by: String,
+    pub confirmed: usize,
+    pub devices: usize,
+    /// Names of devices that have not confirmed, the first few.
+    pub lacking: Vec<String>,
 }

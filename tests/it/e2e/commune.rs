@@ -1,6 +1,6 @@
 //! A commune in a temporary folder: station folder, server, devices.
 
-use super::process::{Running, binary, free_port, json, wait_for};
+use super::process::{Running, binary, free_port, json, run, wait_for};
 use super::sound::write_chirp;
 use loa::clock::{Clock as _, SystemClock};
 use serde_json::Value;
@@ -147,7 +147,20 @@ items = ["chu"]
         let (playlists, profiles) = (self.arg("playlists"), self.arg("profiles"));
         let mut args = vec!["init", "--playlists", &playlists, "--profiles", &profiles];
         args.extend(more);
-        self.json(&args)
+        let made = self.json(&args);
+        self.write("token", made["token"].as_str().unwrap());
+        made
+    }
+
+    /// Orders something of the server, as the person whose token was printed at first.
+    pub fn ordered(&self, args: &[&str]) -> Value {
+        let (server, token) = (format!("http://127.0.0.1:{}", self.http), self.arg("token"));
+        let mut all = args.to_vec();
+        all.extend(["--server", &server, "--token-file", &token, "--json"]);
+        let (code, out, err) = run(&all);
+        // 1 means that a device has not confirmed yet: the answer says which.
+        assert!(code <= 1, "{args:?}\n{out}\n{err}");
+        serde_json::from_str(&out).unwrap_or_else(|e| panic!("{args:?}: {e}\n{out}\n{err}"))
     }
 
     /// Puts sections at the end of the station file.

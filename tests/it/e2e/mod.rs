@@ -5,6 +5,7 @@
 mod commune;
 mod day;
 mod demo;
+mod hold;
 mod kill;
 mod mosquitto;
 mod partition;
@@ -14,3 +15,4 @@ mod restore;
 mod sound;
 mod stranger;
 mod tls;
+mod urgent;
