@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 pub fn states() -> Value {
     let bare = String::from_utf8(State::bare(StateKind::Lost, 7).encode()).unwrap();
     let full = format!(
-        r#"{{"v":1,"state":"ready","conn":7,"nonce":"AAECAwQFBgcICQoLDA0ODw","chain":"{}","head":"{}","seq":13,"upto":12,"ver":{{"keys":2,"timetable":{now},"following":{now},"floor":{now}}},"held":["{asset}"],"want":[{{"kind":"sheet","sha256":"{asset}"}},{{"kind":"asset","sha256":"{asset}","kib":64}}],"storage":{{"total":1000000,"free":900000,"pending":1,"stored":13}},"clock":{{"src":"server","age_s":60,"err_ms":25}},"fw":"board.py 1"}}"#,
+        r#"{{"v":1,"state":"ready","conn":7,"nonce":"AAECAwQFBgcICQoLDA0ODw","chain":"{}","head":"{}","seq":13,"upto":12,"ver":{{"keys":2,"timetable":{now},"following":{now},"floor":{now}}},"holds":{{"00070":{now},"19":7}},"held":["{asset}"],"want":[{{"kind":"sheet","sha256":"{asset}"}},{{"kind":"asset","sha256":"{asset}","kib":64}}],"storage":{{"total":1000000,"free":900000,"pending":1,"stored":13}},"clock":{{"src":"server","age_s":60,"err_ms":25}},"fw":"board.py 1"}}"#,
         ChainId([0xab; 16]),
         Digest::of(b"record 13"),
         now = NOW.0,
@@ -26,6 +26,7 @@ pub fn states() -> Value {
             vector("ready", "accept", &full, "everything a device may say"),
             vector("unknown-member", "accept", &edit(&bare, r#""v":1"#, r#""v":1,"mood":"good""#), "unknown members are ignored"),
             vector("version-2", "unsupported", &edit(&bare, r#""v":1"#, r#""v":2"#), "another version"),
+            vector("hold-of-nothing", "member", &edit(&bare, r#""conn":7"#, r#""conn":7,"holds":{"x":1}"#), "holds are named by unit"),
             vector("unknown-state", "member", &edit(&bare, "lost", "happy"), "five states"),
             vector("no-counter", "member", &edit(&bare, r#","conn":7"#, ""), "the connection counter is missing"),
             vector("twice", "json", &edit(&bare, r#""v":1"#, r#""v":1,"v":1"#), "a member stands twice"),
