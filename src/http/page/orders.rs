@@ -109,7 +109,8 @@ fn state(row: &NoticeRow, lang: Language) -> Markup {
 
 fn reached(row: &NoticeRow, lang: Language) -> String {
     let NoticeRow { begun, devices, refused, not_reached, .. } = row;
-    let first = row.first_play_ms.map(|ms| format!("{}.{:03}", ms / 1_000, ms % 1_000));
+    let point = lang.say(",", ".");
+    let first = row.first_play_ms.map(|ms| format!("{}{point}{:03}", ms / 1_000, ms % 1_000));
     match (lang, row.drill) {
         (Language::Vietnamese, drill) => {
             let what = if drill { "sẵn sàng" } else { "đã phát" };
