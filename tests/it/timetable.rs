@@ -160,11 +160,14 @@ fn with_a_data_folder_the_devices_are_those_of_the_register() {
     let cues = |device: &str| loa(&[&args[..], &[device]].concat(), dir.path());
     assert_eq!(json(&cues("loa-1"))["cues"][0]["volume"], 70);
     json(&at(&["unit", "import", "--data", data, "--json", "units.csv"]));
-    json(&at(&["device", "import", "--data", data, "--json", "devices.csv"]));
+    let profiles = root().join("device-profiles");
+    let profiles = profiles.to_str().unwrap();
+    let import = ["device", "import", "--data", data, "--profiles", profiles, "--json"];
+    json(&at(&[&import[..], &["devices.csv"]].concat()));
     // The register moves on; the file stays behind.
     let moved = "id,name,unit,tags,profile,volume_cap,trim_ms\n\
                  loa-1,Loa,99901,,loa-ip-gon,40,0\nloa-2,Loa hai,99901,,loa-ip-gon,,\n";
-    let args = ["device", "import", "--replace", "--data", data, "--json", "-"];
+    let args = [&import[..], &["--replace", "-"]].concat();
     let done = json(&cli::loa_reading(dir.path(), &args, moved.as_bytes()));
     assert_eq!(done["removed"], 1);
     assert_eq!(json(&cues("loa-1"))["cues"][0]["volume"], 40);
