@@ -307,7 +307,7 @@ class Board:
         for name in self.assets:
             if not (self.dir / name).exists():
                 got = len(self.parts.get(name, []))     # the sums count as one
-                return f"{self.prefix}a/{name}/64/{got - 1 if got else 'sums'}"
+                return f"{self.prefix}a/{name}/32/{got - 1 if got else 'sums'}"
 
     def take_file(self, path, body):
         if path[-2] == "s":
@@ -317,10 +317,10 @@ class Board:
         else:
             name, asset = path[-3], self.assets[path[-3]]
             parts = self.parts.setdefault(name, [])
-            want = parts[0][32 * len(parts) - 32:][:32].hex() if parts else asset["sums"]["64"]
+            want = parts[0][32 * len(parts) - 32:][:32].hex() if parts else asset["sums"]["32"]
             need(sha(body) == want, "hash")
             parts.append(body)
-            if len(parts) == 1 + -(-asset["bytes"] // 65_536):
+            if len(parts) == 1 + -(-asset["bytes"] // 32_768):
                 whole = b"".join(self.parts.pop(name)[1:])
                 need(sha(whole) == name, "hash")
                 write(self.dir / name, whole)

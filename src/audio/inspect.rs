@@ -6,7 +6,7 @@ use super::decode::Decoder;
 use super::identify::{self, Known};
 use super::measure::{Figures, Meter};
 use super::refusal::Refusal;
-use crate::domain::chunk::{AssetHasher, AssetName, ChunkSize};
+use crate::domain::chunk::{AssetHasher, AssetName, ChunkSize, MOST};
 use crate::domain::ids::Digest;
 use crate::domain::station::AssetFacts;
 use serde::Serialize;
@@ -33,10 +33,10 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 512 MiB and four hours: an hour of stereo WAV at 48 kHz is 660 MB, but nobody should push
-    /// that to a loudspeaker over a village's line.
+    /// 128 MiB, as many chunks of the usual size as an asset may have, and four hours: an hour of
+    /// MP3 has 60 MB at most; nobody should push stereo WAV of that length over a village's line.
     fn default() -> Self {
-        Self { max_bytes: 512 * 1024 * 1024, max_ms: 4 * 3600 * 1000 }
+        Self { max_bytes: ChunkSize::USUAL.bytes() as u64 * MOST, max_ms: 4 * 3600 * 1000 }
     }
 }
 

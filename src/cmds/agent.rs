@@ -9,6 +9,7 @@ use crate::device::hardware::Hardware;
 use crate::device::identity::{Home, Identity, IdentityError};
 use crate::device::run::{Device, Settings, follows_ntp};
 use crate::device::trust::{ClockMode, ClockModeError};
+use crate::domain::chunk::ChunkSize;
 use crate::domain::ids::ProfileId;
 use crate::domain::profile::{BoardProfile, Profile, SpeakerProfile};
 use crate::lifecycle::Lifecycle;
@@ -203,7 +204,7 @@ pub fn usual(speaker: Option<SpeakerProfile>, board: Option<BoardProfile>) -> Pr
         board,
         storage_bytes: 512 << 20,
         sheet_bytes: 65_536,
-        chunk_kib: 64,
+        chunk_kib: ChunkSize::USUAL.kib(),
         clock_ppm: 50,
     }
 }

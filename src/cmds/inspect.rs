@@ -28,7 +28,7 @@ pub struct Args {
           value_parser = clap::value_parser!(u32).range(1..=1440))]
     max_minutes: u32,
     /// Largest file in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 512,
+    #[arg(long, value_name = "MIB", default_value_t = 128,
           value_parser = clap::value_parser!(u32).range(1..=4096))]
     max_mib: u32,
 }

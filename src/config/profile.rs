@@ -4,6 +4,7 @@ use super::problem::Problem;
 use super::read::{Reader, Source};
 use super::shape::{Kind, Shape, may, must};
 use super::text::{nearest, shown};
+use crate::domain::chunk::ChunkSize;
 use crate::domain::ids::ProfileId;
 use crate::domain::profile::{BoardProfile, Profile, SpeakerProfile};
 
@@ -21,7 +22,7 @@ pub(super) static PROFILE: Shape = Shape {
         may(
             "chunk_kib",
             Kind::Number(16, 64),
-            "64, or 16 where the device cannot hold more; 64 unless said",
+            "size of the pieces of a clip: 16, 32 or 64; 32 unless said, 16 where memory is short",
         ),
         may(
             "clock_ppm",
@@ -87,10 +88,10 @@ fn profile(top: &Reader<'_>, id: &ProfileId) -> Option<Profile> {
         top.fault(top.place, &Problem::EmptyProfile);
     }
     let small = |key, default| top.small(key).map_or(default, |n| n.value);
-    let chunk_kib = small("chunk_kib", 64);
-    if chunk_kib != 16 && chunk_kib != 64 {
+    let chunk_kib = small("chunk_kib", ChunkSize::USUAL.kib());
+    if ChunkSize::from_kib(chunk_kib).is_none() {
         let (key, text) = ("chunk_kib".to_owned(), chunk_kib.to_string());
-        let problem = Problem::Choice { key, text, near: None, all: "16, 64".to_owned() };
+        let problem = Problem::Choice { key, text, near: None, all: "16, 32, 64".to_owned() };
         top.fault(top.place_of("chunk_kib"), &problem);
     }
     Some(Profile {

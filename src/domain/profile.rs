@@ -19,7 +19,7 @@ pub struct Profile {
     pub storage_bytes: u64,
     /// Largest day sheet the device holds, at most 65,536 bytes.
     pub sheet_bytes: u32,
-    /// Chunk size in KiB: 64, or 16 where it cannot hold more.
+    /// Chunk size in KiB: 32 unless stated, 16 where it cannot hold more, or 64.
     pub chunk_kib: u32,
     /// Drift of its clock in parts per million; 50 unless measured.
     pub clock_ppm: u32,

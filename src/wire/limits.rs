@@ -99,7 +99,7 @@ pub const GAP_MS: i64 = 21_600_000;
 pub const HOLD_BYTES: usize = 2_048;
 
 /// Chunks of one asset in either size.
-pub const CHUNKS: u64 = 4_096;
+pub const CHUNKS: u64 = crate::domain::chunk::MOST;
 /// Largest asset: all chunks of 64 KiB.
 pub const ASSET_BYTES: u64 = CHUNKS * 65_536;
 /// Concatenated chunk hashes of one asset.

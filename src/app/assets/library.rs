@@ -64,7 +64,7 @@ pub trait Library: Send + Sync {
 }
 
 fn sizes() -> AssetHasher {
-    AssetHasher::new(&[ChunkSize::Kib16, ChunkSize::Kib64])
+    AssetHasher::new(&ChunkSize::ALL)
 }
 
 /// A folder with one file for each asset, called by its hash.
@@ -231,7 +231,7 @@ mod tests {
         let bytes: Vec<u8> = (0..150_000_u32).map(|n| n.to_le_bytes()[0]).collect();
         let name = library.import(&mut bytes.as_slice(), 1 << 20).unwrap();
         assert_eq!(name.sha256, Digest::of(&bytes));
-        assert_eq!(name.sums.keys().collect::<Vec<_>>(), ["16", "64"]);
+        assert_eq!(name.sums.keys().collect::<Vec<_>>(), ["16", "32", "64"]);
         assert_eq!(library.import(&mut bytes.as_slice(), 1 << 20).unwrap(), name, "once more");
         assert_eq!(library.bytes(&name.sha256).unwrap(), Some(150_000));
         let second = library.read(&name.sha256, 65_536, 65_536).unwrap().unwrap();

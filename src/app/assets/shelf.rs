@@ -69,7 +69,7 @@ impl Shelf {
             .filter_map(|(key, devices)| devices.remove(device).then_some(*key))
             .collect();
         for wanted in want.iter().filter(|wanted| wanted.kind == WantedKind::Asset) {
-            let size = wanted.kib.and_then(ChunkSize::from_kib).unwrap_or(ChunkSize::Kib64);
+            let size = wanted.kib.and_then(ChunkSize::from_kib).unwrap_or(ChunkSize::USUAL);
             let key = (wanted.sha256, size);
             if !self.needs.contains_key(&wanted.sha256) {
                 continue; // nothing in force names it: a device does not choose what is published
@@ -166,7 +166,7 @@ impl Shelf {
             let lacking = (holders as u64) < u64::from(need.devices);
             let sizes: BTreeSet<ChunkSize> =
                 need.kib.iter().filter_map(|kib| ChunkSize::from_kib(*kib)).collect();
-            for size in [ChunkSize::Kib16, ChunkSize::Kib64] {
+            for size in ChunkSize::ALL {
                 let wanted = self.wanted.contains_key(&(*sha256, size));
                 if wanted || (lacking && sizes.contains(&size)) {
                     order.push((!wanted, need.first_use_ms, *sha256, size, need.bytes));

@@ -1,5 +1,6 @@
 //! Which assets the schedule needs, by whom, and how soon.
 
+use crate::domain::chunk::ChunkSize;
 use crate::domain::ids::{DeviceId, Digest, ProfileId};
 use crate::domain::station::Station;
 use crate::domain::time::UtcMs;
@@ -116,7 +117,7 @@ fn standby(
 
 fn chunk_kib(station: &Station, id: &DeviceId) -> u32 {
     let profile = station.devices.get(id).and_then(|d| station.profiles.get(&d.profile));
-    profile.map_or(64, |profile| profile.chunk_kib)
+    profile.map_or(ChunkSize::USUAL.kib(), |profile| profile.chunk_kib)
 }
 
 /// First use of each asset of a sheet in a cue that is not over.

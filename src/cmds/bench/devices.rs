@@ -396,8 +396,8 @@ impl Running {
         for (asset, entry) in &sheet.assets {
             let first = sheet.cues.iter().map(|cue| cue.at_ms).min().unwrap_or(sheet.from_ms);
             let need = Need { first_use_in_ms: first - wall, spread_ms: self.spread_ms };
-            if let Some(sums) = entry.sums.get("64").filter(|_| !self.held.contains(asset)) {
-                let size = ChunkSize::Kib64;
+            if let Some(sums) = entry.sums.get("32").filter(|_| !self.held.contains(asset)) {
+                let size = ChunkSize::USUAL;
                 let order = AssetOrder { sha256: *asset, bytes: entry.bytes, size, sums: *sums };
                 if self.fetch.is_some() {
                     self.ordered.push(order);

@@ -6,6 +6,7 @@ use crate::app::link::LinkEvent;
 use crate::broker::{Broker, BrokerConfig, Gate, Who};
 use crate::clock::{Clock as _, SystemClock};
 use crate::cmds::{Answer, runtime, serve};
+use crate::domain::chunk::ChunkSize;
 use crate::domain::ids::{DeviceId, Digest, UnitId};
 use crate::mqtt::{self, BrokerUrl, MqttConfig, Password};
 use crate::wire::doc::{State, StateKind};
@@ -145,7 +146,7 @@ impl Raw {
         wait(|| there.load(Ordering::Relaxed) == devices).await
     }
 
-    /// Publishes so many chunks of 64 KiB to so many clients that hash each; returns the seconds
+    /// Publishes so many chunks of the usual size to so many clients that hash each; returns the seconds
     /// until the last one has them all.
     pub async fn fan_out(&self, devices: usize, chunks: usize) -> anyhow::Result<f64> {
         let stop = CancellationToken::new();
@@ -187,7 +188,7 @@ impl Raw {
         let first = events.next().await;
         anyhow::ensure!(matches!(first, Some(LinkEvent::Connected)), "no line: {first:?}");
         tokio::spawn(async move { while events.next().await.is_some() {} });
-        let chunk = Bytes::from((0..65_536_u32).map(|n| n.to_le_bytes()[1]).collect::<Vec<u8>>());
+        let chunk = Bytes::from(vec![0x5a; ChunkSize::USUAL.bytes()]);
         let clock = SystemClock::new();
         let mut flying = VecDeque::new();
         for _ in 0..chunks {

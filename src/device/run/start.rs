@@ -60,7 +60,7 @@ impl Agent {
         let fetcher = Fetcher::new(config, random());
         let now_mono = time.moment().mono_ms;
         let (assets, checked) = Assets::new(
-            ChunkSize::from_kib(settings.profile.chunk_kib).unwrap_or(ChunkSize::Kib64),
+            ChunkSize::from_kib(settings.profile.chunk_kib).unwrap_or(ChunkSize::USUAL),
         );
         let mut agent = Self {
             mailer: Mailer::start(link.clone()),

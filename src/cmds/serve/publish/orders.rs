@@ -6,6 +6,7 @@
 use super::{Broke, Publishing};
 use crate::app::publish::AssetNeed;
 use crate::app::urgent::topics_of;
+use crate::domain::chunk::ChunkSize;
 use crate::domain::time::UtcMs;
 use bytes::Bytes;
 
@@ -40,7 +41,7 @@ impl Publishing {
             let sizes = sent.reached.iter().filter_map(chunk);
             let need = needs.entry(asset.sha256).or_insert_with(|| AssetNeed {
                 bytes: asset.entry.bytes,
-                kib: [64].into(),
+                kib: [ChunkSize::USUAL.kib()].into(),
                 devices: 0,
                 first_use_ms: UtcMs(0),
             });
