@@ -19,6 +19,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
+/// Assets needed within this time are not given up for records.
+const DAY_MS: i64 = 86_400_000;
+
 /// What is wrong with the storage.
 #[derive(Debug, thiserror::Error)]
 #[error("`{path}` in the data folder")]
@@ -130,6 +133,20 @@ impl Storage {
             dropped.push(victim);
         }
         Some(dropped)
+    }
+
+    /// Gives up one asset on a full disk: one that no sheet names, else the one that is needed
+    /// last, if that is more than a day away; standby never.
+    pub fn give_up(&mut self, needed: &[AssetWant], now: UtcMs) -> Option<Digest> {
+        let rank = |asset: &Digest| match needed.iter().find(|want| want.asset == *asset) {
+            None => Some(UtcMs::MAX),
+            Some(want) if want.last.is_none() => None,
+            Some(want) => want.first.filter(|first| first.since(now) > DAY_MS),
+        };
+        let ranked = self.found.keys().filter_map(|asset| Some((rank(asset)?, *asset)));
+        let (_, victim) = ranked.max()?;
+        self.remove(&victim);
+        Some(victim)
     }
 
     /// Returns what an earlier run left of an asset, chunks checked.

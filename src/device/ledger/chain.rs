@@ -111,8 +111,9 @@ pub(super) fn append(path: &Path, at: usize, bytes: &[u8]) -> io::Result<()> {
         file.sync_data()
     };
     if let Err(error) = write(&mut file) {
-        // What was written of it must not look like a record later.
-        file.set_len(at as u64)?;
+        // What was written of it must not look like a record later; if it stays nevertheless, the
+        // next write goes over it.
+        let _ = file.set_len(at as u64);
         return Err(error);
     }
     if fresh {

@@ -65,6 +65,13 @@ impl LedgerError {
             Self::Random(_) => "the system's source of randomness does not answer",
         }
     }
+
+    /// Says whether room would help.
+    fn is_full(&self) -> bool {
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        let Self::Write { source, .. } = self else { return false };
+        matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+    }
 }
 
 /// Who signs, and how much room there is.
@@ -123,6 +130,10 @@ pub struct Ledger {
     pub begun: Option<&'static str>,
     /// Stretches lost to damage that no record declares yet.
     gaps: Vec<(u64, u64, Digest)>,
+    /// Stretches dropped for want of room that no record declares yet.
+    dropped: Vec<Body>,
+    /// The disk did not take `meta`: it is written before the next record.
+    meta_waits: bool,
 }
 
 impl Ledger {
@@ -151,11 +162,25 @@ impl Ledger {
             begun = Some("storage");
         }
         meta.boot = meta.boot.saturating_add(1);
-        let mut ledger = Self { dir: dir.to_owned(), config, meta, chains, begun, gaps };
+        let mut ledger = Self {
+            dir: dir.to_owned(),
+            config,
+            meta,
+            chains,
+            begun,
+            gaps,
+            dropped: Vec::new(),
+            meta_waits: true,
+        };
         if ledger.begun.is_some() {
-            ledger.begin_chain()?;
-        } else {
-            ledger.save_meta()?;
+            ledger.name_chain()?;
+        }
+        // A device whose disk is full still has something to say over its loudspeaker.
+        match ledger.save_meta() {
+            Err(error) if error.is_full() => {
+                tracing::error!(%error, hint = error.hint(), "Records wait for the disk");
+            }
+            saved => saved?,
         }
         Ok(ledger)
     }
@@ -207,18 +232,43 @@ impl Ledger {
 
     /// Signs, appends and syncs. When the disk is full the oldest records make room.
     pub fn append(&mut self, bodies: &[Body], stamp: Stamp) -> Result<(), LedgerError> {
+        self.append_relieved(bodies, stamp, || false)
+    }
+
+    /// Appends; when the disk is full receipted records go first, then what `relieve` gives up
+    /// (it says whether there was anything), and one file of records without a receipt last.
+    pub fn append_relieved(
+        &mut self,
+        bodies: &[Body],
+        stamp: Stamp,
+        mut relieve: impl FnMut() -> bool,
+    ) -> Result<(), LedgerError> {
         if bodies.is_empty() {
             return Ok(());
         }
-        let mut lost = self.make_room(0)?;
-        if let Err(error) = self.write(bodies, stamp) {
+        self.keep_within_limit()?;
+        let mut last_resort = false;
+        while let Err(error) = self.write(bodies, stamp) {
+            if !error.is_full() {
+                return Err(error);
+            }
             tracing::warn!(%error, "Making room for records");
-            lost.extend(self.make_room(SEGMENT_BYTES as u64)?);
-            self.write(bodies, stamp)?;
+            if self.drop_oldest(true)? || relieve() {
+                continue;
+            }
+            if last_resort || !self.drop_oldest(false)? {
+                return Err(error);
+            }
+            last_resort = true;
         }
-        if !lost.is_empty() {
-            tracing::error!(files = lost.len(), "Records were dropped for want of space");
-            self.write(&lost, stamp)?;
+        if !self.dropped.is_empty() {
+            tracing::error!(files = self.dropped.len(), "Records were dropped for want of space");
+            let dropped = std::mem::take(&mut self.dropped);
+            if let Err(error) = self.write(&dropped, stamp) {
+                // Said as soon as there is room again.
+                tracing::error!(%error, "Dropped records are not declared yet");
+                self.dropped = dropped;
+            }
         }
         Ok(())
     }
@@ -258,11 +308,15 @@ impl Ledger {
 
     /// Begins a new chain: what the server holds of the old one cannot be continued.
     fn begin_chain(&mut self) -> Result<(), LedgerError> {
+        self.name_chain()?;
+        self.save_meta()
+    }
+
+    fn name_chain(&mut self) -> Result<(), LedgerError> {
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(LedgerError::Random)?;
         let id = ChainId(id);
         self.meta.chains.push(id);
-        self.save_meta()?;
         self.chains.push(Chain { id, segments: Vec::new(), head: None, last: 0, upto: 0 });
         Ok(())
     }
@@ -271,12 +325,19 @@ impl Ledger {
         self.chains.last().expect("`open` begins a chain when there is none")
     }
 
-    fn save_meta(&self) -> Result<(), LedgerError> {
+    fn save_meta(&mut self) -> Result<(), LedgerError> {
+        self.meta_waits = true;
         let path = self.dir.join("meta.json");
-        disk::write_json(&path, &self.meta).map_err(|source| LedgerError::Write { path, source })
+        disk::write_json(&path, &self.meta)
+            .map_err(|source| LedgerError::Write { path, source })?;
+        self.meta_waits = false;
+        Ok(())
     }
 
     fn write(&mut self, bodies: &[Body], stamp: Stamp) -> Result<(), LedgerError> {
+        if self.meta_waits {
+            self.save_meta()?;
+        }
         let (device, boot) = (self.config.device.clone(), self.meta.boot);
         let dir = self.dir.clone();
         let chain = self.chains.last_mut().expect("`open` begins a chain when there is none");

@@ -1,6 +1,6 @@
 //! What is deleted: receipted records in their time, and the oldest when the disk is full.
 
-use super::chain::remove;
+use super::chain::{Chain, Segment, remove};
 use super::{KEEP_MS, Ledger, LedgerError};
 use crate::domain::ids::ChainId;
 use crate::domain::proof::record::Body;
@@ -38,41 +38,42 @@ impl Ledger {
         Ok(())
     }
 
-    /// Deletes the oldest files until `more` bytes fit: receipted ones first; returns what is to
-    /// be declared lost.
-    pub(super) fn make_room(&mut self, more: u64) -> Result<Vec<Body>, LedgerError> {
-        let mut lost = Vec::new();
-        let mut used: u64 =
-            self.chains.iter().flat_map(|c| &c.segments).map(|s| s.bytes as u64).sum();
-        // A full disk shows as an error of `append`: then at least one file goes.
-        let mut at_least = u32::from(more > 0);
-        while used.saturating_add(more) > self.config.most_bytes || at_least > 0 {
-            let newest = self.chains.len().saturating_sub(1);
-            let receipted = self.chains.iter().position(|c| {
-                c.segments.first().is_some_and(|s| s.entries.iter().all(|e| e.seq <= c.upto))
-            });
-            let oldest = self.chains.iter().position(|c| !c.segments.is_empty());
-            let Some(index) = receipted.or(oldest) else { break };
-            let spare = usize::from(index == newest);
-            if self.chains[index].segments.len() <= spare {
+    /// Deletes the oldest files until the records take no more than they may.
+    pub(super) fn keep_within_limit(&mut self) -> Result<(), LedgerError> {
+        let used = |chains: &[Chain]| -> u64 {
+            chains.iter().flat_map(|c| &c.segments).map(|s| s.bytes as u64).sum()
+        };
+        while used(&self.chains) > self.config.most_bytes {
+            if !(self.drop_oldest(true)? || self.drop_oldest(false)?) {
                 break;
             }
-            let chain = &self.chains[index];
-            let segment = &chain.segments[0];
-            let gone = segment.entries.iter().filter(|e| e.seq > chain.upto).count() as u64;
-            if let (true, Some(first), Some(last)) =
-                (gone > 0, segment.entries.first(), segment.entries.last())
-            {
-                let text = chain.text(last.seq)?.unwrap_or_default();
-                let from = first.seq.max(chain.upto + 1);
-                let hash = wire_record::digest(&text);
-                lost.push(Body::Lost { from, to: last.seq, n: gone, hash });
-            }
-            used = used.saturating_sub(segment.bytes as u64);
-            remove(&segment.path)?;
-            self.chains[index].segments.remove(0);
-            at_least = 0;
         }
-        Ok(lost)
+        Ok(())
+    }
+
+    /// Deletes the oldest file but the one that is written to, perhaps only one whose records
+    /// all have a receipt; says whether there was one. What is lost is declared later.
+    pub(super) fn drop_oldest(&mut self, receipted: bool) -> Result<bool, LedgerError> {
+        let newest = self.chains.len().saturating_sub(1);
+        let found = self.chains.iter().enumerate().position(|(index, chain)| {
+            let spare = usize::from(index == newest);
+            let done = |segment: &Segment| segment.entries.iter().all(|e| e.seq <= chain.upto);
+            chain.segments.len() > spare && (!receipted || done(&chain.segments[0]))
+        });
+        let Some(index) = found else { return Ok(false) };
+        let chain = &self.chains[index];
+        let segment = &chain.segments[0];
+        let gone = segment.entries.iter().filter(|e| e.seq > chain.upto).count() as u64;
+        if let (true, Some(first), Some(last)) =
+            (gone > 0, segment.entries.first(), segment.entries.last())
+        {
+            let text = chain.text(last.seq)?.unwrap_or_default();
+            let from = first.seq.max(chain.upto + 1);
+            let hash = wire_record::digest(&text);
+            self.dropped.push(Body::Lost { from, to: last.seq, n: gone, hash });
+        }
+        remove(&segment.path)?;
+        self.chains[index].segments.remove(0);
+        Ok(true)
     }
 }

@@ -210,6 +210,79 @@ fn a_full_disk_drops_the_oldest_and_says_which() {
 }
 
 #[test]
+fn a_full_disk_costs_what_can_be_had_again_before_it_costs_records() {
+    let dir = TempDir::new().unwrap();
+    let mut ledger = open(&dir);
+    let big = Body::Chain { why: "x".repeat(4_000) };
+    while ledger.chains[0].segments.last().is_none_or(|s| s.bytes < SEGMENT_BYTES) {
+        ledger.append(std::slice::from_ref(&big), stamp(1)).unwrap();
+    }
+    let before = ledger.counts().0;
+    // The next file cannot grow.
+    let next = dir.path().join(format!("{}-{:020}.log", ledger.chain(), ledger.last() + 1));
+    std::os::unix::fs::symlink("/dev/full", &next).unwrap();
+    let mut relieved = 0;
+    let relief = || {
+        relieved += 1;
+        std::fs::remove_file(&next).unwrap();
+        true
+    };
+    ledger.append_relieved(&[beat(1)], stamp(2), relief).unwrap();
+    assert_eq!(relieved, 1);
+    assert_eq!(ledger.counts().0, before + 1, "no record is dropped while something else can go");
+}
+
+#[test]
+fn a_disk_that_stays_full_costs_one_file_and_that_is_declared_when_there_is_room() {
+    let dir = TempDir::new().unwrap();
+    let mut ledger = open(&dir);
+    let big = Body::Chain { why: "x".repeat(4_000) };
+    while ledger.chains[0].segments.len() < 2
+        || ledger.chains[0].segments.last().is_none_or(|s| s.bytes < SEGMENT_BYTES)
+    {
+        ledger.append(std::slice::from_ref(&big), stamp(1)).unwrap();
+    }
+    let (last, chain) = (ledger.last(), ledger.chain());
+    let next = dir.path().join(format!("{chain}-{:020}.log", last + 1));
+    std::os::unix::fs::symlink("/dev/full", &next).unwrap();
+    let refused = ledger.append(&[beat(1)], stamp(2)).unwrap_err();
+    assert!(refused.hint().contains("free space"), "{refused}");
+    assert_eq!(ledger.last(), last, "a record that was refused takes no number");
+    std::fs::remove_file(&next).unwrap();
+    ledger.append(&[beat(2)], stamp(3)).unwrap();
+    let lost: Vec<_> = ledger
+        .recent(i64::MAX)
+        .unwrap()
+        .into_iter()
+        .filter_map(|record| match record.body {
+            Body::Lost { from, to, n, .. } => Some((from, to, n)),
+            _ => None,
+        })
+        .collect();
+    let first = ledger.chains[0].entries().next().unwrap().seq;
+    assert_eq!(lost, [(1, first - 1, first - 1)], "one file, declared once");
+}
+
+#[test]
+fn a_device_whose_disk_is_full_starts_and_goes_on_when_there_is_room() {
+    let dir = TempDir::new().unwrap();
+    let mut ledger = open(&dir);
+    ledger.append(&[beat(1)], stamp(1)).unwrap();
+    let chain = ledger.chain();
+    drop(ledger);
+    let beside = dir.path().join("meta.json.new");
+    std::os::unix::fs::symlink("/dev/full", &beside).unwrap();
+    let mut ledger = Ledger::open(dir.path(), config()).unwrap();
+    assert!(ledger.append(&[beat(2)], stamp(2)).is_err(), "nothing is pretended");
+    std::fs::remove_file(&beside).unwrap();
+    ledger.append(&[beat(3)], stamp(3)).unwrap();
+    let records = checked(&ledger, chain);
+    assert_eq!(records.iter().map(|r| r.head.boot).collect::<Vec<_>>(), [1, 2]);
+    drop(ledger);
+    assert_eq!(open(&dir).boot(), 3);
+}
+
+#[test]
 fn a_lost_meta_file_begins_a_new_chain_and_keeps_the_old_records() {
     let dir = TempDir::new().unwrap();
     let mut ledger = open(&dir);

@@ -66,6 +66,14 @@ impl Assets {
         };
         (assets, checked)
     }
+
+    /// Takes note of an asset that made room for records.
+    pub fn gave_up(&mut self, asset: Digest) -> bool {
+        tracing::warn!(asset.sha256 = %asset, "Dropped an asset to make room for records");
+        self.held.remove(&asset);
+        self.evicted.push(asset);
+        true
+    }
 }
 
 impl Agent {

@@ -240,7 +240,13 @@ impl Agent {
             let same = |(_, other): &&(Body, Stamp)| other.mono_ms == stamp.mono_ms;
             let batch: Vec<Body> =
                 self.unsaved.iter().take_while(same).map(|(body, _)| body.clone()).collect();
-            if let Err(error) = self.ledger.append(&batch, stamp) {
+            // Clips can be had again, records cannot.
+            let (storage, executor, assets) = (&mut self.storage, &self.executor, &mut self.assets);
+            let relieve = || {
+                let dropped = storage.give_up(&executor.needed(moment.utc), moment.utc);
+                dropped.is_some_and(|asset| assets.gave_up(asset))
+            };
+            if let Err(error) = self.ledger.append_relieved(&batch, stamp, relieve) {
                 tracing::error!(error = %error, hint = error.hint(), "Records wait for the disk");
                 return;
             }
