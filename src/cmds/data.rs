@@ -17,6 +17,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where everything of a server lies.
 #[derive(Clone, Debug)]
@@ -32,6 +33,9 @@ pub struct DataOption {
     pub data: PathBuf,
 }
 
+/// How often a server that shares the folder asks for it while another comes up, 50 ms apart.
+const COMING_UP: u32 = 100;
+
 /// Whether other processes may use the folder at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
@@ -45,7 +49,26 @@ pub enum Hold {
 #[derive(Debug)]
 pub struct Held {
     /// Open as long as the lock is held.
-    _file: File,
+    file: File,
+    sole: bool,
+}
+
+impl Held {
+    /// Says whether no other server is alive on this folder, and none can come up yet.
+    pub fn is_sole(&self) -> bool {
+        self.sole
+    }
+
+    /// Lets others in, where several may share the folder.
+    pub fn share(self, hold: Hold) -> anyhow::Result<Self> {
+        if hold == Hold::Alone || !self.sole {
+            return Ok(self);
+        }
+        // Somebody may slip in between the two locks; a moment later the folder is shared again.
+        self.file.unlock().context("sharing the data folder")?;
+        share(&self.file).map_err(anyhow::Error::from).context("sharing the data folder")?;
+        Ok(Self { sole: false, ..self })
+    }
 }
 
 impl DataFolder {
@@ -244,12 +267,12 @@ impl DataFolder {
             .mode(0o600)
             .open(&path)
             .with_context(|| format!("opening `{}`", path.display()))?;
-        let taken = match hold {
-            Hold::Alone => file.try_lock(),
-            Hold::Shared => file.try_lock_shared(),
+        let taken = match (file.try_lock(), hold) {
+            (Err(fs::TryLockError::WouldBlock), Hold::Shared) => share(&file).map(|()| false),
+            (taken, _) => taken.map(|()| true),
         };
         match taken {
-            Ok(()) => Ok(Held { _file: file }),
+            Ok(sole) => Ok(Held { file, sole }),
             Err(fs::TryLockError::WouldBlock) => Err(failed(
                 anyhow::anyhow!("another `loa serve` uses `{}`", self.path.display()),
                 "one server runs the embedded broker alone; several share a store only with \
@@ -284,6 +307,19 @@ fn rename(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::rename(from, to)
         .and_then(|()| File::open(folder)?.sync_all())
         .with_context(|| format!("writing `{}`", to.display()))
+}
+
+/// Takes the lock beside others, waiting a little while one of them comes up.
+fn share(file: &File) -> Result<(), fs::TryLockError> {
+    for _ in 0..COMING_UP {
+        match file.try_lock_shared() {
+            Err(fs::TryLockError::WouldBlock) => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            taken => return taken,
+        }
+    }
+    Err(fs::TryLockError::WouldBlock)
 }
 
 /// Writes a new file that only its owner can read, durably; refuses to overwrite.

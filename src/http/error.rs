@@ -144,7 +144,11 @@ impl From<crate::app::ports::StoreError> for ApiError {
             E::Full { .. } => (StatusCode::INSUFFICIENT_STORAGE, "disk-full"),
             E::Stale { .. } => (StatusCode::CONFLICT, "changed-meanwhile"),
             E::Fenced { .. } => (StatusCode::SERVICE_UNAVAILABLE, "taken-over"),
-            E::Damaged { .. } | E::Differs { .. } | E::TooNew { .. } | E::Failed { .. } => {
+            E::Corrupt { .. }
+            | E::Damaged { .. }
+            | E::Differs { .. }
+            | E::TooNew { .. }
+            | E::Failed { .. } => {
                 return Self::internal(chain(&error));
             }
         };

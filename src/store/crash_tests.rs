@@ -1,7 +1,8 @@
 //! kill -9 in the midst of commits: nothing acknowledged is lost, nothing is stored twice.
 //!
 //! The test runs itself as another process that takes records in and prints each receipt's
-//! number, kills it at moments drawn from a printed seed, and looks at the file.
+//! number, kills it at moments drawn from a printed seed, and looks at the file. `LOA_CHAOS_KILLS`
+//! makes it a long run of about so many kills.
 
 use super::SqliteStore;
 use crate::app::ingest::tests::{Signer, server_keys};
@@ -19,8 +20,15 @@ use std::time::Duration;
 
 const FOLDER: &str = "LOA_TEST_CRASH_FOLDER";
 const SEED: &str = "LOA_TEST_SEED";
-const RECORDS: usize = 300;
+const KILLS: &str = "LOA_CHAOS_KILLS";
 const DEVICES: u8 = 3;
+
+/// Records of each device: a run takes in a dozen or so between two kills.
+fn records() -> usize {
+    let kills: Option<usize> =
+        std::env::var(KILLS).ok().map(|text| text.parse().expect("a number of kills"));
+    kills.map_or(300, |kills| kills * 16)
+}
 
 /// A small generator of our own: the same seed gives the same run.
 struct Draw(u64);
@@ -37,7 +45,7 @@ fn devices() -> Vec<Signer> {
     (1..=DEVICES)
         .map(|n| {
             let mut loa = Signer::new(&format!("loa-{n}"), n);
-            for seq in 1..=RECORDS {
+            for seq in 1..=records() {
                 loa.sign(Body::Beat { head: None, pending: seq as u64, stored: 0 });
             }
             loa
@@ -60,8 +68,8 @@ async fn take_in(store: Arc<SqliteStore>, draw: &mut Draw) {
         for loa in &devices {
             let upto = store.chain(&loa.id, &loa.chain).await.unwrap().map_or(0, |c| c.upto);
             let from = usize::try_from(upto).unwrap() + 1;
-            let to = (from + 4 + usize::try_from(draw.below(12)).unwrap()).min(RECORDS);
-            if from <= RECORDS {
+            let to = (from + 4 + usize::try_from(draw.below(12)).unwrap()).min(records());
+            if from <= records() {
                 arrived.push(loa.batch((from..=to).rev()));
                 arrived.push(loa.batch(from.saturating_sub(2).max(1)..=to));
             }
@@ -99,7 +107,7 @@ async fn look(path: &Path, acknowledged: &[u64]) -> u64 {
     let mut least = u64::MAX;
     for (loa, acknowledged) in devices().iter().zip(acknowledged) {
         let filter = RecordFilter { device: Some(loa.id.clone()), ..RecordFilter::default() };
-        let page = Page::After { position: 0, limit: 10_000 };
+        let page = Page::After { position: 0, limit: 1_000_000 };
         let listed = store.records(&filter, page).await.unwrap();
         let seqs: Vec<u64> = listed.iter().map(|listed| listed.record.seq).collect();
         let distinct: BTreeSet<u64> = seqs.iter().copied().collect();
@@ -144,7 +152,7 @@ fn a_process_killed_in_the_midst_of_commits_loses_and_doubles_nothing() {
     });
     let mut acknowledged = vec![0; usize::from(DEVICES)];
     let mut kills = 0;
-    for run in 0..200 {
+    for run in 0..records() as u64 {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "--ignored", "--nocapture", "--test-threads=1"])
             .arg("store::crash_tests::takes_records_in_until_it_is_killed")
@@ -155,7 +163,7 @@ fn a_process_killed_in_the_midst_of_commits_loses_and_doubles_nothing() {
             .spawn()
             .unwrap();
         // After so many words, and a moment more: anywhere in the next commits.
-        let words = 1 + draw.below(12);
+        let words = 1 + draw.below(if std::env::var(KILLS).is_ok() { 3 } else { 12 });
         let moment = Duration::from_micros(draw.below(15_000));
         let mut heard = 0;
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -179,11 +187,12 @@ fn a_process_killed_in_the_midst_of_commits_loses_and_doubles_nothing() {
         let least = runtime.block_on(look(&path, &acknowledged));
         if let Some(status) = ended {
             assert!(status.success(), "run {run}: {status}");
-            assert_eq!(least, RECORDS as u64);
+            assert_eq!(least, records() as u64);
             break;
         }
         kills += 1;
     }
+    println!("{kills} kills");
     assert!(kills >= 3, "killed {kills} times only: the test shows nothing");
-    assert!(acknowledged.iter().all(|upto| *upto == RECORDS as u64), "{acknowledged:?}");
+    assert!(acknowledged.iter().all(|upto| *upto == records() as u64), "{acknowledged:?}");
 }

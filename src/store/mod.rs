@@ -88,6 +88,19 @@ impl SqliteStore {
         Ok(())
     }
 
+    /// Reads the whole file and says whether its pages are sound; slow on a large one.
+    pub async fn examine(&self) -> Result<(), StoreError> {
+        let what = "pass its check";
+        let said: Vec<String> = sqlx::query_scalar("PRAGMA quick_check(3)")
+            .fetch_all(&self.read)
+            .await
+            .map_err(failed(what))?;
+        if said.iter().all(|line| line == "ok") {
+            return Ok(());
+        }
+        Err(StoreError::Corrupt { what, source: said.join("; ").into() })
+    }
+
     /// Finishes what runs and closes the file.
     pub async fn close(&self) {
         self.read.close().await;
@@ -118,7 +131,7 @@ async fn guard(conn: &mut SqliteConnection, fence: Option<Fence>) -> Result<(), 
     }
 }
 
-/// Sorts a driver's error: a full disk is a case of its own.
+/// Sorts a driver's error: a full disk and a damaged file are cases of their own.
 fn failed(what: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
     move |error| {
         let code = match &error {
@@ -128,6 +141,10 @@ fn failed(what: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
         match code.as_deref() {
             // SQLITE_FULL; SQLITE_IOERR_SHMSIZE is what a full disk says to the WAL's index.
             Some("13" | "4874") => StoreError::Full { source: error.into() },
+            // SQLITE_CORRUPT with its kinds, SQLITE_NOTADB.
+            Some("11" | "267" | "523" | "779" | "26") => {
+                StoreError::Corrupt { what, source: error.into() }
+            }
             _ => StoreError::Failed { what, source: error.into() },
         }
     }

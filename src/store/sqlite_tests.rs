@@ -3,7 +3,8 @@
 use super::contract::{intake, record, round};
 use super::{SqliteStore, failed};
 use crate::app::ports::{
-    Evidence, LeaseName, Leases, Page, People as _, Registry as _, StoreError, Trail as _,
+    Evidence, LeaseName, Leases, Page, People as _, RecordFilter, Registry as _, StoreError,
+    Trail as _,
 };
 use crate::domain::time::UtcMs;
 
@@ -90,8 +91,48 @@ async fn something_else_than_a_store_is_refused_and_kept() {
     std::fs::write(&path, "đây không phải cơ sở dữ liệu".repeat(200)).expect("writes");
     let before = std::fs::read(&path).expect("reads");
     let refused = SqliteStore::open(&path).await;
-    assert!(matches!(refused, Err(StoreError::Failed { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::Corrupt { .. })), "{refused:?}");
     assert_eq!(std::fs::read(&path).expect("reads"), before);
+}
+
+#[tokio::test]
+async fn damaged_pages_are_named_and_nothing_on_them_is_acknowledged() {
+    const PAGE: usize = 4096;
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("loa.db");
+    let store = opened(&dir).await;
+    store.examine().await.expect("a sound store");
+    let many = (1..=400)
+        .map(|seq| {
+            let mut record = record("loa-1", seq, "beat");
+            record.jws = "x".repeat(1_500).into();
+            record
+        })
+        .collect();
+    store.commit_intake(&round(vec![intake(0, many)]), None).await.expect("stores");
+    store.close().await;
+
+    // What a worn-out flash does: pages in the middle come back as something else.
+    let mut bytes = std::fs::read(&path).expect("reads");
+    let text = |page: &[u8]| page.windows(400).any(|run| run.iter().all(|byte| *byte == b'x'));
+    let pages: Vec<_> = bytes.chunks_mut(PAGE).filter(|page| text(page)).collect();
+    let half = pages.len() / 2;
+    assert!(half > 40, "{half} pages");
+    pages.into_iter().skip(half).take(8).for_each(|page| page.fill(0xa5));
+    std::fs::write(&path, &bytes).expect("writes");
+
+    let store = opened(&dir).await;
+    let found = store.examine().await.expect_err("the damage is found");
+    assert!(matches!(found, StoreError::Corrupt { .. }), "{found:?}");
+    assert!(found.hint().contains("backup"), "{}", found.hint());
+    let page = Page::After { position: 0, limit: 1_000 };
+    let listed = store.records(&RecordFilter::default(), page).await;
+    assert!(matches!(listed, Err(StoreError::Corrupt { .. })), "{listed:?}");
+    // A device sends on: either its records are durable beside the damage, or it hears an error.
+    let more = (401..=800).map(|seq| record("loa-1", seq, "beat")).collect();
+    let answer = store.commit_intake(&round(vec![intake(1, more)]), None).await;
+    assert!(matches!(answer, Ok(()) | Err(StoreError::Corrupt { .. })), "{answer:?}");
+    store.close().await;
 }
 
 #[tokio::test]

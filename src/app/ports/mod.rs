@@ -51,6 +51,13 @@ pub enum StoreError {
     /// A stored value is not what was once written.
     #[error("stored {what} `{key}` cannot be read back")]
     Damaged { what: &'static str, key: String },
+    /// Pages of the store's file are not what was once written.
+    #[error("the store's file is damaged: it failed to {what}")]
+    Corrupt {
+        what: &'static str,
+        #[source]
+        source: Source,
+    },
     /// The same key with other content, where content is immutable.
     #[error("{what} `{key}` is already stored with other content")]
     Differs { what: &'static str, key: String },
@@ -75,7 +82,7 @@ impl StoreError {
             }
             Self::Fenced { .. } => "another `loa serve` on this store has taken over; stop one",
             Self::Stale { .. } => "try again",
-            Self::Damaged { .. } | Self::Differs { .. } => {
+            Self::Corrupt { .. } | Self::Damaged { .. } | Self::Differs { .. } => {
                 "restore the last backup into a new folder and compare; devices resend records"
             }
             Self::TooNew { .. } => "start the newer `loa`, or restore a backup of this version",

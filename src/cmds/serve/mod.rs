@@ -143,7 +143,7 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
     })?;
     let broker_url = options.broker.clone().or_else(|| config.broker.url.clone());
     let hold = if broker_url.is_some() { Hold::Shared } else { Hold::Alone };
-    let _held = data.hold(hold)?;
+    let held = data.hold(hold)?;
     let http_address = options.http.unwrap_or(config.listen.http);
     let mqtt_address = options.mqtt.unwrap_or(config.listen.mqtt);
     guard_lan(&config, http_address, mqtt_address, broker_url.as_deref(), &live)?;
@@ -218,9 +218,11 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         Hold::Shared => conn.clone(),
     };
     let root = lifecycle.token();
-    let Some(lease) = upkeep::take_lease(&*store, &holder, &clock, &root).await? else {
+    let sole = held.is_sole();
+    let Some(lease) = upkeep::take_lease(&*store, &holder, sole, &clock, &root).await? else {
         return finish(lifecycle, side, &store_file).await;
     };
+    let _held = held.share(hold)?;
     let fence = lease.fence();
     let name = config.name.clone();
     let present = Present {
@@ -304,6 +306,7 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         root,
     ));
     let live_keys = live.clone();
+    let examined = live.clone();
     upkeep.spawn(upkeep::watch_register(
         store.clone(),
         register,
@@ -314,6 +317,7 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         upkeep.token(),
     ));
     upkeep.spawn(upkeep::watch_keys(data.epochs(), epochs, live_keys, upkeep.token()));
+    upkeep.spawn(upkeep::examine(store_file.clone(), examined, upkeep.token()));
     let months = config.retention.evidence_months;
     upkeep.spawn(upkeep::sweep(store, clock, months, upkeep.token()));
     finish(lifecycle, side, &store_file).await

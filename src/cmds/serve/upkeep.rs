@@ -9,6 +9,8 @@ use crate::app::registry::Register;
 use crate::app::retention;
 use crate::clock::SharedClock;
 use crate::domain::ids::DeviceId;
+use crate::domain::time::UtcMs;
+use crate::store::SqliteStore;
 use crate::wire::epoch::{Advance, KeySet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,10 +27,15 @@ const REGISTER: Duration = Duration::from_secs(3);
 /// How often expired tokens are dropped.
 const SWEEP: Duration = Duration::from_hours(1);
 
-/// Takes the lease of the server's work, waiting while another holds it.
+/// How often the store's file is looked through.
+const EXAMINE: Duration = Duration::from_hours(24);
+
+/// Takes the lease of the server's work, waiting while another holds it. The sole process on the
+/// store need not wait: whoever held it is dead, and a restart after a crash is quick.
 pub async fn take_lease(
     store: &dyn Store,
     holder: &str,
+    sole: bool,
     clock: &SharedClock,
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<Lease>> {
@@ -36,7 +43,8 @@ pub async fn take_lease(
     loop {
         let now = clock.now();
         let name = LeaseName::Publisher;
-        if let Some(lease) = store.take_lease(name, holder, now, now.plus(LEASE_MS)).await? {
+        let over_by = if sole { UtcMs::MAX } else { now };
+        if let Some(lease) = store.take_lease(name, holder, over_by, now.plus(LEASE_MS)).await? {
             return Ok(Some(lease));
         }
         if !waiting {
@@ -215,6 +223,39 @@ pub async fn sweep(
         }
         if let Err(error) = retention::sweep(&*store, clock.now(), months).await {
             tracing::warn!(%error, "Failed to delete evidence older than the configured period");
+        }
+    }
+}
+
+/// Looks through the store's file now and once a day; damage is an alarm, and the rest works on.
+pub async fn examine(store: Arc<SqliteStore>, live: Arc<Live>, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(EXAMINE);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        let examined = tokio::select! {
+            () = stop.cancelled() => return,
+            examined = store.examine() => examined,
+        };
+        match examined {
+            Ok(()) => live.clear_alarm("store-damaged"),
+            Err(error) => {
+                let why = super::chain(&error);
+                tracing::error!(
+                    error = why,
+                    hint = error.hint(),
+                    "The store does not pass its check"
+                );
+                live.set_alarm(Alarm {
+                    code: "store-damaged",
+                    vi: format!(
+                        "Tệp dữ liệu không qua được kiểm tra, cần khôi phục từ bản sao lưu: {why}"
+                    ),
+                    en: format!("The store does not pass its check: {why}; {}", error.hint()),
+                });
+            }
         }
     }
 }
