@@ -196,8 +196,8 @@ items = ["chu"]
         self.server = Some(server);
     }
 
-    /// Enrols a device; it ends when that is done or stays as an agent, as `run` says.
-    pub fn enrol(&self, device: &str) {
+    /// Makes an enrolment code.
+    pub fn code(&self, device: &str) -> String {
         let code = self.json(&[
             "device",
             "enrol",
@@ -207,7 +207,12 @@ items = ["chu"]
             "--profiles",
             &self.arg("profiles"),
         ]);
-        fs::write(self.path(&format!("{device}.code")), code["code"].as_str().unwrap()).unwrap();
+        code["code"].as_str().unwrap().to_owned()
+    }
+
+    /// Enrols a device; it ends when that is done or stays as an agent, as `run` says.
+    pub fn enrol(&self, device: &str) {
+        fs::write(self.path(&format!("{device}.code")), self.code(device)).unwrap();
     }
 
     /// Starts the agent of a device; the first time it enrols.

@@ -1,5 +1,6 @@
 //! Power cuts at random moments during a day of cues: server, broker, device.
 
+use super::chance::Chance;
 use super::commune::{CLIP_S, Commune, claims, in_seconds};
 use super::mosquitto::Mosquitto;
 use super::process::wait_for;
@@ -10,27 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How many cues the day has, and how far apart they are.
 const CUES: i64 = 8;
 const EVERY_S: i64 = 6;
-
-/// SplitMix64: enough to choose moments, and its seed is printed.
-struct Chance(u64);
-
-impl Chance {
-    fn new() -> Self {
-        let clock = SystemClock::new();
-        let seed = std::env::var("LOA_SEED").ok().and_then(|s| s.parse().ok());
-        let seed = seed.unwrap_or_else(|| clock.now().0.unsigned_abs());
-        eprintln!("LOA_SEED={seed}");
-        Self(seed)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
-}
 
 #[test]
 fn power_cuts_lose_no_record_and_nothing_sounds_twice() {

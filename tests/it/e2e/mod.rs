@@ -2,7 +2,10 @@
 //!
 //! These wait for conditions with a deadline; none asserts how fast something was.
 
+mod chance;
+mod chaos;
 mod commune;
+mod courier;
 mod day;
 mod demo;
 mod hold;
