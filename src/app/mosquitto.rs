@@ -30,13 +30,15 @@ const ROUNDS: u32 = 101;
 /// contract says. Units are those of its timetable, from hamlet to province.
 pub fn acl<'a>(
     topics: &Topics,
-    server_user: &str,
+    server_users: &[impl AsRef<str>],
     devices: impl IntoIterator<Item = (&'a DeviceId, Vec<&'a UnitId>)>,
 ) -> String {
     let mut text = String::from(
         "# Access list for mosquitto; print it again when devices or units change.\n\n",
     );
-    let _ = writeln!(text, "user {server_user}\ntopic readwrite {topics}/#\n");
+    for user in server_users {
+        let _ = writeln!(text, "user {}\ntopic readwrite {topics}/#\n", user.as_ref());
+    }
     let _ = writeln!(text, "# Every device; its user name is its id.");
     for line in [
         "write {}/d/%u/state",
@@ -176,7 +178,7 @@ mod tests {
     fn each_device_gets_what_is_its_own() {
         let device: DeviceId = "loa-thon-1".parse().unwrap();
         let units: Vec<UnitId> = ["00070-thon1", "01"].map(|u| u.parse().unwrap()).into();
-        let text = acl(&Topics::default(), "loa.server", [(&device, units.iter().collect())]);
+        let text = acl(&Topics::default(), &["loa.server"], [(&device, units.iter().collect())]);
         insta::assert_snapshot!(text, @r"
         # Access list for mosquitto; print it again when devices or units change.
 

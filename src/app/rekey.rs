@@ -58,7 +58,7 @@ pub async fn renew(
     let renewed = Renewed { documents: documents.len(), receipts: receipts.len() };
     for some in receipts.chunks(AT_ONCE) {
         let round = IntakeRound { receipts: some.to_vec(), ..IntakeRound::default() };
-        store.commit_intake(&round, fence).await?;
+        store.commit_intake(&round, fence.as_slice()).await?;
     }
     Ok(renewed)
 }
@@ -160,7 +160,7 @@ mod tests {
             jws,
         };
         let round = IntakeRound { receipts: vec![stored], ..IntakeRound::default() };
-        store.commit_intake(&round, None).await.unwrap();
+        store.commit_intake(&round, &[]).await.unwrap();
 
         let later = NOW.plus(5_000);
         let renewed = renew(&store, &new, &topics, later, None).await.unwrap();

@@ -106,7 +106,7 @@ mod tests {
                 faults: vec![],
             };
             let round = IntakeRound { intakes: vec![intake], ..IntakeRound::default() };
-            store.commit_intake(&round, None).await.unwrap();
+            store.commit_intake(&round, &[]).await.unwrap();
             chain.revision += 1;
         }
         store

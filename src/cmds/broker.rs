@@ -31,9 +31,10 @@ struct Acl {
     /// For which broker
     #[arg(long, value_name = "BROKER", value_parser = ["mosquitto"], default_value = "mosquitto")]
     format: String,
-    /// User name of the server at that broker: `broker.user` of the station file
-    #[arg(long, value_name = "NAME", default_value = mosquitto::SERVER_USER)]
-    server_user: String,
+    /// User name of the server at that broker: `broker.user` of the station file. Of several
+    /// servers on one store each needs its own: give the option again
+    #[arg(long = "server-user", value_name = "NAME", default_value = mosquitto::SERVER_USER)]
+    server_users: Vec<String>,
     /// Prefix of all topics: `broker.prefix` of the station file
     #[arg(long, value_name = "PREFIX", default_value = "loa/1")]
     prefix: String,
@@ -77,7 +78,7 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
         .collect();
     let entries = allowed.iter().map(|(id, units)| (*id, units.iter().collect()));
     let shown = Shown {
-        acl: mosquitto::acl(&topics, &args.server_user, entries),
+        acl: mosquitto::acl(&topics, &args.server_users, entries),
         config: mosquitto::config("1883", "/etc/mosquitto/loa"),
         passwords: folder.mosquitto_passwords(),
         devices: allowed.len(),
@@ -86,15 +87,16 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
     if args.json {
         print_json(&shown)?;
     } else {
-        print_text(&text(&shown, &args.server_user)?)?;
+        print_text(&text(&shown, &args.server_users)?)?;
     }
     Ok(Answer::Yes)
 }
 
 /// The access list with everything else as comments, so that it can be installed as it is.
-fn text(shown: &Shown, server_user: &str) -> anyhow::Result<String> {
+fn text(shown: &Shown, server_users: &[String]) -> anyhow::Result<String> {
     let mut text = String::new();
     let file = shown.passwords.display();
+    let server_user = server_users.join("|");
     for line in [
         "Install this text as /etc/mosquitto/loa/acl, the settings below as a file of",
         "/etc/mosquitto/conf.d, and the passwords as /etc/mosquitto/loa/passwords:",
@@ -120,7 +122,7 @@ mod tests {
     #[test]
     fn everything_but_the_list_is_a_comment() {
         let device = "loa-1".parse().unwrap();
-        let acl = mosquitto::acl(&Topics::default(), "loa.server", [(&device, Vec::new())]);
+        let acl = mosquitto::acl(&Topics::default(), &["loa.server"], [(&device, Vec::new())]);
         let shown = Shown {
             format: "mosquitto".into(),
             config: mosquitto::config("1883", "/etc/mosquitto/loa"),
@@ -128,7 +130,7 @@ mod tests {
             devices: 1,
             acl: acl.clone(),
         };
-        let text = text(&shown, "loa.server").unwrap();
+        let text = text(&shown, &["loa.server".to_owned()]).unwrap();
         let rules = |text: &str| -> Vec<String> {
             let rules = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
             rules.map(str::to_owned).collect()

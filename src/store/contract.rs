@@ -33,6 +33,7 @@ macro_rules! contract {
 
 contract!(
     a_lease_is_one_holders_until_it_ends,
+    leases_are_taken_together_and_listed,
     a_write_under_a_lost_lease_is_refused,
     the_register_is_read_back_as_it_was_put,
     a_code_enrols_once,
@@ -175,12 +176,27 @@ async fn a_lease_is_one_holders_until_it_ends(store: &dyn Store) {
     assert_eq!(other.expect("free").number, 1, "leases are apart");
 }
 
+async fn leases_are_taken_together_and_listed(store: &dyn Store) {
+    let [a, b] = [3, 4].map(LeaseName::Ingest);
+    store.take_lease(a, "x", UtcMs(100), UtcMs(110)).await.unwrap().unwrap();
+    let names = [a, b, LeaseName::Member(7)];
+    let held = store.take_leases(&names, "y", UtcMs(105), UtcMs(115)).await.unwrap();
+    assert_eq!(held.iter().map(|held| held.name).collect::<Vec<_>>(), names[1..]);
+    let all = store.leases().await.unwrap();
+    let of = |name| all.iter().find(|lease| lease.name == name).unwrap().holder.clone();
+    assert_eq!((of(a), of(b)), ("x".to_owned(), "y".to_owned()));
+    // A clock that was set back an hour must not hold the work up for an hour.
+    let early = UtcMs(-3_600_000);
+    let held = store.take_leases(&[a], "y", early, early.plus(10)).await.unwrap();
+    assert_eq!(held[0].number, 2);
+}
+
 async fn a_write_under_a_lost_lease_is_refused(store: &dyn Store) {
     let name = LeaseName::Ingest(0);
     let old = store.take_lease(name, "a", UtcMs(0), UtcMs(10)).await.unwrap().unwrap();
     store.take_lease(name, "b", UtcMs(11), UtcMs(20)).await.unwrap().unwrap();
     let work = round(vec![intake(0, vec![record("loa-1", 1, "boot")])]);
-    let refused = store.commit_intake(&work, Some(old.fence())).await;
+    let refused = store.commit_intake(&work, &[old.fence()]).await;
     assert!(matches!(refused, Err(StoreError::Fenced { number: 1, .. })), "{refused:?}");
     let refused = store.put_round(&[sheet(1, 1)], &[], Some(old.fence())).await;
     assert!(matches!(refused, Err(StoreError::Fenced { .. })), "{refused:?}");
@@ -437,7 +453,7 @@ async fn an_intake_is_read_back_byte_for_byte(store: &dyn Store) {
     let mut first = intake(0, vec![record("loa-1", 1, "boot"), faulty.clone()]);
     first.conflicts = vec![conflict.clone(), conflict.clone()];
     first.chain.lost = vec![LostSpan { from: 4, to: 9, hash: Digest([9; 32]) }];
-    store.commit_intake(&round(vec![first.clone()]), None).await.unwrap();
+    store.commit_intake(&round(vec![first.clone()]), &[]).await.unwrap();
     let id = device("loa-1");
     let mut chain = first.chain.clone();
     chain.revision = 1;
@@ -448,7 +464,7 @@ async fn an_intake_is_read_back_byte_for_byte(store: &dyn Store) {
     let mut second = intake(1, vec![record("loa-1", 12, "beat")]);
     second.chain.upto = 2;
     second.faults = vec![(1, "late finding".into()), (2, "does not replace".into())];
-    store.commit_intake(&round(vec![second]), None).await.unwrap();
+    store.commit_intake(&round(vec![second]), &[]).await.unwrap();
     let all = store.records(&RecordFilter::default(), Page::After { position: 0, limit: 9 }).await;
     let records: Vec<_> = all.unwrap().into_iter().map(|listed| listed.record).collect();
     let mut found = record("loa-1", 1, "boot");
@@ -468,14 +484,14 @@ async fn an_intake_is_read_back_byte_for_byte(store: &dyn Store) {
 
 async fn a_stale_intake_stores_nothing(store: &dyn Store) {
     let first = round(vec![intake(0, vec![record("loa-1", 1, "boot")])]);
-    store.commit_intake(&first, None).await.unwrap();
-    let again = store.commit_intake(&first, None).await;
+    store.commit_intake(&first, &[]).await.unwrap();
+    let again = store.commit_intake(&first, &[]).await;
     assert!(matches!(again, Err(StoreError::Stale { .. })), "{again:?}");
     let mixed = round(vec![
         intake(0, vec![record("loa-2", 1, "boot")]),
         intake(7, vec![record("loa-1", 2, "beat")]),
     ]);
-    let stale = store.commit_intake(&mixed, None).await;
+    let stale = store.commit_intake(&mixed, &[]).await;
     assert!(matches!(stale, Err(StoreError::Stale { .. })), "{stale:?}");
     assert_eq!(store.chain(&device("loa-2"), &CHAIN).await.unwrap(), None);
     assert_eq!(store.evidence_counts().await.unwrap().records, 1);
@@ -492,7 +508,7 @@ async fn a_receipt_never_goes_back_within_a_chain(store: &dyn Store) {
     for (chain, upto, expected) in [(1, 5, "1-5"), (1, 4, "1-5"), (1, 6, "1-6"), (2, 1, "2-1")] {
         let receipts = vec![receipt(chain, upto)];
         let round = IntakeRound { receipts, ..IntakeRound::default() };
-        store.commit_intake(&round, None).await.unwrap();
+        store.commit_intake(&round, &[]).await.unwrap();
         let kept = store.receipt_of(&device("loa-1")).await.unwrap().unwrap();
         assert_eq!(&*kept.jws, expected);
         assert_eq!(store.receipts().await.unwrap(), [kept]);
@@ -505,7 +521,7 @@ async fn listings_filter_and_page(store: &dyn Store) {
         (1..=450).map(|seq| record(id, seq, if seq % 3 == 0 { "play" } else { "beat" })).collect()
     };
     let work = round(vec![intake(0, records("loa-1")), intake(0, records("loa-2"))]);
-    store.commit_intake(&work, None).await.unwrap();
+    store.commit_intake(&work, &[]).await.unwrap();
     let filter = RecordFilter {
         device: Some(device("loa-2")),
         from_ms: Some(UtcMs(10_000)),
@@ -541,17 +557,17 @@ async fn rejects_are_bounded_and_counted(store: &dyn Store) {
         signed: Signed::No,
     };
     let work = IntakeRound { rejects: vec![reject("loa-2", 1)], ..IntakeRound::default() };
-    store.commit_intake(&work, None).await.unwrap();
+    store.commit_intake(&work, &[]).await.unwrap();
     let mut signed = reject("loa-1", 2);
     signed.signed = Signed::Yes;
     for _ in 0..2 {
         let work = IntakeRound { rejects: vec![signed.clone()], ..IntakeRound::default() };
-        store.commit_intake(&work, None).await.unwrap();
+        store.commit_intake(&work, &[]).await.unwrap();
     }
     for part in 0..3 {
         let rejects = (0..150).map(|n| reject("loa-1", part * 150 + n)).collect();
         let work = IntakeRound { rejects, ..IntakeRound::default() };
-        store.commit_intake(&work, None).await.unwrap();
+        store.commit_intake(&work, &[]).await.unwrap();
     }
     let kept = store.rejects(1_000).await.unwrap();
     assert_eq!(kept.len(), 202, "200 of one device, what it signed, and the other's own");
@@ -566,7 +582,7 @@ async fn retention_keeps_heads_gaps_and_the_young(store: &dyn Store) {
     let mut old = record("loa-1", 2, "play");
     old.received_ms = UtcMs(5_002);
     work.conflicts = vec![Conflict { record: old, first: Digest([1; 32]) }];
-    store.commit_intake(&round(vec![work]), None).await.unwrap();
+    store.commit_intake(&round(vec![work]), &[]).await.unwrap();
     assert_eq!(store.forget_before(UtcMs(5_003)).await.unwrap(), 3, "1, 2 and the conflict");
     assert_eq!(store.forget_before(UtcMs(99_000)).await.unwrap(), 1, "3; 4 is the head");
     let page = Page::After { position: 0, limit: 99 };
@@ -650,7 +666,7 @@ async fn records_are_found_by_what_was_ordered(store: &dyn Store) {
         record("loa-1", 3, "did"),
         record("loa-1", 4, "play"),
     ];
-    store.commit_intake(&round(vec![intake(0, records)]), None).await.unwrap();
+    store.commit_intake(&round(vec![intake(0, records)]), &[]).await.unwrap();
     let filter = RecordFilter { jti: Some("order-3".into()), ..RecordFilter::default() };
     let found = store.records(&filter, Page::Newest { limit: 10 }).await.unwrap();
     assert_eq!(found.iter().map(|listed| listed.record.seq).collect::<Vec<_>>(), [3]);

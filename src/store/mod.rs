@@ -116,19 +116,19 @@ async fn commit(tx: Transaction<'static, Sqlite>) -> Result<(), StoreError> {
     tx.commit().await.map_err(failed("make a write durable"))
 }
 
-/// Refuses a write whose lease went to somebody else.
-async fn guard(conn: &mut SqliteConnection, fence: Option<Fence>) -> Result<(), StoreError> {
-    let Some(fence) = fence else { return Ok(()) };
-    let held: Option<i64> = sqlx::query_scalar("SELECT number FROM leases WHERE name = $1")
-        .bind(fence.name.to_string())
-        .fetch_optional(conn)
-        .await
-        .map_err(failed("read a lease"))?;
-    if held == Some(fence.number) {
-        Ok(())
-    } else {
-        Err(StoreError::Fenced { lease: fence.name, number: fence.number })
+/// Refuses a write one of whose leases went to somebody else.
+async fn guard(conn: &mut SqliteConnection, fences: &[Fence]) -> Result<(), StoreError> {
+    for fence in fences {
+        let held: Option<i64> = sqlx::query_scalar("SELECT number FROM leases WHERE name = $1")
+            .bind(fence.name.to_string())
+            .fetch_optional(&mut *conn)
+            .await
+            .map_err(failed("read a lease"))?;
+        if held != Some(fence.number) {
+            return Err(StoreError::Fenced { lease: fence.name, number: fence.number });
+        }
     }
+    Ok(())
 }
 
 /// Sorts a driver's error: a full disk and a damaged file are cases of their own.

@@ -245,7 +245,7 @@ impl Plans for SqliteStore {
         fence: Option<Fence>,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        guard(&mut tx, fence).await?;
+        guard(&mut tx, fence.as_slice()).await?;
         for sheet in sheets {
             put_sheet(&mut tx, sheet).await?;
         }

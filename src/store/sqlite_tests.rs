@@ -44,12 +44,12 @@ async fn a_full_disk_stores_nothing_and_later_everything() {
     let limit = format!("PRAGMA max_page_count = {}", pages + 20);
     sqlx::query(sqlx::AssertSqlSafe(limit)).execute(&store.write).await.expect("limits");
     for _ in 0..2 {
-        let refused = store.commit_intake(&work, None).await;
+        let refused = store.commit_intake(&work, &[]).await;
         assert!(matches!(refused, Err(StoreError::Full { .. })), "{refused:?}");
         assert_eq!(store.evidence_counts().await.expect("reads").records, 0);
     }
     sqlx::query("PRAGMA max_page_count = 1000000").execute(&store.write).await.expect("lifts");
-    store.commit_intake(&work, None).await.expect("resumes without a restart");
+    store.commit_intake(&work, &[]).await.expect("resumes without a restart");
     assert_eq!(store.evidence_counts().await.expect("reads").records, 400);
 }
 
@@ -58,7 +58,7 @@ async fn what_was_stored_is_there_after_opening_again_and_in_a_copy() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = opened(&dir).await;
     let work = round(vec![intake(0, vec![record("loa-1", 1, "boot")])]);
-    store.commit_intake(&work, None).await.expect("stores");
+    store.commit_intake(&work, &[]).await.expect("stores");
     let copy = dir.path().join("bản sao.db");
     store.copy_to(&copy).await.expect("copies");
     store.close().await;
@@ -109,7 +109,7 @@ async fn damaged_pages_are_named_and_nothing_on_them_is_acknowledged() {
             record
         })
         .collect();
-    store.commit_intake(&round(vec![intake(0, many)]), None).await.expect("stores");
+    store.commit_intake(&round(vec![intake(0, many)]), &[]).await.expect("stores");
     store.close().await;
 
     // What a worn-out flash does: pages in the middle come back as something else.
@@ -130,7 +130,7 @@ async fn damaged_pages_are_named_and_nothing_on_them_is_acknowledged() {
     assert!(matches!(listed, Err(StoreError::Corrupt { .. })), "{listed:?}");
     // A device sends on: either its records are durable beside the damage, or it hears an error.
     let more = (401..=800).map(|seq| record("loa-1", seq, "beat")).collect();
-    let answer = store.commit_intake(&round(vec![intake(1, more)]), None).await;
+    let answer = store.commit_intake(&round(vec![intake(1, more)]), &[]).await;
     assert!(matches!(answer, Ok(()) | Err(StoreError::Corrupt { .. })), "{answer:?}");
     store.close().await;
 }
@@ -140,7 +140,7 @@ async fn a_damaged_value_is_an_error_not_a_panic() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = opened(&dir).await;
     let work = round(vec![intake(0, vec![record("loa-1", 1, "boot")])]);
-    store.commit_intake(&work, None).await.expect("stores");
+    store.commit_intake(&work, &[]).await.expect("stores");
     sqlx::query("UPDATE chains SET head = X'0102'")
         .execute(&store.write)
         .await

@@ -25,13 +25,22 @@ pub struct MarkerWatch {
     /// Whether the marker was ever written by this process.
     written: bool,
     asked_ms: Option<i64>,
+    /// Whose work is taken over: what its marker stands for is ours.
+    heir_of: Option<String>,
 }
 
 impl MarkerWatch {
     /// Returns a watch for a marker of this start of the server: random, never used before, so
     /// that a new start publishes everything once.
     pub fn new(own: impl Into<String>) -> Self {
-        Self { own: own.into(), written: false, asked_ms: None }
+        Self { own: own.into(), written: false, asked_ms: None, heir_of: None }
+    }
+
+    /// Takes over from another process on the same store: a broker with its marker has everything
+    /// that it published.
+    pub fn heir_of(mut self, other: Option<String>) -> Self {
+        self.heir_of = other;
+        self
     }
 
     /// Returns the marker's body.
@@ -44,7 +53,8 @@ impl MarkerWatch {
     /// never written its marker need not wait.
     pub fn subscribed(&mut self, now_ms: i64) -> Option<Verdict> {
         self.asked_ms = Some(now_ms);
-        (!self.written).then(|| self.verdict(Verdict::Forgot))
+        let nothing_known = !self.written && self.heir_of.is_none();
+        nothing_known.then(|| self.verdict(Verdict::Forgot))
     }
 
     /// Takes a message on `epoch`. Another marker means another server on this broker, or our own
@@ -53,7 +63,9 @@ impl MarkerWatch {
         self.asked_ms?;
         let marker: Option<Marker> =
             (body.len() <= limits::MARKER_BYTES).then(|| serde_json::from_slice(body).ok())?;
-        let same = marker.is_some_and(|marker| marker.marker == self.own);
+        let same = marker.is_some_and(|marker| {
+            marker.marker == self.own || Some(&marker.marker) == self.heir_of.as_ref()
+        });
         Some(self.verdict(if same { Verdict::Kept } else { Verdict::Forgot }))
     }
 
@@ -71,12 +83,14 @@ impl MarkerWatch {
     /// Takes note that everything and then the marker was published and acknowledged.
     pub fn written(&mut self) {
         self.written = true;
+        self.heir_of = None;
     }
 
     fn verdict(&mut self, verdict: Verdict) -> Verdict {
         self.asked_ms = None;
         if verdict == Verdict::Forgot {
             self.written = false;
+            self.heir_of = None;
         }
         verdict
     }
@@ -102,6 +116,23 @@ mod tests {
         assert_eq!(watch.message(&body), Some(Verdict::Kept));
         assert_eq!(watch.message(&body), None, "one verdict for each connection");
         assert_eq!(watch.tick(100_000), None);
+    }
+
+    #[test]
+    fn whoever_takes_over_goes_by_the_marker_of_the_other() {
+        let heir = || MarkerWatch::new("b2").heir_of(Some("a1".into()));
+        let mut watch = heir();
+        assert_eq!(watch.subscribed(0), None);
+        assert_eq!(watch.message(&settled().body()), Some(Verdict::Kept));
+        watch.written();
+        // From then on its own counts.
+        assert_eq!(watch.subscribed(10), None);
+        assert_eq!(watch.message(&settled().body()), Some(Verdict::Forgot));
+        let mut watch = heir();
+        assert_eq!(watch.subscribed(0), None);
+        assert_eq!(watch.message(&MarkerWatch::new("c3").body()), Some(Verdict::Forgot));
+        let mut watch = heir();
+        assert_eq!((watch.subscribed(0), watch.tick(PATIENCE_MS)), (None, Some(Verdict::Forgot)));
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl Bench {
         };
         let intake = Intake { chain, add: vec![record], conflicts: vec![], faults: vec![] };
         let round = IntakeRound { intakes: vec![intake], ..IntakeRound::default() };
-        self.store.commit_intake(&round, None).await.unwrap();
+        self.store.commit_intake(&round, &[]).await.unwrap();
     }
 }
 

@@ -53,6 +53,11 @@ impl Asking {
         }
     }
 
+    /// Keeps the gaps of some devices only.
+    pub(super) fn retain(&mut self, keep: impl Fn(&DeviceId) -> bool) {
+        self.gaps.retain(|(device, _), _| keep(device));
+    }
+
     /// Returns the commands whose time has come.
     pub(super) fn due(
         &mut self,

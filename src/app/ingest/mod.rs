@@ -12,8 +12,11 @@
 mod ask;
 mod line;
 mod round;
+mod share;
 
-use super::ports::{Fence, Store, StoreError, StoredReceipt, Via};
+pub use share::Shares;
+
+use super::ports::{SHARES, Store, StoreError, StoredReceipt, Via};
 use super::publish::Publication;
 use crate::clock::SharedClock;
 use crate::domain::ids::{ChainId, DeviceId};
@@ -123,7 +126,9 @@ pub struct Ingest {
     topics: Topics,
     issuer: String,
     clock: SharedClock,
-    fence: Option<Fence>,
+    shares: Option<Shares>,
+    /// The numbers under which the memory of each share was made.
+    remembered: BTreeMap<u8, i64>,
     chains: BTreeMap<(DeviceId, ChainId), Known>,
     receipts: BTreeMap<DeviceId, StoredReceipt>,
     asking: Asking,
@@ -147,7 +152,8 @@ impl Ingest {
             topics,
             issuer,
             clock,
-            fence: None,
+            shares: None,
+            remembered: BTreeMap::new(),
             chains: BTreeMap::new(),
             receipts: BTreeMap::new(),
             asking: Asking::default(),
@@ -156,9 +162,9 @@ impl Ingest {
         }
     }
 
-    /// Writes only while the lease is held.
-    pub fn fenced(mut self, fence: Fence) -> Self {
-        self.fence = Some(fence);
+    /// Takes in only what belongs to the shares held, and writes only while they are.
+    pub fn sharing(mut self, shares: Shares) -> Self {
+        self.shares = Some(shares);
         self
     }
 
@@ -183,6 +189,7 @@ impl Ingest {
 
     /// Returns the `resend` commands that are due for gaps still open.
     pub fn ask(&mut self) -> Vec<Publication> {
+        self.forget_lost();
         let now = self.clock.now();
         self.asking.due(now, &self.topics, &self.issuer, &self.keys.schedule)
     }
@@ -220,10 +227,39 @@ impl Ingest {
         }
     }
 
+    /// Forgets what is known of shares that have been another's meanwhile.
+    fn forget_lost(&mut self) {
+        let Some(shares) = &self.shares else { return };
+        let held: BTreeMap<u8, i64> =
+            shares.held().into_iter().map(|(share, fence)| (share, fence.number)).collect();
+        if held == self.remembered {
+            return;
+        }
+        let before = std::mem::replace(&mut self.remembered, held);
+        let same = |device: &DeviceId| {
+            let share = Shares::of(device);
+            self.remembered.contains_key(&share)
+                && self.remembered.get(&share) == before.get(&share)
+        };
+        self.chains.retain(|(device, _), _| same(device));
+        self.receipts.retain(|device, _| same(device));
+        self.asking.retain(same);
+    }
+
     async fn round_retried(&mut self, arrived: &[Arrived], via: Via) -> Result<Taken, IngestError> {
         let mut tries = 0;
         loop {
             match self.round(arrived, via).await {
+                // Another process has the share by now, and gets the same records.
+                Err(IngestError::Store(StoreError::Fenced { lease, .. }))
+                    if self.shares.is_some() && tries < SHARES =>
+                {
+                    tries += 1;
+                    info!(%lease, "Another server takes in the records of this share now");
+                    if let Some(shares) = &self.shares {
+                        shares.lose(lease);
+                    }
+                }
                 // Somebody else wrote to one of the chains: read and decide again.
                 Err(IngestError::Store(StoreError::Stale { .. })) if tries < 3 => {
                     tries += 1;

@@ -1,9 +1,9 @@
 //! One round: what arrived together is decided together and committed together.
 
 use super::line::{DeviceKeys, Line, Placeable, add_fault, read_batch};
-use super::{Arrived, CHAINS, Ingest, IngestError, Known, Taken, Tally};
+use super::{Arrived, CHAINS, Ingest, IngestError, Known, Shares, Taken, Tally};
 use crate::app::ports::{
-    Conflict, Intake, IntakeRound, StoreError, StoredChain, StoredReceipt, StoredRecord, Via,
+    Conflict, Fence, Intake, IntakeRound, StoreError, StoredChain, StoredReceipt, StoredRecord, Via,
 };
 use crate::app::publish::Publication;
 use crate::domain::ids::{ChainId, DeviceId, Digest};
@@ -29,12 +29,14 @@ impl Ingest {
     ) -> Result<Taken, IngestError> {
         let now = self.clock.now();
         let mut tally = Tally::default();
+        self.forget_lost();
+        let (arrived, fences) = self.own(arrived, via);
         let mut round = IntakeRound::default();
         // (device, chain) in the order of their last line: the newest chain's receipt goes last.
         let mut touched: Vec<(DeviceId, ChainId)> = Vec::new();
         let mut works: BTreeMap<(DeviceId, ChainId), Work> = BTreeMap::new();
         let mut silent: Vec<DeviceId> = Vec::new();
-        for (device, lines) in self.read(arrived, via, now).await? {
+        for (device, lines) in self.read(&arrived, via, now).await? {
             let mut placeable: BTreeMap<ChainId, Vec<Placeable>> = BTreeMap::new();
             let mut order = Vec::new();
             tally.lines += lines.len() as u64;
@@ -68,7 +70,7 @@ impl Ingest {
         round.intakes =
             works.values().filter(|work| work.changed).map(|work| work.intake.clone()).collect();
         if !(round.intakes.is_empty() && round.rejects.is_empty() && round.receipts.is_empty()) {
-            self.store.commit_intake(&round, self.fence).await?;
+            self.store.commit_intake(&round, &fences).await?;
         }
         self.keep(works, &receipts, now);
         let mut publications: Vec<_> =
@@ -82,6 +84,25 @@ impl Ingest {
             publications.extend(self.ask());
         }
         Ok(Taken { publications, tally })
+    }
+
+    /// Returns the batches that are this process's to take in, and what shows that they are. The
+    /// others go to whoever holds their share; a device whose batch nobody took sends it again.
+    fn own(&self, arrived: &[Arrived], via: Via) -> (Vec<Arrived>, Vec<Fence>) {
+        let Some(shares) = self.shares.as_ref().filter(|_| via == Via::Link) else {
+            return (arrived.to_vec(), Vec::new());
+        };
+        let held = shares.held();
+        let mut used = BTreeMap::new();
+        let mut own = Vec::with_capacity(arrived.len());
+        for batch in arrived {
+            let share = Shares::of(&batch.device);
+            if let Some(fence) = held.get(&share) {
+                used.insert(share, *fence);
+                own.push(batch.clone());
+            }
+        }
+        (own, used.into_values().collect())
     }
 
     /// Checks signatures, off the async threads.

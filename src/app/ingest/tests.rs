@@ -471,19 +471,34 @@ async fn two_ingests_on_one_store_never_store_twice() {
 }
 
 #[tokio::test]
-async fn an_ingest_that_lost_its_lease_acknowledges_nothing() {
+async fn an_ingest_that_lost_its_share_acknowledges_nothing_of_it_and_the_rest_as_ever() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
-    let name = LeaseName::Ingest(3);
-    let lease = store.take_lease(name, "a", UtcMs(0), UtcMs(10)).await.unwrap().unwrap();
+    let (mut lost, mut kept) = (Signer::new("loa-1", 1), Signer::new("loa-2", 2));
+    let names = [&lost.id, &kept.id].map(|id| LeaseName::Ingest(Shares::of(id)));
+    assert_ne!(names[0], names[1]);
+    let held = store.take_leases(&names, "a", UtcMs(0), UtcMs(10)).await.unwrap();
+    let shares = Shares::default();
+    shares.hold(held.iter().map(Lease::fence));
     let mut desk = desk(Arc::clone(&store));
-    desk.ingest = desk.ingest.fenced(lease.fence());
-    let mut loa = Signer::new("loa-1", 1);
-    loa.enrol(&*store).await;
-    loa.beats(1);
-    store.take_lease(name, "b", UtcMs(20), UtcMs(30)).await.unwrap().unwrap();
-    let refused = desk.ingest.take(&[loa.batch([1])]).await;
-    assert!(matches!(refused, Err(IngestError::Store(StoreError::Fenced { .. }))), "{refused:?}");
-    assert_eq!(stored(&*store, &loa.id).await, []);
+    desk.ingest = desk.ingest.sharing(shares.clone());
+    for signer in [&mut lost, &mut kept] {
+        signer.enrol(&*store).await;
+        signer.beats(2);
+    }
+    let both = [lost.batch([1]), kept.batch([1])];
+    assert_eq!(desk.ingest.take(&both).await.unwrap().tally.stored, 2);
+
+    // Another process takes the share and goes on with it, and this one does not know yet.
+    store.take_lease(names[0], "b", UtcMs(20), UtcMs(30)).await.unwrap().unwrap();
+    let taken = desk.ingest.take(&[lost.batch([2]), kept.batch([2])]).await.unwrap();
+    assert_eq!((taken.tally.stored, taken.publications.len()), (1, 1));
+    assert!(taken.publications[0].topic.contains("/loa-2/"), "{taken:?}");
+    assert_eq!(stored(&*store, &lost.id).await.len(), 1);
+    assert_eq!(stored(&*store, &kept.id).await.len(), 2);
+    assert!(!shares.holds(&lost.id) && shares.holds(&kept.id));
+    // What is not its own is left to the other one without a word.
+    let taken = desk.ingest.take(&[lost.batch([2])]).await.unwrap();
+    assert_eq!(taken, Taken::default());
 }
 
 #[tokio::test]

@@ -201,12 +201,8 @@ pub trait Evidence: Send + Sync {
 
     /// Stores the round, whole or not at all. [`StoreError::Stale`] when a chain's revision is not
     /// the one named: nothing was stored, decide again. A receipt below the stored one of the
-    /// same chain is ignored.
-    async fn commit_intake(
-        &self,
-        round: &IntakeRound,
-        fence: Option<Fence>,
-    ) -> Result<(), StoreError>;
+    /// same chain is ignored. [`StoreError::Fenced`] when one of the leases is another's by now.
+    async fn commit_intake(&self, round: &IntakeRound, fences: &[Fence]) -> Result<(), StoreError>;
     /// Returns the newest receipt of the device.
     async fn receipt_of(&self, device: &DeviceId) -> Result<Option<StoredReceipt>, StoreError>;
     /// Returns the newest receipt of every device.

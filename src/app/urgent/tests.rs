@@ -407,7 +407,7 @@ async fn progress_is_read_from_the_stored_records_of_that_notice_alone() {
     };
     let intake = Intake { chain, add: vec![mine, other], conflicts: vec![], faults: vec![] };
     let round = IntakeRound { intakes: vec![intake], ..IntakeRound::default() };
-    crate::app::ports::Evidence::commit_intake(&*bench.store, &round, None).await.unwrap();
+    crate::app::ports::Evidence::commit_intake(&*bench.store, &round, &[]).await.unwrap();
     let seen = bench.notices.progress(&notice).await.unwrap();
     assert_eq!(seen.devices[0].stage, Stage::Received);
     assert_eq!(people::FIRST, "admin");

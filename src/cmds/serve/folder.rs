@@ -75,6 +75,16 @@ impl Folder {
         })
     }
 
+    /// Reads the folder over what the store remembers now: another process may have accepted
+    /// files meanwhile.
+    pub async fn load_anew(&mut self) -> anyhow::Result<Option<Arc<Station>>> {
+        let files = self.store.station_files().await?;
+        self.accepted = files.iter().map(|file| (file.path.clone(), file.accepted)).collect();
+        let files = files.into_iter().map(|file| (file.path, file.bytes.into())).collect();
+        self.good = LastGood { files };
+        Ok(self.load().await?.1)
+    }
+
     /// Reads the folder once; returns what the station file says. The register takes the place of
     /// the CSV files, and is filled from them while it is empty.
     pub async fn load(&mut self) -> anyhow::Result<(Option<StationConfig>, Option<Arc<Station>>)> {

@@ -49,6 +49,10 @@ impl Inbox {
     pub fn put(&self, put: impl FnOnce(&mut Waiting)) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         put(&mut waiting);
+        if waiting.line == Some(Line::Down) {
+            // What the broker kept is asked for anew after the next connection.
+            waiting.marker = None;
+        }
         while waiting.sheets.len() > SHEETS {
             waiting.sheets.pop_last();
         }

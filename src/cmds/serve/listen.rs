@@ -4,7 +4,7 @@
 //! taken); nothing else here ever waits.
 
 use super::inbox::{Inbox, Line};
-use crate::app::ingest::Arrived;
+use crate::app::ingest::{Arrived, Shares};
 use crate::app::link::{Link, LinkEvent, LinkEvents};
 use crate::app::live::Live;
 use crate::app::ports::Standing;
@@ -15,6 +15,7 @@ use crate::wire::server_keys::ServerKeys;
 use crate::wire::topic::{Topic, Topics};
 use bytes::Bytes;
 use metrics::counter;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -30,18 +31,31 @@ pub struct Listener {
     pub clock: SharedClock,
     /// The connection id in our presence.
     pub conn: String,
+    /// The devices whose records are taken in here.
+    pub shares: Shares,
 }
 
 impl Listener {
     /// Reads until told to stop or the link is closed.
     pub async fn run(self, mut events: LinkEvents, stop: CancellationToken) {
+        let mut changes = self.shares.changes();
+        let mut asked = BTreeSet::new();
         loop {
             let event = tokio::select! {
                 () = stop.cancelled() => return,
+                Ok(()) = changes.changed() => {
+                    changes.mark_unchanged();
+                    self.follow(&mut asked).await;
+                    continue;
+                }
                 event = events.next() => event,
             };
             match event {
-                Some(LinkEvent::Connected) => self.connected().await,
+                Some(LinkEvent::Connected) => {
+                    asked.clear();
+                    self.connected().await;
+                    self.follow(&mut asked).await;
+                }
                 Some(LinkEvent::Disconnected { why }) => self.disconnected(why),
                 Some(LinkEvent::Message { topic, payload, .. }) => {
                     self.message(&topic, payload).await;
@@ -51,12 +65,35 @@ impl Listener {
         }
     }
 
+    /// Subscribes to the records of the shares held, and to no others.
+    async fn follow(&self, asked: &mut BTreeSet<u8>) {
+        if !self.live.picture().broker.connected {
+            return;
+        }
+        let held: BTreeSet<u8> = self.shares.held().into_keys().collect();
+        let filter =
+            |share: &u8| self.topics.records_filter(char::from_digit(u32::from(*share), 16));
+        let new: Vec<String> = held.difference(asked).map(filter).collect();
+        let lost: Vec<String> = asked.difference(&held).map(filter).collect();
+        let mut done = Ok(());
+        if !lost.is_empty() {
+            done = self.link.unsubscribe(lost).await;
+        }
+        if !new.is_empty() && done.is_ok() {
+            done = self.link.subscribe(new).await;
+        }
+        match done {
+            Ok(()) => *asked = held,
+            // A line that breaks is followed by a connection, which asks for all of them.
+            Err(error) => tracing::debug!(%error, "Could not change the shares asked for"),
+        }
+    }
+
     async fn connected(&self) {
         let filters = vec![
             self.topics.of(&Topic::Epoch),
             self.topics.of(&Topic::Server),
             self.topics.states_filter(),
-            self.topics.records_filter(None),
         ];
         match self.link.subscribe(filters).await {
             Ok(()) => {
@@ -114,7 +151,7 @@ impl Listener {
                 return;
             }
         };
-        if let Some(nonce) = &state.nonce {
+        if let Some(nonce) = state.nonce.as_ref().filter(|_| self.shares.holds(device)) {
             self.answer_time(device, nonce);
         }
         let sheets: Vec<_> = state

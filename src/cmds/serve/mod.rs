@@ -6,13 +6,15 @@
 //! | publishing | plans it, stores the plan, tells the broker what it lacks |
 //! | listener | reads the link: records to ingest, states to the picture |
 //! | ingest | verifies and stores records, hands out receipts |
-//! | upkeep | lease, register, alarms, sessions |
+//! | duty | which part of the work on this store is this process's |
+//! | upkeep | register, alarms, sessions |
 //! | http | API, page, enrolment, assets |
 //!
 //! They stop in the order http, line (listener, ingest), publishing, upkeep; the store closes last.
 
 mod certificate;
 mod clips;
+mod duty;
 mod folder;
 mod front;
 #[cfg(feature = "embedded-broker")]
@@ -32,12 +34,12 @@ use super::{Answer, failed, runtime, wrong_use};
 use crate::app::access;
 use crate::app::assets::{Courier, FileLibrary, Shelf};
 use crate::app::hold::Holds;
-use crate::app::ingest::Ingest;
+use crate::app::ingest::{Ingest, Shares};
 use crate::app::link::Link;
 use crate::app::live::{Alarm, Live, Picture};
 use crate::app::mosquitto::Passwords;
 use crate::app::outlet::Outlet;
-use crate::app::ports::{RetainedDocument, Store};
+use crate::app::ports::{LeaseName, RetainedDocument, Store};
 use crate::app::publish::{Publication, Publisher, Settings};
 use crate::app::registry::Register;
 use crate::app::rekey;
@@ -51,6 +53,7 @@ use crate::store::SqliteStore;
 use crate::wire::b64;
 use crate::wire::topic::Topic;
 use anyhow::Context as _;
+use duty::{Duty, Lead, Tenure};
 use folder::Folder;
 use inbox::Inbox;
 use listen::Listener;
@@ -59,7 +62,8 @@ use publish::{Parts, Publishing};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Batches of records that wait for ingest; beyond that the broker waits.
 const RECORDS: usize = 512;
@@ -153,7 +157,9 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
     let (door, http_bound) = front::open(http_address, &config, &options.playlists).await?;
     let conn = b64::encode(&random::<12>()?);
     let (side, mqtt, mqtt_bound) = match &broker_url {
-        Some(url) => external(url, &config, &options.playlists, &conn)?,
+        Some(url) => {
+            external(url, options.broker_user.as_deref(), &config, &options.playlists, &conn)?
+        }
         None => embedded(&config, &options.playlists, mqtt_address, &live).await?,
     };
     let reach = reach(
@@ -212,18 +218,33 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
     http.spawn(front::serve(door, state, http.token()));
     announce(&*store, &clock, http_bound, config.listen.tls.is_some()).await?;
 
-    // Whoever holds the lease works; another process on this store stands by.
-    let holder = match hold {
-        Hold::Alone => "alone".to_owned(),
-        Hold::Shared => conn.clone(),
+    // Several processes share the devices of a store among them, and one of them publishes.
+    let (holder, member) = match hold {
+        Hold::Alone => ("alone".to_owned(), None),
+        Hold::Shared => (conn.clone(), Some(LeaseName::Member(u64::from_be_bytes(random()?)))),
     };
-    let root = lifecycle.token();
-    let sole = held.is_sole();
-    let Some(lease) = upkeep::take_lease(&*store, &holder, sole, &clock, &root).await? else {
-        return finish(lifecycle, side, &store_file).await;
-    };
+    if held.is_sole() {
+        // Whoever held a lease is dead: a restart after a crash need not wait for its end.
+        for lease in store.leases().await? {
+            store.release_lease(&lease).await?;
+        }
+    }
     let _held = held.share(hold)?;
-    let fence = lease.fence();
+    let (shares, tenure) = (Shares::default(), Tenure::default());
+    let (leading, mut leads) = watch::channel(None);
+    let deposed = Arc::new(AtomicBool::new(false));
+    let duty = Duty {
+        store: store.clone(),
+        clock: clock.clone(),
+        live: live.clone(),
+        shares: shares.clone(),
+        tenure: tenure.clone(),
+        holder,
+        member,
+        deposed: deposed.clone(),
+        leader: None,
+    };
+    upkeep.spawn(duty.run(leading, upkeep.token(), lifecycle.token()));
     let name = config.name.clone();
     let present = Present {
         keys: keys.clone(),
@@ -241,7 +262,8 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         }])
         .await
         .context("keeping the key chain")?;
-    let renewed = rekey::renew(&*store, &keys, &topics, clock.now(), Some(fence)).await?;
+    // Before any lease is held; a receipt never goes back, so two that do this do no harm.
+    let renewed = rekey::renew(&*store, &keys, &topics, clock.now(), None).await?;
     if renewed != rekey::Renewed::default() {
         let rekey::Renewed { documents, receipts } = renewed;
         tracing::info!(documents, receipts, "Signed anew under the keys in use");
@@ -269,44 +291,76 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         topics: topics.clone(),
         clock: clock.clone(),
         conn,
+        shares: shares.clone(),
     };
     line.spawn(listener.run(events, line.token()));
-    let ingest =
-        Ingest::new(store.clone(), keys.clone(), topics.clone(), name, clock.clone()).fenced(fence);
+    let ingest = Ingest::new(store.clone(), keys.clone(), topics.clone(), name, clock.clone())
+        .sharing(shares);
     upkeep.spawn(upkeep::watch_ingest(ingest.condition(), live.clone(), upkeep.token()));
     line.spawn(ingest.run(records, receipts, line.token()));
     line.spawn(hand_out(link.clone(), receipts_out));
 
-    let settings = Settings { topics: topics.clone(), ..Settings::default() };
-    let mut publisher =
-        Publisher::new(store.clone(), settings, keys.schedule.clone(), clock.clone());
-    publisher.fence(Some(fence));
-    let publishing_task = Publishing::new(Parts {
-        publisher,
-        store: store.clone(),
-        link: link.clone(),
-        courier: Courier::new(link, library, topics),
-        shelf: Shelf::new(SHELF_BYTES),
-        live: live.clone(),
-        inbox: inbox.clone(),
-        outlet,
-        present,
-        clock: clock.clone(),
-    });
-    let (in_force, station_in_force) = watch::channel(station);
+    // Only whoever leads reads the folder, compiles and publishes; the others wait for that.
     let (reload, reloads) = mpsc::channel(1);
-    publishing.spawn(publishing_task.run(station_in_force, publishing.token()));
-    line.spawn(folder.watch(in_force, reloads, line.token()));
-    upkeep.spawn(upkeep::keep_lease(
-        store.clone(),
-        lease,
-        clock.clone(),
-        live.clone(),
-        upkeep.token(),
-        root,
-    ));
     let live_keys = live.clone();
     let examined = live.clone();
+    let (watched, watch_it) = oneshot::channel();
+    let (stop, folder_stop) = (publishing.token(), line.token());
+    line.spawn(async move {
+        let watched: Result<(Folder, _), _> = watch_it.await;
+        if let Ok((folder, in_force)) = watched {
+            folder.watch(in_force, reloads, folder_stop).await;
+        }
+    });
+    let (lead_store, lead_live, lead_clock) = (store.clone(), live.clone(), clock.clone());
+    let lead_inbox = inbox.clone();
+    let months = config.retention.evidence_months;
+    publishing.spawn(async move {
+        tokio::select! {
+            () = stop.cancelled() => {
+                // A process that only stood by goes without a will that others must answer.
+                let _ = link.disconnect().await;
+                return;
+            }
+            waited = leads.changed() => if waited.is_err() { return },
+        }
+        // It changes once: whoever loses the lead ends.
+        let Some(Lead { fence, heir_of, stood_by }) = leads.borrow().clone() else { return };
+        let mut station = station;
+        if stood_by {
+            // Published as it was at our start, it would for a moment take back what the server
+            // before has accepted since.
+            station = match folder.load_anew().await {
+                Ok(station) => station,
+                Err(error) => {
+                    tracing::error!("Failed to read the station: {error:#}");
+                    None
+                }
+            };
+        }
+        let (in_force, station_in_force) = watch::channel(station);
+        let _ = watched.send((folder, in_force));
+        let settings = Settings { topics: topics.clone(), ..Settings::default() };
+        let mut publisher =
+            Publisher::new(lead_store.clone(), settings, keys.schedule.clone(), lead_clock.clone());
+        publisher.fence(Some(fence));
+        let task = Publishing::new(Parts {
+            publisher,
+            store: lead_store.clone(),
+            link: link.clone(),
+            courier: Courier::new(link, library, topics),
+            shelf: Shelf::new(SHELF_BYTES),
+            live: lead_live,
+            inbox: lead_inbox,
+            outlet,
+            present,
+            clock: lead_clock.clone(),
+            tenure,
+            heir_of,
+        });
+        let sweep = upkeep::sweep(lead_store, lead_clock, months, stop.clone());
+        tokio::join!(task.run(station_in_force, stop), sweep);
+    });
     upkeep.spawn(upkeep::watch_register(
         store.clone(),
         register,
@@ -318,9 +372,15 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
     ));
     upkeep.spawn(upkeep::watch_keys(data.epochs(), epochs, live_keys, upkeep.token()));
     upkeep.spawn(upkeep::examine(store_file.clone(), examined, upkeep.token()));
-    let months = config.retention.evidence_months;
-    upkeep.spawn(upkeep::sweep(store, clock, months, upkeep.token()));
-    finish(lifecycle, side, &store_file).await
+    let end = finish(lifecycle, side, &store_file).await?;
+    if deposed.load(Ordering::SeqCst) {
+        return Err(failed(
+            anyhow::anyhow!("another server has taken over `{}`", options.data.display()),
+            "this one did not prolong its lease in time (was the machine asleep?); start it again \
+             and it stands by",
+        ));
+    }
+    Ok(end)
 }
 
 /// Waits for the end, then closes what all tasks used.
@@ -429,6 +489,7 @@ fn note_settings(config: &StationConfig, data: &DataFolder, live: &Live) {
 /// Prepares the connection to an external broker.
 fn external(
     url: &str,
+    user: Option<&str>,
     config: &StationConfig,
     folder: &Path,
     conn: &str,
@@ -437,14 +498,15 @@ fn external(
         let hint = error.hint();
         wrong_use(error, hint)
     })?;
-    let login = match (&config.broker.user, &config.broker.password_file) {
+    let user = user.map(str::to_owned).or_else(|| config.broker.user.clone());
+    let login = match (user, &config.broker.password_file) {
         (Some(user), Some(file)) => {
             let path = folder.join(file);
             let text = std::fs::read_to_string(&path)
                 .with_context(|| format!("reading the password of `{}`", path.display()))?;
-            Some((user.clone(), Password::new(text.trim_end_matches(['\r', '\n']))))
+            Some((user, Password::new(text.trim_end_matches(['\r', '\n']))))
         }
-        (Some(user), None) => Some((user.clone(), Password::new(""))),
+        (Some(user), None) => Some((user, Password::new(""))),
         (None, _) => None,
     };
     // Ids with a dot belong to no device; several servers must not put each other out.

@@ -32,6 +32,10 @@ pub struct Args {
     /// in `station.toml`
     #[arg(long, value_name = "URL", env = "LOA_BROKER")]
     broker: Option<String>,
+    /// User name at that broker, instead of what `station.toml` says: several servers on one store
+    /// need one each where the broker takes the client id from the user name
+    #[arg(long, value_name = "NAME", env = "LOA_BROKER_USER")]
+    broker_user: Option<String>,
     /// TOML file with any of these options (`data = "/var/lib/loa"`); the command line counts more
     #[arg(long, value_name = "FILE", env = "LOA_CONFIG")]
     config: Option<PathBuf>,
@@ -46,6 +50,7 @@ pub struct Options {
     pub http: Option<SocketAddr>,
     pub mqtt: Option<SocketAddr>,
     pub broker: Option<String>,
+    pub broker_user: Option<String>,
 }
 
 /// The file of `--config`.
@@ -58,6 +63,7 @@ struct OptionsFile {
     http: Option<SocketAddr>,
     mqtt: Option<SocketAddr>,
     broker: Option<String>,
+    broker_user: Option<String>,
 }
 
 impl Args {
@@ -77,6 +83,7 @@ impl Args {
             http: self.http.or(file.http),
             mqtt: self.mqtt.or(file.mqtt),
             broker: self.broker.or(file.broker),
+            broker_user: self.broker_user.or(file.broker_user),
         })
     }
 }
@@ -91,7 +98,7 @@ fn read(path: &Path) -> anyhow::Result<OptionsFile> {
         });
         wrong_use(
             format!("{}{place}: {}", path.display(), error.message()),
-            "members: `data`, `playlists`, `profiles`, `http`, `mqtt`, `broker`",
+            "members: `data`, `playlists`, `profiles`, `http`, `mqtt`, `broker`, `broker_user`",
         )
     })
 }
@@ -103,7 +110,16 @@ mod tests {
     fn args(config: Option<PathBuf>, http: Option<&str>) -> Args {
         let http = http.map(|text| text.parse().unwrap());
         let none = None;
-        Args { data: none, playlists: None, profiles: None, http, mqtt: None, broker: None, config }
+        Args {
+            data: none,
+            playlists: None,
+            profiles: None,
+            http,
+            mqtt: None,
+            broker: None,
+            broker_user: None,
+            config,
+        }
     }
 
     #[test]

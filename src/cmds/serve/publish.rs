@@ -5,6 +5,7 @@
 //! still missing, or everything when the broker forgot. What was planned is stored first, so a
 //! `kill -9` between any two steps loses nothing.
 
+use super::duty::Tenure;
 use super::inbox::{Inbox, Line, Waiting};
 use super::presence::Present;
 use crate::app::assets::{Courier, CourierError, MarkerWatch, Shelf, Verdict};
@@ -46,6 +47,8 @@ enum Broke {
     Publish(#[from] PublishError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("the lease was not prolonged in time")]
+    Lapsed,
 }
 
 /// What the task is made of.
@@ -60,6 +63,10 @@ pub struct Parts {
     pub outlet: Arc<Outlet>,
     pub present: Present,
     pub clock: SharedClock,
+    /// Until when this process may publish.
+    pub tenure: Tenure,
+    /// The process whose work is gone on with.
+    pub heir_of: Option<String>,
 }
 
 /// How far the broker is behind.
@@ -98,7 +105,7 @@ pub struct Publishing {
 impl Publishing {
     /// Returns the task; nothing happens before [`Publishing::run`].
     pub fn new(parts: Parts) -> Self {
-        let marker = MarkerWatch::new(parts.present.conn.clone());
+        let marker = MarkerWatch::new(parts.present.conn.clone()).heir_of(parts.heir_of.clone());
         Self {
             parts,
             marker,
@@ -149,6 +156,7 @@ impl Publishing {
         let gone = self.parts.present.sign(ServerState::Disconnected);
         let said = async {
             if self.broker != Broker::Down
+                && self.tenured().is_ok()
                 && let Some(gone) = gone
             {
                 self.parts.link.publish(self.parts.present.topic(), gone, true).await?;
@@ -168,6 +176,10 @@ impl Publishing {
             // What is stored and not acknowledged is told again then.
             self.broker = Broker::Behind(Verdict::Kept);
         }
+        if matches!(error, Broke::Lapsed) {
+            tracing::warn!("Publishing waits: {error}");
+            return;
+        }
         let line = matches!(error, Broke::Line(_) | Broke::Asset(CourierError::Link { .. }));
         if line {
             // The next connection tells what is missing then.
@@ -186,6 +198,7 @@ impl Publishing {
     /// Does what is to be done now.
     async fn turn(&mut self, waiting: Waiting) -> Result<(), Broke> {
         self.hear(&waiting);
+        self.tenured()?;
         let ordered = self.take_orders().await?;
         let mut due = self.plan().await?;
         if let Broker::Behind(verdict) = self.broker {
@@ -321,6 +334,12 @@ impl Publishing {
         Ok(())
     }
 
+    /// Stops where another process may have begun to publish.
+    fn tenured(&self) -> Result<(), Broke> {
+        let lasts = self.parts.tenure.lasts(self.parts.clock.mono_ms());
+        if lasts { Ok(()) } else { Err(Broke::Lapsed) }
+    }
+
     async fn say_presence(&self) -> Result<(), Broke> {
         let present = &self.parts.present;
         let Some(body) = present.sign(ServerState::Ready) else { return Ok(()) };
@@ -373,6 +392,7 @@ impl Publishing {
     async fn say(&self, all: Vec<Publication>) -> Result<(), Broke> {
         let mut flying = VecDeque::new();
         for Publication { topic, payload, retain } in all {
+            self.tenured()?;
             if flying.len() >= WINDOW
                 && let Some(first) = flying.pop_front()
             {

@@ -1,15 +1,14 @@
-//! Upkeep of a running server: leases, register, condition of ingest, old sessions.
+//! Upkeep of a running server: register, condition of ingest, old sessions.
 
 use super::inbox::Inbox;
 use crate::app::access;
 use crate::app::ingest::Condition;
 use crate::app::live::{Alarm, Live};
-use crate::app::ports::{Lease, LeaseName, Standing, Store};
+use crate::app::ports::{Standing, Store};
 use crate::app::registry::Register;
 use crate::app::retention;
 use crate::clock::SharedClock;
 use crate::domain::ids::DeviceId;
-use crate::domain::time::UtcMs;
 use crate::store::SqliteStore;
 use crate::wire::epoch::{Advance, KeySet};
 use std::path::PathBuf;
@@ -18,10 +17,6 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-/// How long a lease lasts without being prolonged.
-const LEASE_MS: i64 = 20_000;
-/// How often it is prolonged.
-const PROLONG: Duration = Duration::from_secs(5);
 /// How often the register is read for changes by other processes.
 const REGISTER: Duration = Duration::from_secs(3);
 /// How often expired tokens are dropped.
@@ -29,75 +24,6 @@ const SWEEP: Duration = Duration::from_hours(1);
 
 /// How often the store's file is looked through.
 const EXAMINE: Duration = Duration::from_hours(24);
-
-/// Takes the lease of the server's work, waiting while another holds it. The sole process on the
-/// store need not wait: whoever held it is dead, and a restart after a crash is quick.
-pub async fn take_lease(
-    store: &dyn Store,
-    holder: &str,
-    sole: bool,
-    clock: &SharedClock,
-    stop: &CancellationToken,
-) -> anyhow::Result<Option<Lease>> {
-    let mut waiting = false;
-    loop {
-        let now = clock.now();
-        let name = LeaseName::Publisher;
-        let over_by = if sole { UtcMs::MAX } else { now };
-        if let Some(lease) = store.take_lease(name, holder, over_by, now.plus(LEASE_MS)).await? {
-            return Ok(Some(lease));
-        }
-        if !waiting {
-            tracing::warn!("Another server publishes from this store; standing by");
-            waiting = true;
-        }
-        tokio::select! {
-            () = stop.cancelled() => return Ok(None),
-            () = tokio::time::sleep(PROLONG) => {}
-        }
-    }
-}
-
-/// Prolongs the lease, which also shows that the store takes writes. Another holder ends this
-/// server: two would publish against each other.
-pub async fn keep_lease(
-    store: Arc<dyn Store>,
-    lease: Lease,
-    clock: SharedClock,
-    live: Arc<Live>,
-    stop: CancellationToken,
-    end: CancellationToken,
-) {
-    let mut tick = tokio::time::interval(PROLONG);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            _ = tick.tick() => {}
-        }
-        let now = clock.now();
-        let taken = store.take_lease(lease.name, &lease.holder, now, now.plus(LEASE_MS)).await;
-        let writable = taken.is_ok();
-        live.change(|picture| picture.writable = writable);
-        match taken {
-            Ok(Some(held)) if held.number == lease.number => live.clear_alarm("store"),
-            Ok(_) => {
-                tracing::error!("Another server has taken over this store: ending");
-                end.cancel();
-                break;
-            }
-            Err(error) => {
-                let why = super::chain(&error);
-                tracing::error!(error = why, hint = error.hint(), "The store takes no writes");
-                live.set_alarm(Alarm {
-                    code: "store",
-                    vi: format!("Kho dữ liệu không ghi được: {why}"),
-                    en: format!("The store takes no writes: {why}; {}", error.hint()),
-                });
-            }
-        }
-    }
-    let _ = store.release_lease(&lease).await;
-}
 
 /// Puts out a device whose password changed, where the broker is ours.
 pub type Kick = Arc<dyn Fn(DeviceId) + Send + Sync>;

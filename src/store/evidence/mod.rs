@@ -103,13 +103,9 @@ impl Evidence for SqliteStore {
         Ok(found)
     }
 
-    async fn commit_intake(
-        &self,
-        round: &IntakeRound,
-        fence: Option<Fence>,
-    ) -> Result<(), StoreError> {
+    async fn commit_intake(&self, round: &IntakeRound, fences: &[Fence]) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        guard(&mut tx, fence).await?;
+        guard(&mut tx, fences).await?;
         for intake in &round.intakes {
             put_chain(&mut tx, &intake.chain).await?;
         }

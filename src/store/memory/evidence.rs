@@ -63,13 +63,9 @@ impl Evidence for MemoryStore {
         Ok(found.collect())
     }
 
-    async fn commit_intake(
-        &self,
-        round: &IntakeRound,
-        fence: Option<Fence>,
-    ) -> Result<(), StoreError> {
+    async fn commit_intake(&self, round: &IntakeRound, fences: &[Fence]) -> Result<(), StoreError> {
         let mut state = self.write()?;
-        state.guard(fence)?;
+        state.guard(fences)?;
         for intake in &round.intakes {
             let chain = &intake.chain;
             let known = state.chains.get(&(chain.device.clone(), chain.chain));

@@ -88,37 +88,38 @@ impl State {
         Ok(())
     }
 
-    fn guard(&self, fence: Option<Fence>) -> Result<(), StoreError> {
-        match fence {
-            Some(fence)
-                if self.leases.get(&fence.name).map(|held| held.number) != Some(fence.number) =>
-            {
-                Err(StoreError::Fenced { lease: fence.name, number: fence.number })
-            }
-            _ => Ok(()),
+    fn guard(&self, fences: &[Fence]) -> Result<(), StoreError> {
+        let number = |fence: &Fence| self.leases.get(&fence.name).map(|held| held.number);
+        match fences.iter().find(|fence| number(fence) != Some(fence.number)) {
+            Some(fence) => Err(StoreError::Fenced { lease: fence.name, number: fence.number }),
+            None => Ok(()),
         }
     }
 }
 
 #[async_trait]
 impl Leases for MemoryStore {
-    async fn take_lease(
+    async fn take_leases(
         &self,
-        name: LeaseName,
+        names: &[LeaseName],
         holder: &str,
         now: UtcMs,
         until: UtcMs,
-    ) -> Result<Option<Lease>, StoreError> {
+    ) -> Result<Vec<Lease>, StoreError> {
         let mut state = self.write()?;
-        let number = match state.leases.get(&name) {
-            Some(held) if held.holder == holder => held.number,
-            Some(held) if held.until_ms > now => return Ok(None),
-            Some(held) => held.number + 1,
-            None => 1,
-        };
-        let lease = Lease { name, holder: holder.to_owned(), number, until_ms: until };
-        state.leases.insert(name, lease.clone());
-        Ok(Some(lease))
+        let mut held = Vec::new();
+        for &name in names {
+            let next = Lease::next(state.leases.get(&name), holder, now, until);
+            let Some(number) = next else { continue };
+            let lease = Lease { name, holder: holder.to_owned(), number, until_ms: until };
+            state.leases.insert(name, lease.clone());
+            held.push(lease);
+        }
+        Ok(held)
+    }
+
+    async fn leases(&self) -> Result<Vec<Lease>, StoreError> {
+        Ok(self.read().leases.values().cloned().collect())
     }
 
     async fn release_lease(&self, lease: &Lease) -> Result<(), StoreError> {
@@ -128,7 +129,6 @@ impl Leases for MemoryStore {
             && held.holder == lease.holder
         {
             held.until_ms = UtcMs(0);
-            held.holder.clear();
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ impl Plans for MemoryStore {
         fence: Option<Fence>,
     ) -> Result<(), StoreError> {
         let mut state = self.write()?;
-        state.guard(fence)?;
+        state.guard(fence.as_slice())?;
         let known: BTreeSet<Digest> =
             state.sheets.keys().copied().chain(sheets.iter().map(|sheet| sheet.sha256)).collect();
         for timetable in timetables {

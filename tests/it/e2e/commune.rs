@@ -184,16 +184,21 @@ items = ["chu"]
 
     /// Starts the server with further options.
     pub fn serve_with(&mut self, more: &[&str]) {
-        let mut command = Command::new(binary());
-        command.args(["--log", "info", "serve", "--data", &self.arg("data")]);
-        command.args(["--playlists", &self.arg("playlists")]);
-        command.args(["--profiles", &self.arg("profiles")]).args(more);
-        let mut server = Running::start(command, &self.path("server.log"));
+        let mut server = self.start_server("server.log", more);
         wait_for("a ready server", 30, || {
             server.assert_alive();
             self.get("/readyz").filter(|(status, _)| *status == 200)
         });
         self.server = Some(server);
+    }
+
+    /// Starts a server and does not wait for anything.
+    pub fn start_server(&self, log: &str, more: &[&str]) -> Running {
+        let mut command = Command::new(binary());
+        command.args(["--log", "info", "serve", "--data", &self.arg("data")]);
+        command.args(["--playlists", &self.arg("playlists")]);
+        command.args(["--profiles", &self.arg("profiles")]).args(more);
+        Running::start(command, &self.path(log))
     }
 
     /// Makes an enrolment code.

@@ -18,4 +18,5 @@ mod restore;
 mod sound;
 mod stranger;
 mod tls;
+mod two;
 mod urgent;

@@ -7,20 +7,26 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
 
-const PASSWORD: &str = "mật khẩu của máy chủ";
+pub const PASSWORD: &str = "mật khẩu của máy chủ";
 
 /// The broker of a commune.
 pub struct Mosquitto {
     port: u16,
     folder: PathBuf,
     passwords: PathBuf,
+    users: Vec<&'static str>,
     running: Option<Running>,
 }
 
 impl Mosquitto {
     /// Installs it for a commune that has been initialised and names it in the station file.
     pub fn install(commune: &Commune) -> Self {
-        Self::install_as(commune, "mqtt", "", "")
+        Self::install_as(commune, &["loa.server"], "mqtt", "", "")
+    }
+
+    /// Installs it for several servers and others who may read everything, each by its own name.
+    pub fn install_for(commune: &Commune, users: &[&'static str]) -> Self {
+        Self::install_as(commune, users, "mqtt", "", "")
     }
 
     /// Installs it with a certificate of the station's own authority.
@@ -29,26 +35,35 @@ impl Mosquitto {
         let playlists = commune.path("playlists").display().to_string();
         commune.json(&["tls", "issue", "127.0.0.1", "--out", &out, "--playlists", &playlists]);
         let listener = format!("certfile {out}/chain.pem\nkeyfile {out}/key.pem\n");
-        Self::install_as(commune, "mqtts", "ca_file = \"tls/ca.pem\"\n", &listener)
+        Self::install_as(commune, &["loa.server"], "mqtts", "ca_file = \"tls/ca.pem\"\n", &listener)
     }
 
-    fn install_as(commune: &Commune, scheme: &str, trust: &str, listener: &str) -> Self {
+    fn install_as(
+        commune: &Commune,
+        users: &[&'static str],
+        scheme: &str,
+        trust: &str,
+        listener: &str,
+    ) -> Self {
         let port = free_port();
         let folder = commune.path("mosquitto");
         let passwords = commune.path("data/mosquitto/passwords");
         fs::create_dir_all(&folder).unwrap();
         fs::create_dir_all(passwords.parent().unwrap()).unwrap();
-        let done = Command::new("mosquitto_passwd")
-            .args(["-b", "-c", &passwords.display().to_string(), "loa.server", PASSWORD])
-            .output()
-            .unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        fs::write(&passwords, "").unwrap();
+        for user in users {
+            let done = Command::new("mosquitto_passwd")
+                .args(["-b", &passwords.display().to_string(), user, PASSWORD])
+                .output()
+                .unwrap();
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        }
         commune.write("playlists/broker-password", PASSWORD);
         commune.more(&format!(
             "[broker]\nurl = \"{scheme}://127.0.0.1:{port}\"\nuser = \"loa.server\"\n\
              password_file = \"broker-password\"\n{trust}"
         ));
-        let mut broker = Self { port, folder, passwords, running: None };
+        let mut broker = Self { port, folder, passwords, users: users.to_vec(), running: None };
         let shown = broker.write_list(commune);
         let config = shown["config"]
             .as_str()
@@ -63,7 +78,11 @@ impl Mosquitto {
     }
 
     fn write_list(&self, commune: &Commune) -> serde_json::Value {
-        let shown = commune.json(&["broker", "acl", "--format", "mosquitto"]);
+        let shown = {
+            let users = self.users.iter().flat_map(|user| ["--server-user", user]);
+            let args = ["broker", "acl", "--format", "mosquitto"].into_iter().chain(users);
+            commune.json(&args.collect::<Vec<_>>())
+        };
         let list = self.folder.join("acl");
         fs::write(&list, shown["acl"].as_str().unwrap()).unwrap();
         shown
@@ -79,6 +98,11 @@ impl Mosquitto {
             TcpStream::connect(("127.0.0.1", self.port)).ok()
         });
         self.running = Some(running);
+    }
+
+    /// Where it listens on loopback.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Installs the access list anew and makes the broker read list and passwords again.

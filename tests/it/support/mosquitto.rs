@@ -85,7 +85,7 @@ fn write_files(folder: &Path, accounts: &[Account]) {
         passwords += &(line + "\n");
     }
     let devices = accounts.iter().map(|account| (&account.id, account.units.iter().collect()));
-    let acl = texts::acl(&Topics::default(), SERVER.0, devices);
+    let acl = texts::acl(&Topics::default(), &[SERVER.0], devices);
     fs::write(folder.join("passwords"), passwords).unwrap();
     fs::write(folder.join("acl"), acl).unwrap();
 }

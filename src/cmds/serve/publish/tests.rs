@@ -68,6 +68,8 @@ async fn rig() -> Rig {
         outlet: Arc::new(Outlet::default()),
         present: Present { keys, clock: clock.clone(), topics, name: "x".into(), conn: "c".into() },
         clock,
+        tenure: Tenure::endless(),
+        heir_of: None,
     });
     let (in_force, watched) = watch::channel(None);
     let stop = CancellationToken::new();
