@@ -2,6 +2,7 @@
 
 use super::door::Peer;
 use super::error::ApiError;
+use super::limit::Door;
 use super::state::AppState;
 use crate::app::access;
 use crate::app::live::Live;
@@ -12,6 +13,7 @@ use crate::domain::ids::{DeviceId, UnitId};
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The session cookie of the page.
@@ -95,20 +97,30 @@ impl FromRequestParts<AppState> for Bearer {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let presented = bearer(&parts.headers).ok_or_else(ApiError::unauthorised)?;
-        let now = state.clock.now();
-        match access::check(&*state.store, access::API, presented, now).await? {
-            Some(Token { name, person: Some(person), .. }) => {
-                // Someone whose last role was taken is told so; who has ended is told nothing.
-                let person = state.store.person(&person).await?;
-                let person = person.filter(|person| person.ended_ms.is_none());
-                let person = person.ok_or_else(ApiError::unauthorised)?;
-                let from = parts.extensions.get::<ConnectInfo<Peer>>();
-                let from = from.map_or_else(String::new, |info| info.0.0.ip().to_string());
-                Ok(Self { name, person, from, live: Arc::clone(&state.live) })
-            }
-            Some(_) | None => Err(ApiError::unauthorised()),
-        }
+        let (now, mono) = (state.clock.now(), state.clock.mono_ms());
+        let peer = peer(parts);
+        state.turnstile.admit(Door::Api, peer, mono)?;
+        let found = access::check(&*state.store, access::API, presented, now).await?;
+        let Some(Token { name, hash, person: Some(person), .. }) = found else {
+            state.turnstile.wrong(Door::Api, peer, mono);
+            return Err(ApiError::unauthorised());
+        };
+        state.turnstile.right(Door::Api, peer);
+        state.turnstile.admit_token(&hash, mono)?;
+        // Someone whose last role was taken is told so; who has ended is told nothing.
+        let person = state.store.person(&person).await?;
+        let person = person.filter(|person| person.ended_ms.is_none());
+        let person = person.ok_or_else(ApiError::unauthorised)?;
+        let from = parts.extensions.get::<ConnectInfo<Peer>>();
+        let from = from.map_or_else(String::new, |info| info.0.0.ip().to_string());
+        Ok(Self { name, person, from, live: Arc::clone(&state.live) })
     }
+}
+
+/// Returns the address a request came from; one that is not known counts as one address.
+fn peer(parts: &Parts) -> IpAddr {
+    let info = parts.extensions.get::<ConnectInfo<Peer>>();
+    info.map_or(IpAddr::from([0, 0, 0, 0]), |info| info.0.0.ip())
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -132,6 +144,7 @@ impl FromRequestParts<AppState> for Viewer {
             return Err(ApiError::unauthorised());
         };
         let now = state.clock.now();
+        state.turnstile.admit(Door::Page, peer(parts), state.clock.mono_ms())?;
         match access::check(&*state.store, access::PAGE, session, now).await? {
             Some(_) => Ok(Self),
             None => Err(ApiError::unauthorised()),

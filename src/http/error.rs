@@ -28,18 +28,34 @@ pub struct ApiError {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// Seconds after which it is worth asking again, as `Retry-After`.
+    #[serde(skip)]
+    pub retry_after_s: Option<u32>,
 }
 
 impl ApiError {
     /// Returns an error with its status, code and detail.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Display) -> Self {
-        Self { status: status.as_u16(), code, detail: detail.to_string(), hint: None }
+        Self {
+            status: status.as_u16(),
+            code,
+            detail: detail.to_string(),
+            hint: None,
+            retry_after_s: None,
+        }
     }
 
     /// Says what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Display) -> Self {
         self.hint = Some(hint.to_string());
+        self
+    }
+
+    /// Says when to try again.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
         self
     }
 
@@ -102,7 +118,11 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after = self.retry_after_s;
         let mut response = (status, Json(self)).into_response();
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         let problem = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, problem);
         if status == StatusCode::UNAUTHORIZED {

@@ -21,12 +21,13 @@ pub mod door;
 mod enrol;
 mod error;
 mod health;
+mod limit;
 mod page;
 mod state;
 
 pub use asset::Shelf;
-pub use enrol::Turnstile;
 pub use error::ApiError;
+pub use limit::Turnstile;
 pub use state::{AppState, Site};
 
 use axum::Router;

@@ -1,7 +1,7 @@
 //! What handlers are handed: parts of one [`AppState`], each by itself.
 
 use super::asset::Shelf;
-use super::enrol::Turnstile;
+use super::limit::Turnstile;
 use crate::app::hold::Holds;
 use crate::app::live::Live;
 use crate::app::ports::Store;

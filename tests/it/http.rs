@@ -491,6 +491,21 @@ async fn one_address_cannot_guess_codes_for_long() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn wrong_links_lock_the_address_out_and_the_answer_says_for_how_long() {
+    let front = front().await;
+    for _ in 0..5 {
+        assert_eq!(front.get("/in/wrong").await.status(), 401);
+    }
+    let refused = front.get("/in/wrong").await;
+    assert_eq!(refused.status(), 429);
+    let wait: u32 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=901).contains(&wait), "{wait}");
+    assert_eq!(json(refused)["code"], "too-many");
+    front.clock.pass(i64::from(wait) * 1_000);
+    assert_eq!(front.get("/in/wrong").await.status(), 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_asset_is_served_whole_and_in_ranges() {
     let front = front().await;
     let asset: Vec<u8> = (0..200_000_u32).map(|n| n.to_le_bytes()[1]).collect();

@@ -1,7 +1,9 @@
 //! Gathers what the page shows, and lets people in by a one-time link.
 
 use super::super::auth::{COOKIE, Viewer};
+use super::super::door::Peer;
 use super::super::error::ApiError;
+use super::super::limit::{Door, Turnstile};
 use super::super::state::{AppState, Site};
 use super::{
     AirRow, DeviceLight, DeviceRow, FaultRow, Language, PageView, RecordRow, STYLE, locked, render,
@@ -15,7 +17,7 @@ use crate::config::Severity;
 use crate::domain::ids::DeviceId;
 use crate::domain::playlist::Priority;
 use crate::domain::time::UtcMs;
-use axum::extract::{Path, Query, State};
+use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono_tz::Tz;
@@ -87,13 +89,18 @@ pub async fn enter(
     State(store): State<Arc<dyn Store>>,
     State(clock): State<SharedClock>,
     State(site): State<Site>,
+    State(turnstile): State<Turnstile>,
+    ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
     Path(link): Path<String>,
 ) -> Result<Response, ApiError> {
+    turnstile.admit(Door::LogIn, peer.ip(), clock.mono_ms())?;
     let link: String = link.chars().take(256).collect();
     let Some(session) = access::open_session(&*store, &link, clock.now()).await? else {
+        turnstile.wrong(Door::LogIn, peer.ip(), clock.mono_ms());
         let lang = Language::Vietnamese;
         return Ok((StatusCode::UNAUTHORIZED, html(locked(lang))).into_response());
     };
+    turnstile.right(Door::LogIn, peer.ip());
     let secure = if site.tls { "; Secure" } else { "" };
     let cookie = format!(
         "{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}{secure}",
