@@ -46,3 +46,30 @@ FOR EACH ROW EXECUTE FUNCTION trail_refuses();
 
 CREATE TRIGGER trail_is_not_deleted BEFORE DELETE ON trail
 FOR EACH ROW EXECUTE FUNCTION trail_refuses();
+
+-- What is in force, version by version: names and hashes; the bytes stand in `blobs`.
+CREATE TABLE versions (
+    number   BIGINT NOT NULL PRIMARY KEY,
+    at_ms    BIGINT NOT NULL,
+    approval BYTEA,
+    manifest TEXT NOT NULL
+);
+CREATE INDEX versions_by_approval ON versions (approval);
+
+CREATE TABLE blobs (
+    sha256 BYTEA NOT NULL PRIMARY KEY,
+    bytes  BYTEA NOT NULL
+);
+
+-- A change that waits for a second person, or once did; named by the hash of what changes.
+CREATE TABLE proposals (
+    hash     BYTEA NOT NULL PRIMARY KEY,
+    revision BIGINT NOT NULL,
+    made_ms  BIGINT NOT NULL,
+    body     TEXT NOT NULL
+);
+
+CREATE TABLE settings (
+    name  TEXT NOT NULL PRIMARY KEY,
+    value TEXT NOT NULL
+);

@@ -44,3 +44,30 @@ CREATE TRIGGER trail_is_not_deleted BEFORE DELETE ON trail
 BEGIN
     SELECT RAISE(ABORT, 'the trail is append-only');
 END;
+
+-- What is in force, version by version: names and hashes; the bytes stand in `blobs`.
+CREATE TABLE versions (
+    number   INTEGER PRIMARY KEY,
+    at_ms    INTEGER NOT NULL,
+    approval BLOB,
+    manifest TEXT NOT NULL
+) STRICT;
+CREATE INDEX versions_by_approval ON versions (approval);
+
+CREATE TABLE blobs (
+    sha256 BLOB NOT NULL PRIMARY KEY,
+    bytes  BLOB NOT NULL
+) STRICT;
+
+-- A change that waits for a second person, or once did; named by the hash of what changes.
+CREATE TABLE proposals (
+    hash     BLOB NOT NULL PRIMARY KEY,
+    revision INTEGER NOT NULL,
+    made_ms  INTEGER NOT NULL,
+    body     TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE settings (
+    name  TEXT NOT NULL PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT;

@@ -6,6 +6,7 @@
 //!
 //! Locks are held for moments only, never two at once and never across an await.
 
+use super::approval::Proposal;
 use super::ports::{Registered, Standing};
 use crate::config::Fault;
 use crate::domain::ids::{DeviceId, UnitId};
@@ -32,6 +33,8 @@ pub struct Picture {
     pub faults: Arc<[Fault]>,
     /// What could not be published and why, and other things a person must act upon.
     pub alarms: Vec<Alarm>,
+    /// What waits for approval, if anything.
+    pub proposal: Option<Arc<Proposal>>,
     /// Things a person should know: listeners without TLS, folder and register differ.
     pub notices: Vec<Alarm>,
     /// When the folder was last read whole.
@@ -82,6 +85,7 @@ impl Picture {
             faults: Arc::from([]),
             alarms: Vec::new(),
             notices: Vec::new(),
+            proposal: None,
             read_ms: None,
             published_ms: None,
             broker: BrokerLight { address: broker.into(), connected: false, why: None },

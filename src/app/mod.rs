@@ -5,6 +5,8 @@ pub mod access;
 #[cfg(feature = "server")]
 pub mod air;
 #[cfg(feature = "server")]
+pub mod approval;
+#[cfg(feature = "server")]
 pub mod assets;
 #[cfg(feature = "server")]
 pub mod ca;

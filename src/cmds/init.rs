@@ -38,6 +38,10 @@ pub struct Args {
     /// with these host names and addresses: those by which devices and browsers reach the server
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     tls: Vec<String>,
+    /// Whether a second person approves what sounds. `off` holds only while `station.toml` says
+    /// so too
+    #[arg(long, value_name = "WHICH", value_parser = ["required", "off"], default_value = "required")]
+    approval: String,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -85,6 +89,9 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
         let entry = command_line().did(now, "init", &admin.id).after("administrator");
         store.put_person(&admin, &entry).await?;
         let token = access::grant(&store, "init", Some(&admin.id), access::API, now, None).await?;
+        if args.approval == "off" {
+            super::approve::put(&store, true, now).await?;
+        }
         store.close().await;
         anyhow::Ok(token)
     })?;

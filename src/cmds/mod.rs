@@ -6,6 +6,8 @@
 //! 2 wrong use, 3 failed.
 
 #[cfg(feature = "server")]
+mod approve;
+#[cfg(feature = "server")]
 mod backup;
 mod bench;
 #[cfg(feature = "server")]
@@ -34,6 +36,8 @@ mod overlay;
 mod oversize;
 #[cfg(feature = "speaker")]
 mod play;
+#[cfg(feature = "server")]
+mod propose;
 #[cfg(feature = "server")]
 mod reach;
 #[cfg(feature = "server")]
@@ -110,6 +114,16 @@ enum Command {
     #[cfg(feature = "server")]
     User(user::Args),
     #[cfg(feature = "server")]
+    Proposals(propose::ListArgs),
+    #[cfg(feature = "server")]
+    Proposal(propose::ShowArgs),
+    #[cfg(feature = "server")]
+    Propose(propose::Args),
+    #[cfg(feature = "server")]
+    Approve(approve::Args),
+    #[cfg(feature = "server")]
+    Approval(approve::SettingArgs),
+    #[cfg(feature = "server")]
     Trail(trail::Args),
     #[cfg(feature = "server")]
     Backup(backup::Args),
@@ -167,6 +181,16 @@ pub fn run(cli: Cli) -> anyhow::Result<Answer> {
         Command::Records(args) => records::run(args),
         #[cfg(feature = "server")]
         Command::User(args) => user::run(args),
+        #[cfg(feature = "server")]
+        Command::Proposals(args) => propose::list(args),
+        #[cfg(feature = "server")]
+        Command::Proposal(args) => propose::show(args),
+        #[cfg(feature = "server")]
+        Command::Propose(args) => propose::run(args),
+        #[cfg(feature = "server")]
+        Command::Approve(args) => approve::run(args),
+        #[cfg(feature = "server")]
+        Command::Approval(args) => approve::set(args),
         #[cfg(feature = "server")]
         Command::Trail(args) => trail::run(args),
         #[cfg(feature = "server")]

@@ -26,7 +26,7 @@ use crate::domain::standby::{Standby, Template};
 use crate::domain::station::{AssetFacts, Clip, Library, Station};
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// What came out of a set of files.
@@ -54,20 +54,28 @@ pub(super) struct Parts {
 
 /// What clips are, asked once a load.
 pub(super) struct Clips<'a> {
-    finder: Finder,
+    finder: Option<Finder>,
     source: &'a mut dyn ClipSource,
     known: BTreeMap<ClipPath, Result<AssetFacts, NotFound>>,
 }
 
 impl<'a> Clips<'a> {
     pub fn new(dir: &Path, source: &'a mut dyn ClipSource) -> Self {
-        Self { finder: Finder::new(dir), source, known: BTreeMap::new() }
+        Self { finder: Some(Finder::new(dir)), source, known: BTreeMap::new() }
+    }
+
+    /// Asks the source by the names that playlists use; no folder is looked at.
+    pub fn by_name(source: &'a mut dyn ClipSource) -> Self {
+        Self { finder: None, source, known: BTreeMap::new() }
     }
 
     /// Returns the facts of a clip, or why it cannot be used.
     pub fn facts(&mut self, clip: &ClipPath) -> &Result<AssetFacts, NotFound> {
         self.known.entry(clip.clone()).or_insert_with(|| {
-            let path = self.finder.find(&clip.0)?;
+            let path = match &mut self.finder {
+                Some(finder) => finder.find(&clip.0)?,
+                None => PathBuf::from(&clip.0),
+            };
             let told = self.source.facts(&path);
             told.map_err(|why| NotFound { why: shown_long(&why), near: None })
         })

@@ -173,6 +173,19 @@ pub fn load_over(
     Loaded { station, config, faults: faults.into_sorted(), hashes, good, held }
 }
 
+/// Builds a station from files that once were in force together, by their names in the folder;
+/// the source is asked by the clips' names in playlists. `None` when they do not fit together.
+pub fn rebuild(files: &BTreeMap<String, Arc<[u8]>>, clips: &mut dyn ClipSource) -> Option<Station> {
+    let bytes = files.iter().map(|(key, bytes)| (key.clone(), Some(Arc::clone(bytes)))).collect();
+    let files = Files { bytes, ..Files::default() };
+    let last = LastGood {
+        files: files.bytes.iter().filter_map(|(k, b)| Some((k.clone(), b.clone()?))).collect(),
+    };
+    let faults = Faults::default();
+    let built = build(&files, &last, &mut Clips::by_name(clips), &faults);
+    built.station.filter(|_| faults.refused().is_empty())
+}
+
 /// Finds the newest set of files that fits together, from what is on disk to what was good.
 fn settle(disk: &Files, last: &LastGood, clips: &mut Clips<'_>) -> Option<(Built, Files)> {
     let mut registers_back = disk.clone();

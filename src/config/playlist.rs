@@ -154,6 +154,7 @@ fn playlist(top: &Reader<'_>, id: &PlaylistId) -> PlacedPlaylist {
                 .unwrap_or_default(),
             order: top.small("order").map(|n| n.value),
             accepted: 0,
+            approval: None,
             items: Vec::new(),
             slots: Vec::new(),
         },

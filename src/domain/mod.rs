@@ -15,8 +15,10 @@
 //! | timetable | lịch phát thiết bị | which day sheets a device follows |
 //! | record | bản ghi bằng chứng | [`proof::record::Record`] |
 //! | policy | quy định phát | [`policy::Policy`] |
+//! | proposal, approval | trình duyệt, duyệt phát | [`approval::Preview`] |
 //! | priority | mức ưu tiên | [`playlist::Priority`] |
 
+pub mod approval;
 pub mod chunk;
 pub mod ids;
 pub mod playlist;

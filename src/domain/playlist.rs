@@ -4,7 +4,7 @@
 //! [`Library`](super::station::Library). Invariants: item and slot ids are unique in their
 //! playlist; every slot names only items of its playlist; all text is NFC.
 
-use super::ids::{DeviceId, ItemId, PlaylistId, SlotId, Tag, UnitId};
+use super::ids::{DeviceId, Digest, ItemId, PlaylistId, SlotId, Tag, UnitId};
 use super::recurrence::{DateSet, Recurrence};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -75,6 +75,8 @@ pub struct Playlist {
     pub order: Option<u32>,
     /// When this playlist was accepted, as a running number: the earlier wins among equals.
     pub accepted: u64,
+    /// The approval under which it came into force; travels with every cue.
+    pub approval: Option<Digest>,
     /// Items by id, in file order.
     pub items: Vec<Item>,
     /// Slots by id, in file order.

@@ -57,6 +57,7 @@ contract!(
     a_notice_goes_out_once_and_is_withdrawn_once,
     the_newest_hold_of_a_unit_counts,
     the_mark_grows_with_every_order,
+    an_approval_step_is_done_whole_over_the_version_it_was_decided_on,
 );
 
 pub(super) fn device(id: &str) -> DeviceId {
@@ -851,4 +852,59 @@ async fn the_mark_grows_with_every_order(store: &dyn Store) {
     assert_eq!(store.orders_mark().await.unwrap(), 3);
     store.clear_notice("n-1", &[]).await.unwrap();
     assert_eq!(store.orders_mark().await.unwrap(), 3, "what ends by itself is no order");
+}
+
+async fn an_approval_step_is_done_whole_over_the_version_it_was_decided_on(store: &dyn Store) {
+    use crate::app::approval::{ChangeSet, FileEntry, Manifest, Proposal, Stand, Version};
+    let bytes: Arc<[u8]> = Arc::from(&b"title"[..]);
+    let sha256 = Digest::of(&bytes);
+    let entry = FileEntry { sha256, accepted: 3, approval: None };
+    let manifest = Manifest {
+        files: [("tin.toml".to_owned(), entry)].into(),
+        clips: std::collections::BTreeMap::new(),
+    };
+    let version = Version { number: 0, at_ms: UtcMs(5), approval: Some(sha256), manifest };
+    let one = Proposal {
+        hash: Digest::of(b"change"),
+        revision: 0,
+        made_ms: UtcMs(5),
+        base: 0,
+        author: Some("lan".parse().unwrap()),
+        stand: Stand::Open,
+        votes: vec![],
+        change: ChangeSet::default(),
+        preview: crate::domain::approval::Preview::default(),
+    };
+    let step = ApprovalStep {
+        over: 0,
+        version: Some(version.clone()),
+        proposals: vec![one.clone()],
+        blobs: [(sha256, Arc::clone(&bytes))].into(),
+        off: Some(true),
+        entries: vec![Actor::server().did(UtcMs(5), "approve", "x")],
+    };
+    assert_eq!(store.approval_mark().await.unwrap(), ApprovalMark::default());
+    store.approval_step(&step).await.unwrap();
+    let mark = ApprovalMark { newest: 1, revisions: 1, off: true };
+    assert_eq!(store.approval_mark().await.unwrap(), mark);
+    let first = Version { number: 1, ..version };
+    assert_eq!(store.newest_version().await.unwrap(), Some(first.clone()));
+    assert_eq!(store.version_by(&sha256).await.unwrap(), Some(first));
+    assert_eq!(store.blobs(&[sha256, Digest([0; 32])]).await.unwrap(), [(sha256, bytes)].into());
+    let kept = store.proposal(&one.hash).await.unwrap().unwrap();
+    assert_eq!(kept, Proposal { revision: 1, ..one.clone() });
+    // Decided upon what is no longer so: nothing of it is done.
+    for stale in [
+        ApprovalStep { proposals: vec![kept.clone()], ..step.clone() },
+        ApprovalStep { over: 1, ..step.clone() },
+    ] {
+        let refused = store.approval_step(&stale).await;
+        assert!(matches!(refused, Err(StoreError::Stale { .. })), "{refused:?}");
+    }
+    assert_eq!(store.approval_mark().await.unwrap(), mark);
+    assert_eq!(store.trail(Page::Newest { limit: 9 }).await.unwrap().len(), 1);
+    let closed = Proposal { stand: Stand::Superseded { at_ms: UtcMs(9) }, ..kept };
+    let step = ApprovalStep { over: 1, proposals: vec![closed], ..ApprovalStep::default() };
+    store.approval_step(&step).await.unwrap();
+    assert_eq!(store.proposals(9).await.unwrap()[0].stand.word(), "superseded");
 }

@@ -9,6 +9,7 @@
 //! # Why run-time queries with `$1` and integers
 //! The same texts are to run on PostgreSQL; what SQLite alone can do stays out of them.
 
+mod approval;
 mod evidence;
 mod facts;
 mod leases;

@@ -10,6 +10,7 @@
 //! * Nothing here changes or drops a record; the only deletion of evidence is
 //!   [`Evidence::forget_before`], which retention alone calls.
 
+mod approval;
 mod evidence;
 mod facts;
 mod lease;
@@ -19,6 +20,7 @@ mod plans;
 mod registry;
 mod trail;
 
+pub use approval::*;
 pub use evidence::*;
 pub use facts::*;
 pub use lease::*;
@@ -92,5 +94,11 @@ impl StoreError {
 }
 
 /// All parts of a store together.
-pub trait Store: Registry + Plans + Evidence + Facts + Leases + Orders + People + Trail {}
-impl<T: Registry + Plans + Evidence + Facts + Leases + Orders + People + Trail> Store for T {}
+pub trait Store:
+    Registry + Plans + Evidence + Facts + Leases + Orders + People + Trail + Approvals
+{
+}
+impl<T: Registry + Plans + Evidence + Facts + Leases + Orders + People + Trail + Approvals> Store
+    for T
+{
+}

@@ -83,6 +83,7 @@ pub(crate) fn playlist(id: &str, units: &[&str], at: &[&str], items: Vec<Item>) 
         coordinating: vec![],
         order: None,
         accepted: 1,
+        approval: None,
         items,
         slots: vec![slot],
     }

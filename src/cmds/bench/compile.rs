@@ -388,6 +388,7 @@ fn add_playlist(
         coordinating: vec![],
         order: None,
         accepted: 0,
+        approval: None,
         items,
         slots,
     };

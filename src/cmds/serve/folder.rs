@@ -5,6 +5,7 @@
 //! change, so a file that is being written is not read half; what cannot be read keeps its last
 //! good version, also over a restart.
 
+use super::approve::{Approving, InForce};
 use super::clips::StoredClips;
 use crate::app::assets::FileLibrary;
 use crate::app::live::{Alarm, Live};
@@ -28,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How often the folder is looked at without a notice.
 const AGAIN: Duration = Duration::from_secs(20);
 
+/// How often the store is asked whether somebody has approved something.
+const ASK: Duration = Duration::from_secs(1);
+
 /// The station folder of a running server.
 pub struct Folder {
     dir: PathBuf,
@@ -36,6 +40,7 @@ pub struct Folder {
     live: Arc<Live>,
     clock: SharedClock,
     clips: Option<StoredClips>,
+    approving: Approving,
     good: LastGood,
     /// Running number of acceptance by file.
     accepted: BTreeMap<String, u64>,
@@ -64,6 +69,7 @@ impl Folder {
         Ok(Self {
             dir: dir.to_owned(),
             profiles: profiles.to_owned(),
+            approving: Approving::new(Arc::clone(&store)),
             store,
             live,
             clock,
@@ -102,28 +108,17 @@ impl Folder {
             tracing::info!(units = units.len(), devices = devices.len(), "Filled the register");
         }
         self.remember(&loaded).await?;
-        let unapproved = loaded.config.as_ref().is_none_or(|c| c.approval == Approval::Required);
-        let station = loaded.station.map(|mut station| {
-            let by_id: BTreeMap<_, _> = self
-                .accepted
-                .iter()
-                .filter_map(|(file, number)| Some((config::playlist_id(file)?, *number)))
-                .collect();
-            if unapproved {
-                // Nothing sounds without a second person, and nobody can approve yet.
-                station.playlists.clear();
-            }
-            for (id, playlist) in &mut station.playlists {
-                playlist.accepted = by_id.get(id).copied().unwrap_or(u64::MAX);
-            }
-            Arc::new(station)
-        });
+        let required = loaded.config.as_ref().is_none_or(|c| c.approval == Approval::Required);
+        let now = self.clock.now();
+        let found = self.approving.decide(&loaded, &self.accepted, required, now).await?;
+        let InForce { station, proposal, notice, alarm } = found;
+        let station = station.map(Arc::new);
         self.good = loaded.good;
         let (units, devices) = (self.store.units().await?, self.store.devices().await?);
         let mut notices = self.differences(&units, &devices);
         notices.extend(loaded.config.as_ref().and_then(|config| self.needs_restart(config)));
+        notices.push(notice);
         self.live.set_register(devices, &units);
-        let now = self.clock.now();
         let errors = loaded.faults.iter().filter(|f| f.severity == config::Severity::Error).count();
         if errors > 0 {
             tracing::warn!(errors, held = ?loaded.held, "The station folder has faults");
@@ -136,9 +131,12 @@ impl Folder {
             picture.station.clone_from(&station);
             picture.faults = loaded.faults.into();
             picture.read_ms = Some(now);
-            let own = ["register-differs", "restart-needed"];
+            let own = ["register-differs", "restart-needed", "approval"];
             picture.notices.retain(|notice| !own.contains(&notice.code));
             picture.notices.extend(notices);
+            picture.alarms.retain(|alarm| !matches!(alarm.code, "proposal" | "in-force"));
+            picture.alarms.extend(alarm);
+            picture.proposal = proposal;
         });
         Ok((loaded.config, station))
     }
@@ -265,6 +263,8 @@ impl Folder {
         let (noticed, mut notices) = mpsc::channel(1);
         let _watcher = self.notices(noticed);
         let mut again = tokio::time::interval(AGAIN);
+        let mut ask = tokio::time::interval(ASK);
+        ask.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let asked = tokio::select! {
@@ -275,6 +275,12 @@ impl Folder {
                 }
                 Some(()) = nudge.recv() => true,
                 _ = again.tick() => false,
+                _ = ask.tick() => {
+                    if !self.approving.has_news().await {
+                        continue;
+                    }
+                    true
+                }
             };
             let look = look(&self.dir, &self.profiles);
             if !asked && self.seen.as_ref() == Some(&look) {

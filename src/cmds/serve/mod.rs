@@ -12,6 +12,7 @@
 //!
 //! They stop in the order http, line (listener, ingest), publishing, upkeep; the store closes last.
 
+mod approve;
 mod certificate;
 mod clips;
 mod duty;
@@ -45,7 +46,7 @@ use crate::app::registry::Register;
 use crate::app::rekey;
 use crate::app::urgent::Notices;
 use crate::clock::{SharedClock, SystemClock};
-use crate::config::{Approval, StationConfig};
+use crate::config::StationConfig;
 use crate::http::{AppState, Site, Turnstile};
 use crate::lifecycle::{End, Lifecycle};
 use crate::mqtt::{BrokerUrl, MqttConfig, Password, TlsSettings};
@@ -151,7 +152,7 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
     let http_address = options.http.unwrap_or(config.listen.http);
     let mqtt_address = options.mqtt.unwrap_or(config.listen.mqtt);
     guard_lan(&config, http_address, mqtt_address, broker_url.as_deref(), &live)?;
-    note_settings(&config, &data, &live);
+    note_settings(&data, &live);
 
     let certificate = certificate::prepare(&data, &options.playlists, &config, clock.now())?;
     let (door, http_bound) = front::open(http_address, &config, &options.playlists).await?;
@@ -458,7 +459,7 @@ fn guard_lan(
 }
 
 /// Says what the operator should know about the settings.
-fn note_settings(config: &StationConfig, data: &DataFolder, live: &Live) {
+fn note_settings(data: &DataFolder, live: &Live) {
     let mut notices = Vec::new();
     if data.root_key().exists() {
         let path = data.root_key().display().to_string();
@@ -468,21 +469,6 @@ fn note_settings(config: &StationConfig, data: &DataFolder, live: &Live) {
             en: format!("The root key is still on this server: print, copy, then delete `{path}`"),
         });
     }
-    let (vi, en) = match config.approval {
-        Approval::Required => (
-            "Phiên bản này chưa có chức năng duyệt phát, nên với approval = \"required\" không danh \
-             sách nào được phát. Muốn danh sách hợp lệ có hiệu lực ngay khi lưu: đặt \
-             approval = \"off\" trong station.toml rồi khởi động lại.",
-            "This version cannot approve yet, so with `approval = \"required\"` no playlist is in \
-             force. To let valid playlists be in force once saved: set `approval = \"off\"` in \
-             `station.toml` and start again.",
-        ),
-        Approval::Off => (
-            "Đài đang chạy không cần người duyệt (approval = \"off\").",
-            "This station runs without approval (`approval = \"off\"`).",
-        ),
-    };
-    notices.push(Alarm { code: "approval", vi: vi.to_owned(), en: en.to_owned() });
     live.change(|picture| picture.notices.extend(notices));
 }
 

@@ -135,7 +135,7 @@ impl<'a> DayMaker<'a> {
                 volume: slot.volume,
                 fade_ms,
                 line: playlist.plan_line.clone(),
-                approval: None,
+                approval: playlist.approval,
             });
             sheet.items.insert(name, entry);
             planned.push(PlannedCue {

@@ -103,6 +103,6 @@ pub struct Cue {
     pub fade_ms: i64,
     /// The line of the administrative plan.
     pub line: Option<String>,
-    /// Hash of what was approved; `null` until approval exists.
+    /// Hash of what was approved; `null` where the station runs without approval.
     pub approval: Option<Digest>,
 }

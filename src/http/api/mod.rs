@@ -13,6 +13,7 @@ pub mod links;
 pub mod outcomes;
 pub mod people;
 pub mod playlists;
+pub mod proposals;
 pub mod records;
 pub mod standing;
 mod station;
@@ -54,6 +55,13 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(outcomes::list))
         .routes(routes!(assets::list))
         .routes(routes!(links::issue))
+        .routes(routes!(proposals::list))
+        .routes(routes!(proposals::one))
+        .routes(routes!(proposals::propose))
+        .routes(routes!(proposals::approve))
+        .routes(routes!(proposals::give_back))
+        .routes(routes!(proposals::roll_back))
+        .routes(routes!(proposals::withdraw))
         .routes(routes!(people::list))
         .routes(routes!(people::me))
         .routes(routes!(trail::list))

@@ -10,7 +10,9 @@ mod view;
 mod words;
 
 pub use get::{enter, get, style};
-pub use view::{AirRow, DeviceLight, DeviceRow, FaultRow, HoldRow, NoticeRow, PageView, RecordRow};
+pub use view::{
+    AirRow, ChangeRow, DeviceLight, DeviceRow, FaultRow, HoldRow, NoticeRow, PageView, RecordRow,
+};
 pub use words::Language;
 
 use maud::{DOCTYPE, Markup, html};
@@ -53,6 +55,7 @@ pub fn render(view: &PageView, lang: Language) -> Markup {
                     }
                     (orders::notices(view, lang))
                     (orders::holds(view, lang))
+                    @if !view.proposed.is_empty() { (proposed(&view.proposed, lang)) }
                     div.two {
                         (air(say("Đang phát", "On air"), &view.on_air,
                             say("Hiện không có tin nào theo lịch.", "Nothing is due now."), lang))
@@ -113,6 +116,25 @@ fn alarms(view: &PageView, lang: Language) -> Markup {
         section.card.alarm role="alert" {
             h2 { (lang.say("Cần xử lý", "Needs action")) }
             @for alarm in &view.alarms { p { (alarm) } }
+        }
+    }
+}
+
+fn proposed(rows: &[ChangeRow], lang: Language) -> Markup {
+    html! {
+        section.card {
+            h2 { (lang.say("Chờ duyệt: nếu duyệt thì", "Waits for approval: if approved")) }
+            ul.rows {
+                @for row in rows {
+                    li {
+                        @if row.near_quiet {
+                            span.tag.warn { (lang.say("sát giờ yên tĩnh", "near quiet hours")) } " "
+                        }
+                        span.when { (row.what) } (row.title)
+                        span.where { (row.place) }
+                    }
+                }
+            }
         }
     }
 }

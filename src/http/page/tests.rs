@@ -32,6 +32,7 @@ fn sample() -> PageView {
             devices: 5,
             lacking: vec!["Loa thôn 2".into()],
         }],
+        proposed: vec![],
         on_air: vec![AirRow {
             when: "17:00:00 – 17:04:30".into(),
             title: "Bản tin an toàn thông tin".into(),
@@ -94,4 +95,20 @@ fn each_language_says_what_is_empty() {
     let en = render(&empty, Language::English).into_string();
     assert!(vi.contains("Chưa có bản ghi nào.") && vi.contains("lang=\"vi\""));
     assert!(en.contains("No records yet.") && en.contains("<html lang=\"en\""));
+}
+
+#[test]
+fn what_waits_is_told_with_what_sounds_near_quiet_hours_marked() {
+    let proposed = vec![ChangeRow {
+        what: "sẽ phát lúc 20:45:00".into(),
+        title: "Bản tin".into(),
+        place: "khuya/a · 90001".into(),
+        near_quiet: true,
+    }];
+    let page = PageView { proposed, ..sample() };
+    let page = render(&page, Language::Vietnamese).into_string();
+    for told in ["Chờ duyệt", "sẽ phát lúc 20:45:00", "sát giờ yên tĩnh", "khuya/a · 90001"]
+    {
+        assert!(page.contains(told), "{told}");
+    }
 }

@@ -19,6 +19,8 @@ pub struct PageView {
     pub notices_sent: Vec<NoticeRow>,
     /// Units on hold.
     pub holds: Vec<HoldRow>,
+    /// What would change on air if the waiting proposal were approved; near quiet hours first.
+    pub proposed: Vec<ChangeRow>,
     /// What sounds or shows now.
     pub on_air: Vec<AirRow>,
     /// What comes next.
@@ -31,6 +33,18 @@ pub struct PageView {
     pub records: Vec<RecordRow>,
     /// Faults of the station folder.
     pub faults: Vec<FaultRow>,
+}
+
+/// What becomes of a cue by the waiting proposal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangeRow {
+    /// What will happen, in words: `sẽ phát lúc 17:00`.
+    pub what: String,
+    pub title: String,
+    /// Playlist and units.
+    pub place: String,
+    /// Sounds within an hour of quiet hours.
+    pub near_quiet: bool,
 }
 
 /// A cue on one or more devices.

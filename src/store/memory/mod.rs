@@ -1,11 +1,13 @@
 //! The in-memory twin: same ports, same contract, for tests and rehearsals.
 
+mod approval;
 mod evidence;
 mod orders;
 mod people;
 mod plans;
 mod registry;
 
+use crate::app::approval::{Proposal, Version};
 use crate::app::people::Person;
 use crate::app::ports::{Conflict, DeviceKey, Reject};
 use crate::app::ports::{
@@ -19,7 +21,7 @@ use crate::domain::station::Unit;
 use crate::domain::time::UtcMs;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A store that forgets when dropped.
 #[derive(Debug, Default)]
@@ -52,6 +54,10 @@ struct State {
     trail: Vec<Entry>,
     notices: BTreeMap<String, StoredNotice>,
     holds: Vec<StoredHold>,
+    approval_off: bool,
+    versions: Vec<Version>,
+    proposals: BTreeMap<Digest, Proposal>,
+    blobs: BTreeMap<Digest, Arc<[u8]>>,
 }
 
 impl MemoryStore {

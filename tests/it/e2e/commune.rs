@@ -145,7 +145,8 @@ items = ["chu"]
     /// Initialises with further options; returns what was printed.
     pub fn init_with(&self, more: &[&str]) -> Value {
         let (playlists, profiles) = (self.arg("playlists"), self.arg("profiles"));
-        let mut args = vec!["init", "--playlists", &playlists, "--profiles", &profiles];
+        let mut args =
+            vec!["init", "--approval", "off", "--playlists", &playlists, "--profiles", &profiles];
         args.extend(more);
         let made = self.json(&args);
         self.write("token", made["token"].as_str().unwrap());
@@ -161,6 +162,29 @@ items = ["chu"]
         // 1 means that a device has not confirmed yet: the answer says which.
         assert!(code <= 1, "{args:?}\n{out}\n{err}");
         serde_json::from_str(&out).unwrap_or_else(|e| panic!("{args:?}: {e}\n{out}\n{err}"))
+    }
+
+    /// Initialises so that a second person approves what sounds; returns what was printed.
+    pub fn init_with_approval(&self) -> Value {
+        let (playlists, profiles) = (self.arg("playlists"), self.arg("profiles"));
+        self.json(&["init", "--playlists", &playlists, "--profiles", &profiles])
+    }
+
+    /// Asks the API with a token; returns status and answer.
+    pub fn api(&self, method: &str, path: &str, token: &str, body: &str) -> (u16, Value) {
+        let url = format!("http://127.0.0.1:{}/api/v1/{path}", self.http);
+        let agent: ureq::Agent =
+            ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(url)
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "application/json")
+            .body(body.to_owned())
+            .unwrap();
+        let mut answer = agent.run(request).unwrap();
+        let status = answer.status().as_u16();
+        (status, serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap())
     }
 
     /// Puts sections at the end of the station file.

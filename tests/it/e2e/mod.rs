@@ -2,6 +2,7 @@
 //!
 //! These wait for conditions with a deadline; none asserts how fast something was.
 
+mod approval;
 mod chance;
 mod chaos;
 mod commune;

@@ -2,6 +2,7 @@
 
 mod properties;
 mod rules;
+mod silence;
 
 use super::*;
 use crate::domain::ids::{
@@ -180,6 +181,7 @@ pub(super) fn playlist(id: &str, items: Vec<Item>, slots: Vec<Slot>) -> Playlist
         coordinating: vec![],
         order: None,
         accepted: 0,
+        approval: None,
         items,
         slots,
     }

@@ -87,7 +87,7 @@ fn any_slot(id: usize) -> BoxedStrategy<Slot> {
         .boxed()
 }
 
-fn any_playlist(id: usize) -> BoxedStrategy<Playlist> {
+pub(super) fn any_playlist(id: usize) -> BoxedStrategy<Playlist> {
     let item = |n: usize| {
         (0..9_usize, 0..6_usize)
             .prop_map(move |(kind, fallback)| {
@@ -123,7 +123,7 @@ fn any_playlist(id: usize) -> BoxedStrategy<Playlist> {
         .boxed()
 }
 
-fn any_policy(id: usize) -> BoxedStrategy<Policy> {
+pub(super) fn any_policy(id: usize) -> BoxedStrategy<Policy> {
     let hours = (0..96_u32, 0..96_u32)
         .prop_map(|(from, to)| QuietHours { from: LocalTime(from * 900), to: LocalTime(to * 900) });
     let target = prop_oneof![Just(None), Just(Some("12345-t1")), Just(Some("34"))];
@@ -139,7 +139,7 @@ fn any_policy(id: usize) -> BoxedStrategy<Policy> {
         .boxed()
 }
 
-fn any_station() -> BoxedStrategy<(Station, &'static str)> {
+pub(super) fn any_station() -> BoxedStrategy<(Station, &'static str)> {
     let playlists =
         (any_playlist(0), any_playlist(1), any_playlist(2), any_playlist(3), 0..5_usize);
     let policies = (any_policy(0), any_policy(1), 0..3_usize);
