@@ -4,6 +4,8 @@
 use crate::sound::onset;
 use crate::support::clips::likeness;
 use crate::support::wait::until;
+mod forgery;
+
 use loa::app::link::hub::Hub;
 use loa::app::link::{Link, LinkEvent, LinkEvents};
 use loa::clock::{SharedClock, SystemClock};
