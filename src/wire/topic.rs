@@ -254,7 +254,7 @@ mod tests {
             "/loa/1/keys".to_owned(),
             "loa/1/d/+/state".to_owned(),
             "loa/1/d/LOA/state".to_owned(),
-            format!("loa/1/a/{sha}/32/0"),
+            format!("loa/1/a/{sha}/48/0"),
             format!("loa/1/a/{sha}/64/00"),
             format!("loa/1/a/{sha}/64/+1"),
             format!("loa/1/a/{sha}/64/4096"),

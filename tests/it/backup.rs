@@ -166,8 +166,8 @@ fn a_damaged_store_is_no_backup() {
     let at = dir.path();
     let store = at.join("data/store.db");
     let mut bytes = fs::read(&store).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle..middle + 4_096].fill(0xA5);
+    let half = bytes.len() / 2;
+    bytes[8_192..half].fill(0xA5);
     fs::write(&store, bytes).unwrap();
     let seen = loa(at, &["backup", "--out", "s.loa"]);
     assert_eq!(seen.status.code(), Some(3), "{}", text(&seen.stdout));

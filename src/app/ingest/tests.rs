@@ -1,6 +1,5 @@
 //! Lines in, receipts out: over the in-memory store and over the file.
 
-#[cfg(test)]
 use crate::store::{SqliteStore, memory::MemoryStore};
 
 use super::*;

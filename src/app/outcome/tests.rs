@@ -1,6 +1,5 @@
 //! From a station to records to outcomes, over both stores.
 
-#[cfg(test)]
 use crate::store::{SqliteStore, memory::MemoryStore};
 
 use super::*;

@@ -1,6 +1,5 @@
 //! A commune by hand: what is published, what is not, and what a forgetful broker is told.
 
-#[cfg(test)]
 use crate::store::{SqliteStore, memory::MemoryStore};
 
 use super::*;

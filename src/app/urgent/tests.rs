@@ -1,7 +1,5 @@
-#[cfg(test)]
 use crate::store::memory::MemoryStore;
 
-#[cfg(test)]
 use super::*;
 use crate::app::link::hub::Hub;
 use crate::app::live::Picture;

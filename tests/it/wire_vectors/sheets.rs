@@ -221,7 +221,7 @@ pub fn sheets() -> Value {
 pub fn chunks() -> Value {
     let (sha256, entry) = asset();
     let mut vectors = Vec::new();
-    for size in [ChunkSize::Kib64, ChunkSize::Kib16] {
+    for size in ChunkSize::ALL {
         let kib = size.kib();
         let sums = chunk::concat(&chunk::hashes(&clip(), size));
         let mut name = |name: &str, expect: &str, sums: &[u8], why: &str| {
