@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use tempfile::TempDir;
 
 /// The clip of every sounding cue, in seconds.
@@ -26,9 +27,21 @@ pub fn in_seconds(seconds: i64) -> i64 {
     (SystemClock::new().now().0 / 1000 + seconds) * 1000
 }
 
-/// Writes an instant as the local time of Viet Nam, `HH:MM:SS`.
+/// Hours by which the station's zone is ahead of UTC, such that it is about noon there: at night
+/// devices keep quiet, as they must, and no day ends in the middle of a test.
+fn ahead() -> i64 {
+    static AHEAD: OnceLock<i64> = OnceLock::new();
+    *AHEAD.get_or_init(|| 12 - SystemClock::new().now().0.rem_euclid(86_400_000) / 3_600_000)
+}
+
+/// The name of that zone; these names have the sign of the other direction.
+pub fn zone() -> String {
+    format!("Etc/GMT{:+}", -ahead())
+}
+
+/// Writes an instant as the station's local time, `HH:MM:SS`.
 pub fn local_time(ms: i64) -> String {
-    let of_day = (ms / 1000 + 7 * 3600).rem_euclid(86_400);
+    let of_day = (ms / 1000 + ahead() * 3600).rem_euclid(86_400);
     format!("{:02}:{:02}:{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60)
 }
 
@@ -74,8 +87,9 @@ impl Commune {
         self.write(
             "playlists/station.toml",
             &format!(
-                "name = \"Đài truyền thanh xã Đông Hoà\"\napproval = \"off\"\n[listen]\n\
-                 http = \"127.0.0.1:{http}\"\nmqtt = \"127.0.0.1:{mqtt}\"\n{more}"
+                "name = \"Đài truyền thanh xã Đông Hoà\"\nzone = \"{}\"\napproval = \"off\"\n\
+                 [listen]\nhttp = \"127.0.0.1:{http}\"\nmqtt = \"127.0.0.1:{mqtt}\"\n{more}",
+                zone()
             ),
         );
     }

@@ -1,7 +1,7 @@
 //! Devices beyond a bad line: loss, delay, another order, repetitions, cuts, and a device that is
 //! alone for a while. It plays what it was given, and everything it did arrives, once.
 
-use super::commune::{CLIP_S, Commune, claims, in_seconds};
+use super::commune::{CLIP_S, Commune, claims, in_seconds, zone};
 use super::process::{Running, binary, wait_for};
 use super::relay::{Relay, seed};
 use loa::clock::{Clock as _, SystemClock};
@@ -165,9 +165,10 @@ fn a_host_that_loses_packets_and_then_its_cable_plays_on_and_proves_it() {
     commune.write(
         "playlists/station.toml",
         &format!(
-            "name = \"Đài truyền thanh xã Đông Hoà\"\napproval = \"off\"\ninsecure_lan = true\n\
-             [listen]\nhttp = \"0.0.0.0:{http}\"\nmqtt = \"0.0.0.0:{mqtt}\"\n\
-             public_url = \"http://10.251.7.1:{http}\"\npublic_mqtt = \"10.251.7.1:{mqtt}\"\n"
+            "name = \"Đài truyền thanh xã Đông Hoà\"\nzone = \"{}\"\napproval = \"off\"\n\
+             insecure_lan = true\n[listen]\nhttp = \"0.0.0.0:{http}\"\nmqtt = \"0.0.0.0:{mqtt}\"\n\
+             public_url = \"http://10.251.7.1:{http}\"\npublic_mqtt = \"10.251.7.1:{mqtt}\"\n",
+            zone()
         ),
     );
     commune.init();

@@ -15,7 +15,7 @@ fn clip() -> Vec<u8> {
 }
 
 pub fn asset() -> (Digest, AssetEntry) {
-    let mut hasher = AssetHasher::new(&[ChunkSize::Kib16, ChunkSize::Kib64]);
+    let mut hasher = AssetHasher::new(&ChunkSize::ALL);
     hasher.update(&clip());
     let name = hasher.finish();
     let entry = AssetEntry {
