@@ -273,7 +273,7 @@ fn judge(
 }
 
 fn hash(file: &mut File, max_bytes: u64) -> std::io::Result<AssetName> {
-    let mut hasher = AssetHasher::new(&[ChunkSize::Kib64]);
+    let mut hasher = AssetHasher::new(&ChunkSize::ALL);
     let mut buffer = vec![0; 256 * 1024];
     // A file that grows while it is read ends at the limit.
     let mut file = file.take(max_bytes);

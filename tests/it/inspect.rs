@@ -64,6 +64,8 @@ fn every_format_is_named_and_decoded_like_ffmpeg_does() {
         let seen = seen(&path);
         assert!(seen.ok && seen.warnings.is_empty(), "{name}: {seen:?}");
         let facts = seen.facts().unwrap();
+        let sizes: Vec<&str> = facts.sums.keys().map(String::as_str).collect();
+        assert_eq!(sizes, ["16", "32", "64"], "whatever size of chunk a profile names");
         let measured = seen.measured.unwrap();
         assert_eq!((&*measured.format, &*measured.codec), (format, codec), "{name}");
         assert_eq!(facts.media_type, media_type, "{name}");

@@ -173,7 +173,7 @@ async fn whatever_is_planted_at_the_broker_is_refused_and_counted_and_nothing_pl
     let dids = server.records.iter().filter(|r| matches!(r.body, Body::Did { .. })).count();
     assert_eq!(dids, 1, "a command acts once");
     let versions = server.last_state().unwrap().ver;
-    assert_eq!(versions.map(|v| (v.keys, v.timetable)).unwrap_or((1, ver)), (1, ver));
+    assert_eq!(versions.map_or((1, ver), |v| (v.keys, v.timetable)), (1, ver));
 }
 
 /// A chain that another key than the root has signed.
