@@ -117,7 +117,7 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
     if args.json {
         print_json(&made)?;
     } else {
-        print_text(&steps(&made))?;
+        print_text(&steps(&made, args.approval == "off"))?;
     }
     Ok(Answer::Yes)
 }
@@ -169,7 +169,7 @@ pub(super) fn root_text(root: &SecretKey, thumbprint: &str) -> Zeroizing<String>
     ))
 }
 
-fn steps(made: &Made) -> String {
+fn steps(made: &Made, alone: bool) -> String {
     let Made { data, playlists, profiles, root_file, token, root, sample, tls } = made;
     let station = if *sample {
         format!("A sample station was put into `{}`.", playlists.display())
@@ -188,6 +188,14 @@ fn steps(made: &Made) -> String {
     }
     let on_data =
         if data.as_os_str() == "data" { String::new() } else { format!(" --data {}", typed(data)) };
+    let approval = if alone {
+        "Runs without approval while `station.toml` says so too; every page tells".to_owned()
+    } else {
+        format!(
+            "Nothing sounds before a second person approves it: loa user add, loa proposals,\n\
+             \x20  loa approve. To try Loa alone: loa approval off{on_data}"
+        )
+    };
     format!(
         "Made the keys of a server in `{}`. {station}\n\n\
          1. Take the root key away: print `{}`, copy it to a USB stick, then delete it.\n\
@@ -197,7 +205,8 @@ fn steps(made: &Made) -> String {
          3. Check the station:      loa check{}\n\
          4. Start the server:       loa serve{serve}\n\
          5. Enrol a device:         loa device enrol{on_data} DEVICE\n\
-         6. Open the page:          loa link{on_data}\n{}",
+         6. Open the page:          loa link{on_data}\n\
+         7. {approval}\n{}",
         data.display(),
         root_file.display(),
         if playlists.as_os_str() == "playlists" {

@@ -13,6 +13,7 @@ use crate::domain::approval::{Change, What};
 use crate::domain::ids::Digest;
 use crate::domain::time::UtcMs;
 use crate::store::SqliteStore;
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -213,8 +214,8 @@ fn text(one: &Proposal, zone: Tz) -> String {
         let (new, moved, changed, gone) = (n.new, n.moved, n.changed, n.gone);
         let _ = writeln!(text, "{unit}: {new} new, {moved} moved, {changed} changed, {gone} gone");
     }
-    for change in &one.preview.changes {
-        let _ = writeln!(text, "{}", line(change, zone));
+    for line in lines(&one.preview.changes, zone) {
+        let _ = writeln!(text, "{line}");
     }
     if one.preview.more > 0 {
         let _ = writeln!(text, "and {} more", one.preview.more);
@@ -222,21 +223,48 @@ fn text(one: &Proposal, zone: Tz) -> String {
     text
 }
 
-fn line(change: &Change, zone: Tz) -> String {
-    let at = change.at_ms.datetime().with_timezone(&zone).format("%Y-%m-%d %H:%M:%S");
-    let (verb, noun) = if change.board { ("show", "board") } else { ("sound", "loudspeaker") };
+/// One line for what changes in the same way at the same time of several days.
+fn lines(changes: &[Change], zone: Tz) -> Vec<String> {
+    let mut alike: Vec<(String, String, Vec<NaiveDate>)> = Vec::new();
+    for change in changes {
+        let local = change.at_ms.datetime().with_timezone(&zone);
+        let (time, date) = (local.format("%H:%M:%S").to_string(), local.date_naive());
+        let (before, after) = (before(change), after(change));
+        let before = format!("{before} {time}");
+        match alike.iter_mut().find(|(b, a, _)| *b == before && *a == after) {
+            Some((_, _, dates)) => dates.push(date),
+            None => alike.push((before, after, vec![date])),
+        }
+    }
+    let told = |(before, after, dates): (String, String, Vec<NaiveDate>)| {
+        let on = match &*dates {
+            [first, .., last] => format!("on {} days from {first} to {last}", dates.len()),
+            one => one.first().map_or_else(String::new, |date| format!("on {date}")),
+        };
+        format!("  {before} {on}{after}")
+    };
+    alike.into_iter().map(told).collect()
+}
+
+fn before(change: &Change) -> String {
+    let verb = if change.board { "show" } else { "sound" };
     let near = if change.near_quiet { "NEAR QUIET HOURS: " } else { "" };
     let what = match change.what {
-        What::New => format!("will {verb} at {at}"),
-        What::Moved => format!("will {verb} at {at}, moved"),
-        What::Longer => format!("longer, at {at}"),
-        What::Louder => format!("louder, at {at}"),
-        What::Content => format!("other content, at {at}"),
-        What::Less => format!("less, at {at}"),
-        What::Gone => format!("no longer at {at}"),
+        What::New => format!("will {verb} at"),
+        What::Moved => format!("moved, will {verb} at"),
+        What::Longer => "longer, at".to_owned(),
+        What::Louder => "louder, at".to_owned(),
+        What::Content => "other content, at".to_owned(),
+        What::Less => "less, at".to_owned(),
+        What::Gone => "no longer at".to_owned(),
     };
-    let title = &change.title;
-    format!("  {near}{what}: {title} ({}), {} {noun}s", change.item, change.devices)
+    format!("{near}{what}")
+}
+
+fn after(change: &Change) -> String {
+    let noun = if change.board { "board" } else { "loudspeaker" };
+    let s = if change.devices == 1 { "" } else { "s" };
+    format!(": {} ({}), {} {noun}{s}", change.title, change.item, change.devices)
 }
 
 /// Names the author.
@@ -323,5 +351,47 @@ pub async fn find_hash(store: &SqliteStore, text: Option<&str>) -> anyhow::Resul
         (None, _) => {
             Err(wrong_use(format!("no proposal `{text}`"), "`loa proposals --all` lists all"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::CueId;
+    use std::collections::BTreeSet;
+
+    const MORNING: i64 = 1_795_298_400_000; // 2026-11-22 05:00 in Viet Nam
+
+    fn change(what: What, at: i64, near_quiet: bool) -> Change {
+        Change {
+            near_quiet,
+            what,
+            at_ms: UtcMs(at),
+            end_ms: UtcMs(at + 60_000),
+            was_at_ms: None,
+            was_end_ms: None,
+            cue: CueId([0; 16]),
+            item: "sang/lua-dao".to_owned(),
+            title: "Cảnh báo lừa đảo".to_owned(),
+            board: false,
+            volume: 80,
+            units: BTreeSet::new(),
+            devices: 2,
+        }
+    }
+
+    #[test]
+    fn what_changes_alike_on_several_days_is_one_line() {
+        const DAY: i64 = 86_400_000;
+        let changes: Vec<Change> = (0..3)
+            .map(|n| change(What::New, MORNING + n * DAY, false))
+            .chain([change(What::Gone, MORNING, false), change(What::New, MORNING, true)])
+            .collect();
+        let told = lines(&changes, Tz::Asia__Ho_Chi_Minh);
+        insta::assert_snapshot!(told.join("\n"), @r"
+        will sound at 05:00:00 on 3 days from 2026-11-22 to 2026-11-24: Cảnh báo lừa đảo (sang/lua-dao), 2 loudspeakers
+        no longer at 05:00:00 on 2026-11-22: Cảnh báo lừa đảo (sang/lua-dao), 2 loudspeakers
+        NEAR QUIET HOURS: will sound at 05:00:00 on 2026-11-22: Cảnh báo lừa đảo (sang/lua-dao), 2 loudspeakers
+        ");
     }
 }

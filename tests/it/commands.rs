@@ -79,8 +79,13 @@ fn init_leaves_a_station_that_is_there_and_tells_the_next_steps() {
     let seen = loa(dir.path(), &args);
     assert_eq!(seen.status.code(), Some(0), "{}", text(&seen.stderr));
     let told = text(&seen.stdout);
-    for part in ["`xã` was left as it is", "print `gốc.txt`", "loa check xã", "loa link --data"]
-    {
+    for part in [
+        "`xã` was left as it is",
+        "print `gốc.txt`",
+        "loa check xã",
+        "loa link --data",
+        "approves it",
+    ] {
         assert!(told.contains(part), "`{part}` is not in: {told}");
     }
     assert!(
