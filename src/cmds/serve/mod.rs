@@ -60,8 +60,11 @@ use inbox::Inbox;
 use listen::Listener;
 use presence::Present;
 use publish::{Parts, Publishing};
+use std::env;
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -79,6 +82,7 @@ const SHELF_BYTES: u64 = 256 << 20;
 /// Runs the server until it is told to stop.
 pub fn run(args: Args) -> anyhow::Result<Answer> {
     let options = args.options()?;
+    share_arenas();
     raise_descriptors();
     let runtime = runtime()?;
     let end = runtime.block_on(serve(&options));
@@ -89,6 +93,22 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
         eprintln!("warning: some tasks did not end in time and were dropped");
     }
     Ok(Answer::Yes)
+}
+
+/// Starts this program once more, in the same process, with two heaps for all threads.
+///
+/// glibc reads this from the environment alone, before `main`, and otherwise gives each thread a
+/// heap of its own that it never returns: 21 of 154 MB of a server with 1,000 devices.
+fn share_arenas() {
+    const ARENAS: &str = "MALLOC_ARENA_MAX";
+    if !cfg!(all(target_os = "linux", target_env = "gnu")) || env::var_os(ARENAS).is_some() {
+        return;
+    }
+    let mut args = env::args_os();
+    let name = args.next().unwrap_or_default();
+    let Ok(program) = env::current_exe() else { return };
+    let error = Command::new(program).arg0(name).args(args).env(ARENAS, "2").exec();
+    tracing::debug!(%error, "The memory of threads stays apart");
 }
 
 /// Raises the limit of open files as far as the system lets us: every connected device takes one,
