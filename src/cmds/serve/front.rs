@@ -1,6 +1,9 @@
 //! Opens the HTTP front: listener, TLS, and what stands behind it.
 
 use super::super::failed;
+use crate::app::access;
+use crate::app::ports::Store;
+use crate::clock::SharedClock;
 use crate::config::StationConfig;
 use crate::http::door::Door;
 use crate::http::{AppState, router};
@@ -60,4 +63,27 @@ fn acceptor(cert: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
         .context("setting up TLS")
         .map_err(failed)?;
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Installs the recorder of the figures, once a process.
+pub fn metrics() -> anyhow::Result<metrics_exporter_prometheus::PrometheusHandle> {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder)
+        .map_err(|_| anyhow::anyhow!("the figures of this process are recorded already"))?;
+    Ok(handle)
+}
+
+/// Says where the page is, with a link that opens it once.
+pub async fn announce(
+    store: &dyn Store,
+    clock: &SharedClock,
+    bound: SocketAddr,
+    tls: bool,
+) -> anyhow::Result<()> {
+    let life = Some(access::LINK_MS);
+    let secret = access::grant(store, "serve", None, access::LINK, clock.now(), life).await?;
+    let scheme = if tls { "https" } else { "http" };
+    eprintln!("Page: {scheme}://{bound}/in/{} (opens once, within a day)", secret.reveal());
+    Ok(())
 }

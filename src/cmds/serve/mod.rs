@@ -22,22 +22,25 @@ mod front;
 mod gate;
 mod inbox;
 mod listen;
+mod notes;
 mod options;
 mod presence;
+mod process;
 mod publish;
+mod side;
 mod upkeep;
 
 pub use options::{Args, Options};
+pub(super) use process::raise_descriptors;
 
 use super::data::{DataFolder, Hold};
 use super::reach::reach;
-use super::{Answer, failed, runtime, wrong_use};
-use crate::app::access;
+use super::{Answer, failed, runtime};
 use crate::app::assets::{Courier, FileLibrary, Shelf};
 use crate::app::hold::Holds;
 use crate::app::ingest::{Ingest, Shares};
 use crate::app::link::Link;
-use crate::app::live::{Alarm, Live, Picture};
+use crate::app::live::{Live, Picture};
 use crate::app::mosquitto::Passwords;
 use crate::app::outlet::Outlet;
 use crate::app::ports::{LeaseName, RetainedDocument, Store};
@@ -46,10 +49,8 @@ use crate::app::registry::Register;
 use crate::app::rekey;
 use crate::app::urgent::Notices;
 use crate::clock::{SharedClock, SystemClock};
-use crate::config::StationConfig;
 use crate::http::{AppState, Site, Turnstile};
 use crate::lifecycle::{End, Lifecycle};
-use crate::mqtt::{BrokerUrl, MqttConfig, Password, TlsSettings};
 use crate::store::SqliteStore;
 use crate::wire::b64;
 use crate::wire::topic::Topic;
@@ -58,13 +59,11 @@ use duty::{Duty, Lead, Tenure};
 use folder::Folder;
 use inbox::Inbox;
 use listen::Listener;
+use notes::{guard_lan, note_settings};
 use presence::Present;
+use process::{random, share_arenas};
 use publish::{Parts, Publishing};
-use std::env;
-use std::net::SocketAddr;
-use std::os::unix::process::CommandExt as _;
-use std::path::Path;
-use std::process::Command;
+use side::{Side, embedded, external, kick};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -73,9 +72,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 const RECORDS: usize = 512;
 /// Receipts that wait for the line; beyond that ingest waits.
 const RECEIPTS: usize = 1024;
-/// Devices at the embedded broker.
-#[cfg(feature = "embedded-broker")]
-const DEVICES: usize = 20_000;
 /// Memory of the broker that chunks may take.
 const SHELF_BYTES: u64 = 256 << 20;
 
@@ -93,42 +89,6 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
         eprintln!("warning: some tasks did not end in time and were dropped");
     }
     Ok(Answer::Yes)
-}
-
-/// Starts this program once more, in the same process, with two heaps for all threads.
-///
-/// glibc reads this from the environment alone, before `main`, and otherwise gives each thread a
-/// heap of its own that it never returns: 21 of 154 MB of a server with 1,000 devices.
-fn share_arenas() {
-    const ARENAS: &str = "MALLOC_ARENA_MAX";
-    if !cfg!(all(target_os = "linux", target_env = "gnu")) || env::var_os(ARENAS).is_some() {
-        return;
-    }
-    let mut args = env::args_os();
-    let name = args.next().unwrap_or_default();
-    let Ok(program) = env::current_exe() else { return };
-    let error = Command::new(program).arg0(name).args(args).env(ARENAS, "2").exec();
-    tracing::debug!(%error, "The memory of threads stays apart");
-}
-
-/// Raises the limit of open files as far as the system lets us: every connected device takes one,
-/// and the usual soft limit of 1,024 would refuse the rest of a fleet.
-pub(super) fn raise_descriptors() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let before = getrlimit(Resource::Nofile);
-    let wanted = Rlimit { current: before.maximum, maximum: before.maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
-        tracing::warn!(%error, "The limit of open files could not be raised");
-    }
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    tracing::info!(files = limit, "Devices at the broker and pages share this many open files");
-}
-
-/// The broker in use.
-enum Side {
-    #[cfg(feature = "embedded-broker")]
-    Embedded(Arc<crate::broker::Broker>),
-    External,
 }
 
 async fn serve(options: &Options) -> anyhow::Result<End> {
@@ -234,10 +194,10 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         shelf: crate::http::Shelf(Arc::new(data.assets())),
         site: Site { tls: config.listen.tls.is_some() },
         turnstile: Turnstile::default(),
-        metrics: metrics()?,
+        metrics: front::metrics()?,
     };
     http.spawn(front::serve(door, state, http.token()));
-    announce(&*store, &clock, http_bound, config.listen.tls.is_some()).await?;
+    front::announce(&*store, &clock, http_bound, config.listen.tls.is_some()).await?;
 
     // Several processes share the devices of a store among them, and one of them publishes.
     let (holder, member) = match hold {
@@ -428,186 +388,6 @@ async fn hand_out(link: Link, mut receipts: mpsc::Receiver<Publication>) {
             tracing::debug!(%error, "A receipt waits for the next connection");
         }
     }
-}
-
-/// Refuses listeners that others on the network could read, unless that was said on purpose.
-fn guard_lan(
-    config: &StationConfig,
-    http: SocketAddr,
-    mqtt: SocketAddr,
-    broker: Option<&str>,
-    live: &Live,
-) -> anyhow::Result<()> {
-    let tls = config.listen.tls.is_some();
-    let mut open = Vec::new();
-    if !tls && !http.ip().is_loopback() {
-        open.push(format!("http://{http}"));
-    }
-    match broker {
-        None if !tls && !mqtt.ip().is_loopback() => open.push(format!("mqtt://{mqtt}")),
-        Some(url) => {
-            let url: BrokerUrl = url.parse().map_err(|error: crate::mqtt::UrlError| {
-                let hint = error.hint();
-                wrong_use(error, hint)
-            })?;
-            if !url.tls && !url.is_loopback() {
-                open.push(url.to_string());
-            }
-        }
-        None => {}
-    }
-    if open.is_empty() {
-        return Ok(());
-    }
-    let open = open.join(", ");
-    if !config.insecure_lan {
-        return Err(wrong_use(
-            format!("{open} would be readable by everybody on the network"),
-            "`loa tls make NAME` makes a certificate (an external broker needs `mqtts://`); or say \
-             `insecure_lan = true` in `station.toml` if the network is your own",
-        ));
-    }
-    tracing::warn!(open, "Listening without TLS, as `insecure_lan` says");
-    live.change(|picture| {
-        picture.notices.push(Alarm {
-            code: "insecure-lan",
-            vi: format!("Kết nối không mã hoá, ai trong mạng cũng đọc được: {open}"),
-            en: format!("Not encrypted, readable by everybody on the network: {open}"),
-        });
-    });
-    Ok(())
-}
-
-/// Says what the operator should know about the settings.
-fn note_settings(data: &DataFolder, live: &Live) {
-    let mut notices = Vec::new();
-    if data.root_key().exists() {
-        let path = data.root_key().display().to_string();
-        notices.push(Alarm {
-            code: "root-key",
-            vi: format!("Khoá gốc vẫn nằm trên máy chủ: in ra, chép vào USB rồi xoá {path}"),
-            en: format!("The root key is still on this server: print, copy, then delete `{path}`"),
-        });
-    }
-    live.change(|picture| picture.notices.extend(notices));
-}
-
-/// Prepares the connection to an external broker.
-fn external(
-    url: &str,
-    user: Option<&str>,
-    config: &StationConfig,
-    folder: &Path,
-    conn: &str,
-) -> anyhow::Result<(Side, MqttConfig, Option<SocketAddr>)> {
-    let url: BrokerUrl = url.parse().map_err(|error: crate::mqtt::UrlError| {
-        let hint = error.hint();
-        wrong_use(error, hint)
-    })?;
-    let user = user.map(str::to_owned).or_else(|| config.broker.user.clone());
-    let login = match (user, &config.broker.password_file) {
-        (Some(user), Some(file)) => {
-            let path = folder.join(file);
-            let text = std::fs::read_to_string(&path)
-                .with_context(|| format!("reading the password of `{}`", path.display()))?;
-            Some((user, Password::new(text.trim_end_matches(['\r', '\n']))))
-        }
-        (Some(user), None) => Some((user, Password::new(""))),
-        (None, _) => None,
-    };
-    // Ids with a dot belong to no device; several servers must not put each other out.
-    let client_id = format!("loa.server.{conn}");
-    let mut mqtt = MqttConfig::server(url, &client_id, login);
-    let ca_file = config.broker.ca_file.as_ref().map(|file| folder.join(file));
-    mqtt.tls = TlsSettings { ca_file, ..TlsSettings::default() };
-    Ok((Side::External, mqtt, None))
-}
-
-/// Starts the embedded broker.
-#[cfg(feature = "embedded-broker")]
-async fn embedded(
-    config: &StationConfig,
-    folder: &Path,
-    listen: SocketAddr,
-    live: &Arc<Live>,
-) -> anyhow::Result<(Side, MqttConfig, Option<SocketAddr>)> {
-    use crate::broker::{Broker, BrokerConfig, TlsFiles};
-    use crate::wire::topic::Topics;
-    let tls = config
-        .listen
-        .tls
-        .as_ref()
-        .map(|files| TlsFiles { cert: folder.join(&files.cert), key: folder.join(&files.key) });
-    let topics = Topics::new(&config.broker.prefix)?;
-    let broker = BrokerConfig { listen, tls, topics, max_devices: DEVICES };
-    let gate = Arc::new(gate::RegisterGate::new(live.clone()));
-    let broker = Broker::start(broker, gate).await.map_err(|error| {
-        let hint = error.hint();
-        failed(error, hint)
-    })?;
-    let (address, user, password) = broker.server();
-    let url = BrokerUrl { host: address.ip().to_string(), port: address.port(), tls: false };
-    let login = Some((user.to_owned(), Password::new(password)));
-    let mqtt = MqttConfig::server(url, user, login);
-    let bound = broker.devices();
-    Ok((Side::Embedded(Arc::new(broker)), mqtt, Some(bound)))
-}
-
-/// This build has no broker of its own.
-#[cfg(not(feature = "embedded-broker"))]
-#[expect(clippy::unused_async, reason = "the same shape as with the broker")]
-async fn embedded(
-    _: &StationConfig,
-    _: &Path,
-    _: SocketAddr,
-    _: &Arc<Live>,
-) -> anyhow::Result<(Side, MqttConfig, Option<SocketAddr>)> {
-    Err(wrong_use("this build has no embedded broker", "name one: `--broker mqtt://HOST:PORT`"))
-}
-
-/// Returns what puts a device out; at a foreign broker only its administrator can.
-fn kick(side: &Side) -> upkeep::Kick {
-    match side {
-        #[cfg(feature = "embedded-broker")]
-        Side::Embedded(broker) => {
-            let broker = Arc::downgrade(broker);
-            Arc::new(move |device| {
-                if let Some(broker) = broker.upgrade() {
-                    tokio::spawn(async move { broker.kick(&device).await });
-                }
-            })
-        }
-        Side::External => Arc::new(|_| {}),
-    }
-}
-
-/// Installs the recorder of the figures, once a process.
-fn metrics() -> anyhow::Result<metrics_exporter_prometheus::PrometheusHandle> {
-    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
-    let handle = recorder.handle();
-    metrics::set_global_recorder(recorder)
-        .map_err(|_| anyhow::anyhow!("the figures of this process are recorded already"))?;
-    Ok(handle)
-}
-
-/// Says where the page is, with a link that opens it once.
-async fn announce(
-    store: &dyn Store,
-    clock: &SharedClock,
-    bound: SocketAddr,
-    tls: bool,
-) -> anyhow::Result<()> {
-    let life = Some(access::LINK_MS);
-    let secret = access::grant(store, "serve", None, access::LINK, clock.now(), life).await?;
-    let scheme = if tls { "https" } else { "http" };
-    eprintln!("Page: {scheme}://{bound}/in/{} (opens once, within a day)", secret.reveal());
-    Ok(())
-}
-
-fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).context("the system gave no random numbers")?;
-    Ok(bytes)
 }
 
 /// Writes an error with its causes on one line.

@@ -14,9 +14,15 @@
 //! * A path names a plain file below one of the three folders, whoever wrote the archive; anything
 //!   else refuses the whole file. Links and special files are none.
 
+mod error;
+mod hashing;
+
+pub use error::ArchiveError;
+
 use crate::domain::ids::Digest;
+use hashing::Hashing;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
+use sha2::Digest as _;
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Seek as _, SeekFrom, Write};
@@ -32,45 +38,6 @@ const LAST: &[u8] = b"loa-backup sha256 ";
 const LAST_BYTES: u64 = LAST.len() as u64 + 65;
 /// The folders that members lie in.
 pub const FOLDERS: [&str; 3] = ["data", "station", "profiles"];
-
-/// Why a backup was not written or is not used.
-#[derive(Debug, thiserror::Error)]
-pub enum ArchiveError {
-    #[error("reading `{path}`")]
-    Read { path: PathBuf, source: io::Error },
-    #[error("writing `{path}`")]
-    Write { path: PathBuf, source: io::Error },
-    #[error("`{path}` changed while it was read")]
-    Changed { path: PathBuf },
-    #[error("`{path}` is no backup of loa, or it is cut short: its last line is missing")]
-    Foreign { path: PathBuf },
-    #[error("`{path}` is damaged: its bytes have the hash {found}, its last line says {said}")]
-    Damaged { path: PathBuf, found: Digest, said: Digest },
-    #[error("`{path}`: member `{member}` is {what}")]
-    Member { path: PathBuf, member: String, what: &'static str },
-    #[error("`{path}`: its list of members cannot be read")]
-    List { path: PathBuf, source: serde_json::Error },
-    #[error("`{path}` has version {v}; this program reads version 1")]
-    Version { path: PathBuf, v: u32 },
-}
-
-impl ArchiveError {
-    /// Says what to do about it.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Read { .. } => "check the path and its permissions",
-            Self::Write { .. } => "check permissions and free space; nothing was replaced",
-            Self::Changed { .. } => "run the command again",
-            Self::Foreign { .. } | Self::Damaged { .. } => {
-                "take another copy, or the backup before it; nothing was restored"
-            }
-            Self::Member { .. } | Self::List { .. } => {
-                "no `loa backup` writes such a file: do not trust where it came from"
-            }
-            Self::Version { .. } => "restore it with the version of loa that wrote it, or a newer",
-        }
-    }
-}
 
 /// What a backup holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,45 +64,6 @@ pub struct Member {
     pub path: String,
     pub bytes: u64,
     pub sha256: Digest,
-}
-
-/// Hashes what passes through.
-struct Hashing<T> {
-    inner: T,
-    hash: Sha256,
-    bytes: u64,
-}
-
-impl<T> Hashing<T> {
-    fn new(inner: T) -> Self {
-        Self { inner, hash: Sha256::new(), bytes: 0 }
-    }
-
-    fn digest(self) -> (Digest, u64) {
-        (Digest(self.hash.finalize().into()), self.bytes)
-    }
-}
-
-impl<W: Write> Write for Hashing<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(bytes)?;
-        self.hash.update(&bytes[..written]);
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(into)?;
-        self.hash.update(&into[..read]);
-        self.bytes += read as u64;
-        Ok(read)
-    }
 }
 
 /// A backup being written; only its owner can read it.
@@ -311,154 +239,4 @@ fn is_inside(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn manifest() -> Manifest {
-        Manifest {
-            v: 1,
-            made: "2026-12-01T05:00:00+07:00".into(),
-            loa: "0.1.0".into(),
-            station: "Đài xã".into(),
-            keys: false,
-            records: 0,
-            devices: 0,
-            left_out: Vec::new(),
-            members: Vec::new(),
-        }
-    }
-
-    /// A small backup, and the folder it lies in.
-    fn packed() -> (tempfile::TempDir, PathBuf) {
-        let dir = tempfile::tempdir().unwrap();
-        let long = format!("station/clips/{}.mp3", "bản tin ".repeat(20).trim());
-        fs::write(dir.path().join("a"), "một").unwrap();
-        fs::write(dir.path().join("b"), vec![7; 100_000]).unwrap();
-        let path = dir.path().join("sao lưu.loa");
-        let mut packer = Packer::create(&path).unwrap();
-        packer.add("data/store.db", &dir.path().join("a")).unwrap();
-        packer.add(&long, &dir.path().join("b")).unwrap();
-        packer.finish(manifest()).unwrap();
-        (dir, path)
-    }
-
-    fn refused(path: &Path) -> String {
-        let error = verify(path).unwrap_err();
-        assert!(!error.hint().is_empty());
-        error.to_string()
-    }
-
-    #[test]
-    fn what_is_packed_comes_out_as_it_was() {
-        let (dir, path) = packed();
-        let held = verify(&path).unwrap();
-        let names: Vec<_> = held.members.iter().map(|m| (&m.path[..13], m.bytes)).collect();
-        assert_eq!(names, [("data/store.db", 5), ("station/clips", 100_000)]);
-        let out = dir.path().join("ra");
-        assert_eq!(unpack(&path, |folder| out.join(folder)).unwrap(), held);
-        assert_eq!(fs::read(out.join("data/store.db")).unwrap(), "một".as_bytes());
-        assert_eq!(fs::read(out.join(&held.members[1].path)).unwrap().len(), 100_000);
-        let mode =
-            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
-        assert_eq!(mode & 0o777, 0o600);
-        assert!(matches!(Packer::create(&path), Err(ArchiveError::Write { .. })), "never over");
-        let again = unpack(&path, |folder| out.join(folder));
-        assert!(matches!(again, Err(ArchiveError::Read { .. })), "nor over what is there");
-    }
-
-    #[test]
-    fn cut_foreign_and_flipped_files_are_refused() {
-        let (dir, path) = packed();
-        let good = fs::read(&path).unwrap();
-        let bad = dir.path().join("hỏng");
-        for keep in [0, 1, 512, good.len() / 2, good.len() - 1] {
-            fs::write(&bad, &good[..keep]).unwrap();
-            assert!(refused(&bad).contains("no backup of loa, or it is cut short"), "{keep}");
-        }
-        for at in (0..good.len() - LAST.len() - 65).step_by(997) {
-            let mut flipped = good.clone();
-            flipped[at] ^= 1;
-            fs::write(&bad, flipped).unwrap();
-            assert!(refused(&bad).contains("is damaged"), "{at}");
-        }
-        fs::write(&bad, "không phải".repeat(5_000)).unwrap();
-        assert!(refused(&bad).contains("no backup of loa"));
-    }
-
-    /// Writes an archive by other means and gives it a right last line.
-    fn forged(path: &Path, write: impl FnOnce(&mut tar::Builder<Vec<u8>>)) {
-        let mut tar = tar::Builder::new(Vec::new());
-        write(&mut tar);
-        let mut bytes = tar.into_inner().unwrap();
-        let digest = Digest::of(&bytes);
-        bytes.extend_from_slice(LAST);
-        bytes.extend_from_slice(format!("{digest}\n").as_bytes());
-        fs::write(path, bytes).unwrap();
-    }
-
-    fn header(name: &str, kind: tar::EntryType) -> tar::Header {
-        let mut header = tar::Header::new_gnu();
-        // Past the checks of the crate, as a forger's own program would.
-        header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
-        header.set_size(1);
-        header.set_entry_type(kind);
-        header.set_cksum();
-        header
-    }
-
-    #[test]
-    fn paths_that_leave_the_folders_and_links_are_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("giả");
-        for name in [
-            "../x",
-            "data/../../x",
-            "/etc/x",
-            "data",
-            "data/",
-            "data//x",
-            "other/x",
-            "x",
-            "./data/x",
-            "data/a\\..\\x",
-            "data/./x",
-        ] {
-            let plain = header(name, tar::EntryType::Regular);
-            forged(&path, |tar| tar.append(&plain, &b"x"[..]).unwrap());
-            assert!(refused(&path).contains("outside the folders"), "{name}");
-        }
-        for kind in [tar::EntryType::Symlink, tar::EntryType::Link, tar::EntryType::Directory] {
-            let mut odd = header("data/x", kind);
-            odd.set_size(0);
-            odd.set_link_name("/etc/passwd").unwrap();
-            odd.set_cksum();
-            forged(&path, |tar| tar.append(&odd, &b""[..]).unwrap());
-            assert!(refused(&path).contains("no plain file"), "{kind:?}");
-        }
-        let member = header("data/x", tar::EntryType::Regular);
-        forged(&path, |tar| {
-            tar.append(&member, &b"x"[..]).unwrap();
-            tar.append(&member, &b"y"[..]).unwrap();
-        });
-        assert!(refused(&path).contains("there twice"));
-        forged(&path, |tar| tar.append(&member, &b"x"[..]).unwrap());
-        assert!(refused(&path).contains("member `manifest.json` is missing"));
-        let list = |v, members: Vec<Member>| {
-            serde_json::to_vec(&Manifest { v, members, ..manifest() }).unwrap()
-        };
-        for (list, told) in [
-            (list(1, vec![]), "other than the members before it"),
-            (list(2, vec![]), "has version 2"),
-            (b"{}".to_vec(), "cannot be read"),
-        ] {
-            forged(&path, |tar| {
-                tar.append(&member, &b"x"[..]).unwrap();
-                let mut header = header(MANIFEST, tar::EntryType::Regular);
-                header.set_size(list.len() as u64);
-                header.set_cksum();
-                tar.append(&header, &list[..]).unwrap();
-            });
-            assert!(refused(&path).contains(told), "{told}");
-        }
-    }
-}
+mod tests;

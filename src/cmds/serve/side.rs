@@ -1,0 +1,115 @@
+//! The broker in use: our own in this process, or an external one.
+
+#[cfg(feature = "embedded-broker")]
+use super::super::failed;
+use super::super::wrong_use;
+#[cfg(feature = "embedded-broker")]
+use super::gate;
+use super::upkeep;
+use crate::app::live::Live;
+use crate::config::StationConfig;
+use crate::mqtt::{BrokerUrl, MqttConfig, Password, TlsSettings};
+use anyhow::Context as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Devices at the embedded broker.
+#[cfg(feature = "embedded-broker")]
+const DEVICES: usize = 20_000;
+
+/// The broker in use.
+pub(super) enum Side {
+    #[cfg(feature = "embedded-broker")]
+    Embedded(Arc<crate::broker::Broker>),
+    External,
+}
+
+/// Prepares the connection to an external broker.
+pub(super) fn external(
+    url: &str,
+    user: Option<&str>,
+    config: &StationConfig,
+    folder: &Path,
+    conn: &str,
+) -> anyhow::Result<(Side, MqttConfig, Option<SocketAddr>)> {
+    let url: BrokerUrl = url.parse().map_err(|error: crate::mqtt::UrlError| {
+        let hint = error.hint();
+        wrong_use(error, hint)
+    })?;
+    let user = user.map(str::to_owned).or_else(|| config.broker.user.clone());
+    let login = match (user, &config.broker.password_file) {
+        (Some(user), Some(file)) => {
+            let path = folder.join(file);
+            let text = std::fs::read_to_string(&path)
+                .with_context(|| format!("reading the password of `{}`", path.display()))?;
+            Some((user, Password::new(text.trim_end_matches(['\r', '\n']))))
+        }
+        (Some(user), None) => Some((user, Password::new(""))),
+        (None, _) => None,
+    };
+    // Ids with a dot belong to no device; several servers must not put each other out.
+    let client_id = format!("loa.server.{conn}");
+    let mut mqtt = MqttConfig::server(url, &client_id, login);
+    let ca_file = config.broker.ca_file.as_ref().map(|file| folder.join(file));
+    mqtt.tls = TlsSettings { ca_file, ..TlsSettings::default() };
+    Ok((Side::External, mqtt, None))
+}
+
+/// Starts the embedded broker.
+#[cfg(feature = "embedded-broker")]
+pub(super) async fn embedded(
+    config: &StationConfig,
+    folder: &Path,
+    listen: SocketAddr,
+    live: &Arc<Live>,
+) -> anyhow::Result<(Side, MqttConfig, Option<SocketAddr>)> {
+    use crate::broker::{Broker, BrokerConfig, TlsFiles};
+    use crate::wire::topic::Topics;
+    let tls = config
+        .listen
+        .tls
+        .as_ref()
+        .map(|files| TlsFiles { cert: folder.join(&files.cert), key: folder.join(&files.key) });
+    let topics = Topics::new(&config.broker.prefix)?;
+    let broker = BrokerConfig { listen, tls, topics, max_devices: DEVICES };
+    let gate = Arc::new(gate::RegisterGate::new(live.clone()));
+    let broker = Broker::start(broker, gate).await.map_err(|error| {
+        let hint = error.hint();
+        failed(error, hint)
+    })?;
+    let (address, user, password) = broker.server();
+    let url = BrokerUrl { host: address.ip().to_string(), port: address.port(), tls: false };
+    let login = Some((user.to_owned(), Password::new(password)));
+    let mqtt = MqttConfig::server(url, user, login);
+    let bound = broker.devices();
+    Ok((Side::Embedded(Arc::new(broker)), mqtt, Some(bound)))
+}
+
+/// This build has no broker of its own.
+#[cfg(not(feature = "embedded-broker"))]
+#[expect(clippy::unused_async, reason = "the same shape as with the broker")]
+pub(super) async fn embedded(
+    _: &StationConfig,
+    _: &Path,
+    _: SocketAddr,
+    _: &Arc<Live>,
+) -> anyhow::Result<(Side, MqttConfig, Option<SocketAddr>)> {
+    Err(wrong_use("this build has no embedded broker", "name one: `--broker mqtt://HOST:PORT`"))
+}
+
+/// Returns what puts a device out; at a foreign broker only its administrator can.
+pub(super) fn kick(side: &Side) -> upkeep::Kick {
+    match side {
+        #[cfg(feature = "embedded-broker")]
+        Side::Embedded(broker) => {
+            let broker = Arc::downgrade(broker);
+            Arc::new(move |device| {
+                if let Some(broker) = broker.upgrade() {
+                    tokio::spawn(async move { broker.kick(&device).await });
+                }
+            })
+        }
+        Side::External => Arc::new(|_| {}),
+    }
+}
