@@ -8,25 +8,23 @@
 //!   but its own count of refusals, which is shown.
 //! * Secrets and passwords are shown once: the store keeps what checks them.
 
+mod enrol;
+mod error;
+
+pub use error::{EnrolError, RegisterError};
+
 use super::live::Live;
 use super::mosquitto::Passwords;
-use super::ports::{
-    CodeUse, Enrolled, Enrolment, EnrolmentCode, Registered, RetainedDocument, Standing, Store,
-    StoreError,
-};
+use super::ports::{EnrolmentCode, Registered, Standing, Store};
 use crate::clock::SharedClock;
 use crate::domain::ids::{DeviceId, Digest, ProfileId, Tag, UnitId};
 use crate::domain::profile::Profile;
 use crate::domain::station::{Device, Unit};
 use crate::domain::time::UtcMs;
-use crate::wire::Refusal;
-use crate::wire::doc::{self, Floor};
-use crate::wire::enrol::{Answer, Code, Request, Secret, Welcome};
+use crate::wire::enrol::{Code, Secret};
 use crate::wire::epoch::KeySet;
-use crate::wire::jws;
 use crate::wire::server_keys::ServerKeys;
-use crate::wire::topic::{Topic, Topics};
-use crate::wire::{b64, version};
+use crate::wire::topic::Topics;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Notify;
@@ -83,118 +81,6 @@ pub struct Issued {
 impl std::fmt::Debug for Issued {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Issued({}, {}, …)", self.device, self.id)
-    }
-}
-
-/// Why the register was not changed.
-#[derive(Debug, thiserror::Error)]
-pub enum RegisterError {
-    #[error("device `{device}` is registered already")]
-    Exists { device: DeviceId },
-    #[error("no device `{device}`")]
-    NoDevice { device: DeviceId },
-    #[error("no unit `{unit}`")]
-    NoUnit { unit: UnitId },
-    #[error("no profile `{profile}`; there are {known}")]
-    NoProfile { profile: ProfileId, known: String },
-    #[error("`{name}` is {value}, allowed are {from} to {to}")]
-    Range { name: &'static str, value: i64, from: i64, to: i64 },
-    #[error("the name of a device has 1 to 200 characters")]
-    Name,
-    #[error("a reason has 1 to 200 characters")]
-    Reason,
-    #[error("device `{device}` has enrolled")]
-    HasEnrolled { device: DeviceId },
-    #[error("device `{device}` has never enrolled")]
-    NeverEnrolled { device: DeviceId },
-    #[error("the system gave no random numbers")]
-    Random {
-        #[source]
-        source: getrandom::Error,
-    },
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl RegisterError {
-    /// Says what to do about it.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Exists { .. } => {
-                "`loa device import` changes it; `loa device enrol` issues a new code"
-            }
-            Self::NoDevice { .. } => "`loa device list` shows all; `loa device add` adds one",
-            Self::NoUnit { .. } => "`loa unit list` shows all; `loa unit import` adds units",
-            Self::NoProfile { .. } => "profiles are files in the folder of `--profiles`",
-            Self::Range { .. } | Self::Name => "change the value",
-            Self::Reason => "say what happened to the device",
-            Self::HasEnrolled { .. } => {
-                "its records are evidence: `loa device revoke` takes its key away for good"
-            }
-            Self::NeverEnrolled { .. } => {
-                "`loa device enrol` issues a code, `loa device delete` removes it"
-            }
-            Self::Random { .. } => "look at the system's log",
-            Self::Store(error) => error.hint(),
-        }
-    }
-}
-
-/// Why a device was not enrolled.
-#[derive(Debug, thiserror::Error)]
-pub enum EnrolError {
-    #[error("the request cannot be used: {0}")]
-    Request(Refusal),
-    #[error("no such enrolment code")]
-    Unknown,
-    #[error("the enrolment code has been used")]
-    Used { by: CodeUse },
-    #[error("the enrolment code has expired")]
-    Expired { at_ms: UtcMs },
-    #[error("the request does not prove that it knows the code")]
-    Mismatch,
-    #[error("the device of this code is no longer in the register")]
-    Gone,
-    #[error("the key was given up before")]
-    SpentKey,
-    #[error("the answer cannot be signed: {0}")]
-    Unsigned(Refusal),
-    #[error("the system gave no random numbers")]
-    Random {
-        #[source]
-        source: getrandom::Error,
-    },
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl EnrolError {
-    /// Returns the stable word.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Request(refusal) => refusal.reason(),
-            Self::Unknown => "code-unknown",
-            Self::Used { .. } => "code-used",
-            Self::Expired { .. } => "code-expired",
-            Self::Mismatch => "code-mismatch",
-            Self::Gone => "device-gone",
-            Self::SpentKey => "key-spent",
-            Self::Unsigned(_) | Self::Random { .. } | Self::Store(_) => "internal",
-        }
-    }
-
-    /// Says what to do about it.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Request(refusal) => refusal.hint(),
-            Self::Store(error) => error.hint(),
-            Self::Random { .. } => "look at the server's log",
-            Self::Unsigned(_) => {
-                "a name, an address or a certificate of the station is too long for the contract"
-            }
-            Self::SpentKey => "enrol with a new data folder: the device then makes a new key",
-            _ => "ask the operator for a new code: `loa device enrol DEVICE`",
-        }
     }
 }
 
@@ -400,132 +286,6 @@ impl Register {
     async fn known(&self, device: &DeviceId) -> Result<Registered, RegisterError> {
         let known = self.store.device(device).await?;
         known.ok_or_else(|| RegisterError::NoDevice { device: device.clone() })
-    }
-
-    /// Enrols the device that asks, and returns the answer's bytes.
-    pub async fn enrol(&self, text: &str) -> Result<Vec<u8>, EnrolError> {
-        let request = Request::open(text).map_err(EnrolError::Request)?;
-        let id = code_row(&request.claims.code);
-        let code = self.store.code(&id).await?.ok_or(EnrolError::Unknown)?;
-        let now = self.clock.now();
-        let outcome = match judge(&code, &request.claims, now) {
-            Ok(()) => self.admit(&code, &request, now).await,
-            Err(error) => Err(error),
-        };
-        match outcome {
-            Ok(answer) => {
-                tracing::info!(device.id = %code.device, key.kid = %request.kid, "Enrolled a device");
-                self.touch();
-                Ok(answer)
-            }
-            Err(error) => {
-                tracing::warn!(device.id = %code.device, code = error.code(), "Refused an enrolment");
-                self.store.refuse_code(&id, error.code()).await?;
-                Err(error)
-            }
-        }
-    }
-
-    async fn admit(
-        &self,
-        code: &EnrolmentCode,
-        request: &jws::Opened<Request>,
-        now: UtcMs,
-    ) -> Result<Vec<u8>, EnrolError> {
-        let random = |source| EnrolError::Random { source };
-        let password = b64::encode(&self::random::<16>().map_err(random)?);
-        let registered = self.store.device(&code.device).await?.ok_or(EnrolError::Gone)?;
-        if let Standing::Revoked { at_ms, .. } = &registered.standing
-            && code.made_ms < *at_ms
-        {
-            // Whoever took the device may have taken the code with it.
-            return Err(EnrolError::Expired { at_ms: *at_ms });
-        }
-        let units = lineage(&registered.device.unit, &self.store.units().await?);
-        let reach = self.reach();
-        let topic = reach.topics.of(&Topic::Floor(code.device.clone()));
-        let floor = self.floor(&code.device, &topic, reach.offset_min, now).await?;
-        // Before the code is used up: what cannot be answered must not have enrolled.
-        let welcome = Welcome {
-            v: 1,
-            iss: doc::issuer(&reach.name),
-            iat: now.numeric_date(),
-            request: request.digest,
-            id: code.device.clone(),
-            broker: reach.broker.clone(),
-            ca: reach.broker_ca.clone(),
-            prefix: reach.topics.to_string(),
-            user: code.device.to_string(),
-            password: password.clone(),
-            units,
-            http: Some(reach.url.clone()),
-        };
-        let answer = Answer::new(&self.keys.policy, self.epochs.body(), floor, &welcome)
-            .map_err(EnrolError::Unsigned)?
-            .encode();
-        let enrolment = Enrolment {
-            code: code.id,
-            device: code.device.clone(),
-            kid: request.kid.to_string(),
-            key: request.claims.key.to_bytes(),
-            password: Digest::of(password.as_bytes()),
-            at_ms: now,
-        };
-        match self.store.enrol(&enrolment).await? {
-            Enrolled::Done => {
-                let known = self.store.device(&code.device).await?;
-                if let (Some(live), Some(known)) = (&self.live, known) {
-                    live.put_device(known);
-                }
-            }
-            Enrolled::UnknownCode => return Err(EnrolError::Unknown),
-            Enrolled::UsedCode { by } => return Err(EnrolError::Used { by }),
-            Enrolled::ExpiredCode { at_ms } => return Err(EnrolError::Expired { at_ms }),
-            Enrolled::UnknownDevice => return Err(EnrolError::Gone),
-            Enrolled::SpentKey => return Err(EnrolError::SpentKey),
-        }
-        if let Some(passwords) = &self.passwords
-            && let Err(error) = passwords.put(code.device.as_str(), &password)
-        {
-            // The device is enrolled; a new code mends it once the file can be written.
-            let path = passwords.path().display();
-            tracing::error!(device.id = %code.device, %error, "Cannot write `{path}`");
-        }
-        Ok(answer)
-    }
-
-    /// Returns the floor in force for the device, made when it has none.
-    async fn floor(
-        &self,
-        device: &DeviceId,
-        topic: &str,
-        offset_min: i32,
-        now: UtcMs,
-    ) -> Result<String, EnrolError> {
-        if let Some(kept) = self.store.retained().await?.into_iter().find(|d| d.topic == topic) {
-            return Ok(String::from_utf8_lossy(&kept.body).into_owned());
-        }
-        let ver = version::next(None, now);
-        let floor = Floor::first(device.clone(), ver, now.numeric_date(), offset_min);
-        let text = doc::sign(&self.keys.policy, &floor).map_err(EnrolError::Unsigned)?;
-        let body = Arc::from(text.as_bytes());
-        let document = RetainedDocument { topic: topic.to_owned(), ver, made_ms: now, body };
-        self.store.put_retained(&[document]).await?;
-        Ok(text)
-    }
-}
-
-fn judge(code: &EnrolmentCode, request: &Request, now: UtcMs) -> Result<(), EnrolError> {
-    if let Some(by) = &code.used {
-        return Err(EnrolError::Used { by: by.clone() });
-    }
-    if code.expires_ms <= now {
-        return Err(EnrolError::Expired { at_ms: code.expires_ms });
-    }
-    let secret = std::str::from_utf8(&code.secret).ok().and_then(Secret::from_text);
-    match secret {
-        Some(secret) if request.proves(&secret) => Ok(()),
-        _ => Err(EnrolError::Mismatch),
     }
 }
 
