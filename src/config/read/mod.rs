@@ -3,71 +3,20 @@
 //! Invariants: a key is complained about once; text comes out NFC, trimmed, bounded and without
 //! control characters; a value that comes out has its place.
 
-use super::fault::{At, Faults, FileRef, Lines, Place};
+mod lists;
+mod source;
+
+pub(super) use source::Source;
+
+use super::fault::{At, Place};
 use super::problem::Problem;
 use super::shape::{Key, Kind, Must, Shape};
 use super::text;
 use crate::domain::ids::IdError;
 use chrono::NaiveDate;
-use std::rc::Rc;
 use std::str::FromStr;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-
-/// A file being read: its text and where its faults go.
-#[derive(Clone)]
-pub(super) struct Source<'a> {
-    pub file: FileRef<'a>,
-    pub text: &'a str,
-    pub faults: &'a Faults,
-    lines: Rc<Lines>,
-}
-
-impl<'a> Source<'a> {
-    /// Decodes the bytes of a file; `None` when they are no text.
-    pub fn decode(file: FileRef<'a>, bytes: &'a [u8], faults: &'a Faults) -> Option<Self> {
-        if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
-            faults.add(file, Place::START, &Problem::Utf16);
-            return None;
-        }
-        // Windows editors and Excel put a byte order mark before UTF-8.
-        let bytes = bytes.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(bytes);
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Some(Self { file, text, faults, lines: Rc::new(Lines::of(text)) }),
-            Err(error) => {
-                let offset = error.valid_up_to();
-                let good = std::str::from_utf8(&bytes[..offset]).unwrap_or_default();
-                let place = Lines::of(good).place(good, offset);
-                faults.add(file, place, &Problem::NotUtf8 { offset });
-                None
-            }
-        }
-    }
-
-    fn place(&self, offset: usize) -> Place {
-        self.lines.place(self.text, offset)
-    }
-
-    /// Notes a problem at a place.
-    pub fn fault(&self, place: Place, problem: &Problem) {
-        self.faults.add(self.file, place, problem);
-    }
-
-    /// Parses the text as TOML, notes all syntax errors, and hands what could be read to `read`.
-    pub fn toml<T>(&self, shape: &'static Shape, read: impl FnOnce(&Reader<'_>) -> T) -> Option<T> {
-        let (table, errors) = DeTable::parse_recoverable(self.text);
-        for error in errors.iter().take(20) {
-            let place = self.place(error.span().map_or(0, |span| span.start));
-            let message = text::shown(&error.message().replace('\n', ", "));
-            self.fault(place, &Problem::Syntax { message });
-        }
-        if !errors.is_empty() {
-            // What was recovered may have lost keys: complaints about them would mislead.
-            return None;
-        }
-        Some(read(&Reader::new(self, table.get_ref(), Place::START, shape)))
-    }
-}
 
 /// A table being read.
 pub(super) struct Reader<'a> {
@@ -316,92 +265,6 @@ impl<'a> Reader<'a> {
         let text = text::shown(raw);
         self.fault(place, &Problem::Choice { key: name.to_owned(), text, near, all });
         None
-    }
-
-    /// Returns the texts of a list; `None` when the key is absent or is no list.
-    pub fn texts(&self, name: &str) -> Option<Vec<At<String>>> {
-        let (key, value, place) = self.get(name)?;
-        let Kind::Texts(most) = key.kind else { return None };
-        let DeValue::Array(array) = value.get_ref() else {
-            self.wrong(key, value.get_ref(), place);
-            return None;
-        };
-        if array.len() > most {
-            let problem =
-                Problem::TooManyEntries { key: name.to_owned(), length: array.len(), most };
-            self.fault(place, &problem);
-            return None;
-        }
-        let text = |entry: &'a Spanned<DeValue<'a>>| {
-            let place = self.place_at(entry);
-            if let DeValue::String(raw) = entry.get_ref() {
-                return self.checked(name, raw, 200, false, place);
-            }
-            self.wrong_kind(
-                name,
-                "a list of texts",
-                "each entry in quotes",
-                entry.get_ref(),
-                place,
-            );
-            None
-        };
-        Some(array.iter().filter_map(text).collect())
-    }
-
-    /// Returns the ids of a list without doubles; empty when absent.
-    pub fn ids<T: FromStr<Err = IdError> + PartialEq>(&self, name: &str) -> Vec<At<T>> {
-        let mut ids: Vec<At<T>> = Vec::new();
-        for text in self.texts(name).unwrap_or_default() {
-            if let Some(id) = self.parse_id::<T>(text)
-                && !ids.iter().any(|known| known.value == id.value)
-            {
-                ids.push(id);
-            }
-        }
-        ids
-    }
-
-    /// Returns a table below this one.
-    pub fn table(&self, name: &str) -> Option<Reader<'a>> {
-        let (key, value, place) = self.get(name)?;
-        let (Kind::Table(shape) | Kind::ChoiceOrTable(_, shape)) = key.kind else { return None };
-        if let DeValue::Table(table) = value.get_ref() {
-            return Some(Reader::new(&self.source, table, place, shape));
-        }
-        self.wrong(key, value.get_ref(), place);
-        None
-    }
-
-    /// Says whether the key stands with a table.
-    pub fn is_table(&self, name: &str) -> bool {
-        self.table.get(name).is_some_and(|value| value.get_ref().is_table())
-    }
-
-    /// Returns the tables of a list of tables; `None` when absent or no such list.
-    pub fn tables(&self, name: &str) -> Option<Vec<Reader<'a>>> {
-        let (key, value, place) = self.get(name)?;
-        let Kind::Tables(shape, most) = key.kind else { return None };
-        let DeValue::Array(array) = value.get_ref() else {
-            self.wrong(key, value.get_ref(), place);
-            return None;
-        };
-        if array.len() > most {
-            let problem =
-                Problem::TooManyEntries { key: name.to_owned(), length: array.len(), most };
-            self.fault(place, &problem);
-            return None;
-        }
-        let mut tables = Vec::new();
-        for entry in array {
-            let place = self.place_at(entry);
-            if let DeValue::Table(table) = entry.get_ref() {
-                tables.push(Reader::new(&self.source, table, place, shape));
-            } else {
-                self.wrong(key, entry.get_ref(), place);
-            }
-        }
-        Some(tables)
     }
 }
 
