@@ -2,7 +2,8 @@
 //!
 //! The same rules as the embedded broker's, as far as mosquitto can state them. Its limits: below
 //! `a/` and `s/` it allows wildcards (a device could ask for the whole library), it grants every
-//! SUBSCRIBE and filters on delivery, and payloads have one limit for all.
+//! SUBSCRIBE and filters on delivery, payloads have one limit for all, and it cannot refuse to keep
+//! a message: what a device keeps under its own `r/` comes again, and the server knows it already.
 //!
 //! Invariant: a device appears only with what [`crate::wire::topic`] spells, so that the two
 //! brokers cannot drift apart; tests hold both against the same hostile client.
@@ -15,13 +16,44 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha512;
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown,
+};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// User name of the server's own client unless configured. No device can have it: ids have no dot.
 pub const SERVER_USER: &str = "loa.server";
+
+/// A name under which the server must not log in at a broker.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` is not a user name for the server", name.escape_debug())]
+pub struct ServerUserError {
+    /// What was given, shortened.
+    pub name: String,
+}
+
+impl ServerUserError {
+    /// Says what a right one looks like.
+    pub fn hint(&self) -> &'static str {
+        "1 to 64 characters on one line, without `:`, `#`, `+`, `/` or spaces at its ends, and with \
+         something no device id has, such as a dot: `loa.server`"
+    }
+}
+
+/// Checks a name before it enters the access list: a device of that name would have all the rights
+/// of the server, and a line break would begin another rule.
+pub fn check_server_user(name: &str) -> Result<(), ServerUserError> {
+    let plain = |c: char| !c.is_control() && ![':', '#', '+', '/'].contains(&c);
+    let fits = (1..=64).contains(&name.len()) && name.trim() == name && name.chars().all(plain);
+    if fits && name.parse::<DeviceId>().is_err() {
+        Ok(())
+    } else {
+        Err(ServerUserError { name: name.chars().take(64).collect() })
+    }
+}
 
 /// Rounds of PBKDF2, mosquitto's own figure; a device's password has 128 random bits.
 const ROUNDS: u32 = 101;
@@ -117,6 +149,9 @@ fn pbkdf2(password: &[u8], salt: &[u8]) -> [u8; 64] {
 ///
 /// mosquitto reads it again when it is told to (`systemctl reload mosquitto`, or SIGHUP); until then
 /// a new device is refused and tries again.
+///
+/// Only its owner may read a new file. One that is there keeps owner, group and mode, so that a
+/// mosquitto of another user can be let in by group; everybody else is put out.
 #[derive(Debug)]
 pub struct Passwords {
     path: PathBuf,
@@ -160,10 +195,20 @@ impl Passwords {
             text.push('\n');
         }
         if let Some(folder) = self.path.parent() {
-            fs::create_dir_all(folder)?;
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
         let part = self.path.with_extension("part");
-        let mut file = File::create(&part)?;
+        // What a broken attempt left may have another mode.
+        match fs::remove_file(&part) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
+        if let Ok(old) = fs::metadata(&self.path) {
+            // Only a member of the group (or root) may pass it on.
+            let _ = fchown(&file, Some(old.uid()), Some(old.gid()));
+            file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o770))?;
+        }
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(part, &self.path)
@@ -228,5 +273,41 @@ mod tests {
         passwords.remove("loa-9").unwrap();
         let left = fs::read_to_string(passwords.path()).unwrap();
         assert_eq!(left, format!("{}\n", of(&after, 1)));
+    }
+
+    #[test]
+    fn nobody_else_reads_the_password_file_and_a_group_let_in_stays_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let passwords = Passwords::at(folder.path().join("mosquitto/passwords"));
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        passwords.put("loa-1", "a").unwrap();
+        assert_eq!(mode(passwords.path()), 0o600);
+        assert_eq!(mode(&folder.path().join("mosquitto")), 0o700);
+        for (given, kept) in [(0o640, 0o640), (0o644, 0o640), (0o600, 0o600)] {
+            fs::set_permissions(passwords.path(), fs::Permissions::from_mode(given)).unwrap();
+            passwords.put("loa-2", "b").unwrap();
+            assert_eq!(mode(passwords.path()), kept, "given {given:o}");
+        }
+        // A part that a broken attempt left open to all is not written into.
+        let part = folder.path().join("mosquitto/passwords.part");
+        fs::write(&part, "x").unwrap();
+        passwords.put("loa-3", "c").unwrap();
+        assert_eq!(mode(passwords.path()), 0o600);
+        assert!(!part.exists());
+    }
+
+    #[test]
+    fn a_name_for_the_server_is_one_no_device_can_have_and_one_line() {
+        for good in ["loa.server", "loa.server-2", "Loa", "máy chủ"] {
+            assert_eq!(check_server_user(good), Ok(()), "{good}");
+        }
+        let long = "x".repeat(65);
+        for bad in
+            ["", "loa-1", "loa", "a\ntopic readwrite #", " x.", "x. ", "x:y", "#x", "+", &long]
+        {
+            let error = check_server_user(bad).unwrap_err();
+            assert!(!error.to_string().contains('\n'), "{error}");
+            assert!(!error.hint().is_empty());
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! `loa broker`: what to install on an external broker.
 
 use super::data::{DataFolder, DataOption};
-use super::{Answer, failed, print_json, print_text, runtime};
+use super::{Answer, failed, print_json, print_text, runtime, wrong_use};
 use crate::app::mosquitto;
 use crate::app::ports::{Registry as _, Standing};
 use crate::app::registry::lineage;
@@ -65,6 +65,12 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
         let hint = error.hint();
         failed(error, hint)
     })?;
+    for name in &args.server_users {
+        mosquitto::check_server_user(name).map_err(|error| {
+            let hint = error.hint();
+            wrong_use(error, hint)
+        })?;
+    }
     let (devices, units) = runtime()?.block_on(async {
         let store = folder.open_store().await?;
         let read = (store.devices().await?, store.units().await?);

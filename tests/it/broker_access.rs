@@ -283,4 +283,46 @@ mod only_embedded {
         assert!(matches!(codes[1], SubscribeReasonCode::Success(_)));
         assert_eq!(server.message().await.1, "năm".as_bytes());
     }
+
+    /// An alias stands for a topic; the broker offers none, and whoever uses one all the same
+    /// reaches nothing but its own.
+    #[tokio::test]
+    async fn an_alias_of_mqtt_5_opens_no_foreign_topic() {
+        use crate::support::hostile::{Hostile, Packet};
+        let world = World::embedded().await;
+        let mut server = world.server().await;
+        server.subscribe(&["loa/1/#"]).await;
+        let text = |text: &str| {
+            let length = u16::try_from(text.len()).unwrap().to_be_bytes();
+            [length.as_slice(), text.as_bytes()].concat()
+        };
+        let packet =
+            |first: u8, body: &[u8]| [&[first, u8::try_from(body.len()).unwrap()], body].concat();
+        let password = &crate::support::brokers::accounts()[0].password;
+        let head = [text("MQTT").as_slice(), &[5, 0xc2, 0, 60, 0]].concat();
+        let login = ["loa-1", "loa-1", password].map(text).concat();
+        let publish = |topic: &str, body: &str| {
+            // Property 0x23: topic alias 1.
+            packet(0x30, &[text(topic), vec![3, 0x23, 0, 1], body.as_bytes().to_vec()].concat())
+        };
+        for topics in [["loa/1/d/loa-1/state", ""], ["loa/1/d/loa-2/state", ""], ["", ""]] {
+            let mut device = Hostile::open(embedded(&world).devices).await;
+            device.send(&packet(0x10, &[&*head, &*login].concat())).await;
+            assert_eq!(device.next().await, Some(Packet::ConnAck(0)));
+            for topic in topics {
+                device.send(&publish(topic, "giả")).await;
+            }
+            device.send(&publish("loa/1/d/loa-2/timetable", "giả")).await;
+            device.send(&publish("", "giả")).await;
+            device.settled().await;
+        }
+        world.device("loa-2").await.publish("loa/1/d/loa-2/state", "thật", true).await;
+        loop {
+            let (topic, payload, _) = server.message().await;
+            if payload == "thật".as_bytes() {
+                break;
+            }
+            assert_eq!(topic, "loa/1/d/loa-1/state");
+        }
+    }
 }

@@ -147,6 +147,12 @@ impl World {
         Self { kind: Kind::Mosquitto(Mosquitto::start(&accounts).await), accounts }
     }
 
+    /// A mosquitto with a second server and somebody who may do everything.
+    pub async fn mosquitto_watched(accounts: Vec<Account>) -> Self {
+        let mosquitto = Mosquitto::start_with(&accounts, mosquitto::Company::Watched).await;
+        Self { kind: Kind::Mosquitto(mosquitto), accounts }
+    }
+
     /// Connects the server's client.
     pub async fn server(&self) -> Client {
         match &self.kind {

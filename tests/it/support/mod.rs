@@ -3,6 +3,7 @@
 pub mod brokers;
 pub mod cli;
 pub mod clips;
+pub mod hostile;
 pub mod mosquitto;
 pub mod pulse;
 pub mod storm;

@@ -25,6 +25,21 @@ pub struct Account {
 /// Name and password of the server's client.
 pub const SERVER: (&str, &str) = ("loa.server", "ch\u{1ee7} \u{111}\u{e0}i");
 
+/// A second server on the same store.
+pub const SECOND: (&str, &str) = ("loa.server-2", "ch\u{1ee7} \u{111}\u{e0}i hai");
+
+/// Who may do everything, where a test asked for it: nothing passes by without its notice.
+pub const WATCHER: (&str, &str) = ("watcher", "th\u{1ea5}y h\u{1ebf}t");
+
+/// Who connects besides the devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Company {
+    /// The server, as an operator installs it.
+    Server,
+    /// Two servers and the watcher.
+    Watched,
+}
+
 /// A running mosquitto.
 pub struct Mosquitto {
     pub at: SocketAddr,
@@ -35,8 +50,13 @@ pub struct Mosquitto {
 impl Mosquitto {
     /// Starts one that knows the server and the given devices; done when it listens.
     pub async fn start(accounts: &[Account]) -> Self {
+        Self::start_with(accounts, Company::Server).await
+    }
+
+    /// Starts one for that company.
+    pub async fn start_with(accounts: &[Account], company: Company) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        write_files(folder.path(), accounts);
+        write_files(folder.path(), accounts, company);
         for _ in 0..20 {
             // The port may be taken between our asking and its binding: then another one.
             let port = free_port();
@@ -77,16 +97,23 @@ pub fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-fn write_files(folder: &Path, accounts: &[Account]) {
+fn write_files(folder: &Path, accounts: &[Account], company: Company) {
     let salt = |n: usize| std::array::from_fn(|i| u8::try_from((n * 7 + i) % 256).unwrap());
-    let mut passwords = texts::password_line(SERVER.0, SERVER.1, salt(0)) + "\n";
-    for (n, account) in accounts.iter().enumerate() {
-        let line = texts::password_line(account.id.as_str(), &account.password, salt(n + 1));
-        passwords += &(line + "\n");
-    }
+    let (servers, watchers): (&[_], &[_]) = match company {
+        Company::Server => (&[SERVER], &[]),
+        Company::Watched => (&[SERVER, SECOND], &[WATCHER]),
+    };
+    let devices = accounts.iter().map(|account| (account.id.as_str(), &*account.password));
+    let users = servers.iter().chain(watchers).copied().chain(devices);
+    let lines =
+        users.enumerate().map(|(n, (user, word))| texts::password_line(user, word, salt(n)) + "\n");
     let devices = accounts.iter().map(|account| (&account.id, account.units.iter().collect()));
-    let acl = texts::acl(&Topics::default(), &[SERVER.0], devices);
-    fs::write(folder.join("passwords"), passwords).unwrap();
+    let names: Vec<&str> = servers.iter().map(|(user, _)| *user).collect();
+    let mut acl = texts::acl(&Topics::default(), &names, devices);
+    for (watcher, _) in watchers {
+        acl += &["\nuser ", watcher, "\ntopic readwrite #\ntopic readwrite $SYS/#\n"].concat();
+    }
+    fs::write(folder.join("passwords"), lines.collect::<String>()).unwrap();
     fs::write(folder.join("acl"), acl).unwrap();
 }
 
@@ -94,7 +121,7 @@ fn spawn(folder: &Path, at: SocketAddr) -> Child {
     let listener = format!("{} {}", at.port(), at.ip());
     let mut config = texts::config(&listener, &folder.to_string_lossy());
     // Started by root it would become the user `mosquitto`, who may not read this folder.
-    config.push_str("user root\n");
+    config.push_str("user root\nsys_interval 1\n");
     fs::write(folder.join("mosquitto.conf"), config).unwrap();
     let log = fs::File::create(folder.join("log")).unwrap();
     let program = ["/usr/sbin/mosquitto", "/usr/bin/mosquitto", "/usr/local/sbin/mosquitto"];
