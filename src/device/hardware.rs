@@ -20,9 +20,17 @@ enum Kind {
     Speaker(super::player::Player),
     #[cfg(feature = "board")]
     Board(super::panel::Panel),
-    /// Nothing obeys: tests of the loop stand in for it.
-    #[cfg(test)]
-    Nothing,
+    Elsewhere(mpsc::Sender<Action>),
+}
+
+/// The far side of an output that is not a thread of this program: it reads what is ordered and
+/// answers as a player or a panel would. Rehearsals and tests of the loop play its part.
+#[derive(Debug)]
+pub struct Stage {
+    /// What the output is ordered to do; when as many wait as an output takes, it is gone.
+    pub orders: mpsc::Receiver<Action>,
+    /// What it says.
+    pub events: mpsc::Sender<Event>,
 }
 
 /// The output does not take orders any more.
@@ -70,11 +78,12 @@ impl Hardware {
         Ok((Self { kind: Kind::Board(panel), output: Output::Board { grade } }, heard))
     }
 
-    /// Returns an output that a test answers for.
-    #[cfg(test)]
-    pub fn nothing(output: Output) -> (Self, mpsc::Sender<Event>, mpsc::Receiver<Event>) {
+    /// Returns an output whose part the holder of the stage plays.
+    pub fn elsewhere(output: Output) -> (Self, mpsc::Receiver<Event>, Stage) {
         let (events, heard) = mpsc::channel(WAITING);
-        (Self { kind: Kind::Nothing, output }, events, heard)
+        let (ordered, orders) = mpsc::channel(WAITING);
+        let stage = Stage { orders, events };
+        (Self { kind: Kind::Elsewhere(ordered), output }, heard, stage)
     }
 
     /// Returns what it is.
@@ -117,10 +126,9 @@ impl Hardware {
                     _ => Ok(()),
                 }
             }
-            #[cfg(test)]
-            Kind::Nothing => {
-                let _ = (action, path);
-                Ok(())
+            Kind::Elsewhere(orders) => {
+                let _ = path;
+                orders.try_send(action.clone()).map_err(|_| Gone)
             }
         }
     }

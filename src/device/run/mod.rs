@@ -33,6 +33,7 @@ use super::progress::Progress;
 use super::refusals::Refusals;
 use super::storage::Storage;
 use crate::app::link::{Link, LinkEvents};
+use crate::clock::Sleep;
 use crate::domain::ids::Digest;
 use crate::domain::proof::record::Body;
 use crate::domain::time::UtcMs;
@@ -43,15 +44,14 @@ use mailer::Mailer;
 use report::Reporter;
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::time::Duration;
 use timekeeper::Timekeeper;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// How often the loop looks at the clock.
-const TICK: Duration = Duration::from_millis(200);
+const TICK_MS: i64 = 200;
 /// How long an orderly end may take.
-const GRACE: Duration = Duration::from_millis(2_500);
+const GRACE_MS: i64 = 2_500;
 /// A sign of life is recorded so often.
 const BEAT_MS: i64 = 1_800_000;
 /// Records that wait while the disk does not take them.
@@ -70,34 +70,33 @@ impl Device {
         stop: CancellationToken,
     ) -> Result<(), DeviceError> {
         let (mut agent, mut outputs, mut checked) = Agent::start(self, hardware, outputs, &link)?;
-        let mut ticks = tokio::time::interval(TICK);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        let mut connected = true;
-        let mut deadline: Option<tokio::time::Instant> = None;
+        let clock = agent.time.clock();
+        let mut tick = clock.sleep(0);
+        let mut grace: Sleep = Box::pin(std::future::pending());
+        let (mut connected, mut stopping) = (true, false);
         while !agent.done {
-            let late = async move {
-                match deadline {
-                    Some(deadline) => tokio::time::sleep_until(deadline).await,
-                    None => std::future::pending().await,
-                }
-            };
+            // In this order: whatever the broker sends, and however much, the clock is looked at.
             tokio::select! {
                 biased;
                 Some(event) = outputs.recv() => agent.feed(event),
-                () = stop.cancelled(), if deadline.is_none() => {
-                    deadline = Some(tokio::time::Instant::now() + GRACE);
+                () = stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    grace = clock.sleep(GRACE_MS);
                     agent.feed(Event::Stop);
                 }
-                () = late => {
+                () = &mut grace => {
                     tracing::warn!("The output did not end in time");
                     break;
+                }
+                () = &mut tick => {
+                    agent.tick();
+                    tick = clock.sleep(TICK_MS);
                 }
                 Some(check) = checked.recv() => agent.checked(check),
                 event = messages.next(), if connected => match event {
                     Some(event) => agent.heard(event),
                     None => connected = false,
                 },
-                _ = ticks.tick() => agent.tick(),
             }
         }
         agent.goodbye(&link).await;

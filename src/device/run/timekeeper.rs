@@ -1,6 +1,6 @@
 //! The device's clock: what [`Trust`] says of the machine's clocks, for the loop and the output.
 
-use crate::clock::{Clock, SharedClock};
+use crate::clock::{Clock, SharedClock, Sleep};
 use crate::device::disk;
 use crate::device::executor::{Moment, Time};
 use crate::device::trust::{ClockMode, Machine, Reading, Saved, Timing, Trust, Untaken};
@@ -36,6 +36,10 @@ impl Clock for DeviceClock {
 
     fn mono_ms(&self) -> i64 {
         self.base.0.mono_ms()
+    }
+
+    fn sleep(&self, ms: i64) -> Sleep {
+        self.base.0.sleep(ms)
     }
 }
 
