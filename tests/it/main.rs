@@ -17,6 +17,8 @@ mod dependencies;
 #[cfg(feature = "speaker")]
 mod device_loop;
 mod e2e;
+#[cfg(feature = "server")]
+mod fortnight;
 mod fuzz;
 mod golden_days;
 mod http;
