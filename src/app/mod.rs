@@ -14,6 +14,8 @@ pub mod ca;
 pub mod hold;
 #[cfg(feature = "server")]
 pub mod ingest;
+#[cfg(feature = "server")]
+pub mod keyring;
 pub mod link;
 #[cfg(feature = "server")]
 pub mod live;

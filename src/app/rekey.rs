@@ -1,9 +1,14 @@
 //! After a change of keys: what we keep and hand out again is signed by the keys in use.
 //!
 //! Floors, holds, notices and receipts are signed once and kept. When their key is retired they
-//! still hold, when it is revoked they do not; either way a server that starts with other keys
-//! signs them anew, before it publishes anything. Timetables are signed anew by the first plan,
-//! sheets and assets are not signed. Nothing of this touches evidence.
+//! still hold, when it is revoked they do not; either way the server that leads signs them anew as
+//! soon as it has other keys, before it publishes anything. Timetables are signed anew by the next
+//! plan, sheets and assets are not signed. Nothing of this touches evidence.
+//!
+//! # Invariants
+//! * Written under the number of a lease: a leader that was replaced while it slept changes nothing.
+//! * Never in the place of what was ordered meanwhile: a hold released between reading and writing
+//!   stays released.
 
 use super::ports::{Fence, IntakeRound, RetainedDocument, Store, StoreError, StoredReceipt};
 use crate::domain::time::UtcMs;
@@ -36,14 +41,16 @@ pub async fn renew(
     let mut documents = Vec::new();
     for kept in store.retained().await? {
         match document(&kept, keys, topics, now) {
-            Ok(Some(anew)) => documents.push(anew),
+            Ok(Some(anew)) => documents.push((kept.ver, anew)),
             Ok(None) => {}
             Err(error) => tracing::error!(topic = kept.topic, %error, "Cannot sign it anew"),
         }
     }
-    if !documents.is_empty() {
-        store.put_retained(&documents).await?;
-    }
+    // What somebody ordered since it was read stays: it is newer, and signed by whoever ordered it.
+    let replaced = match documents.as_slice() {
+        [] => 0,
+        documents => store.replace_retained(documents, fence).await?,
+    };
     let mut receipts = Vec::new();
     for kept in store.receipts().await? {
         let change = |receipt: &mut Receipt| receipt.iat = now.numeric_date();
@@ -55,7 +62,7 @@ pub async fn renew(
             Err(error) => tracing::error!(device.id = %kept.device, %error, "Cannot sign it anew"),
         }
     }
-    let renewed = Renewed { documents: documents.len(), receipts: receipts.len() };
+    let renewed = Renewed { documents: replaced, receipts: receipts.len() };
     for some in receipts.chunks(AT_ONCE) {
         let round = IntakeRound { receipts: some.to_vec(), ..IntakeRound::default() };
         store.commit_intake(&round, fence.as_slice()).await?;
@@ -175,5 +182,25 @@ mod tests {
         let again = renew(&store, &new, &topics, later, None).await.unwrap();
         assert_eq!(again, Renewed::default(), "once is enough");
         assert_eq!(Role::Policy, Floor::TYP.role());
+    }
+    #[tokio::test]
+    async fn a_leader_that_was_replaced_while_it_slept_signs_nothing_anew() {
+        use crate::app::ports::{LeaseName, Leases as _};
+        let (old, new) = (keys(1), keys(2));
+        let (store, topics) = (MemoryStore::default(), Topics::default());
+        let floor = Floor::first("loa-thon-1".parse().unwrap(), NOW.0, NOW.numeric_date(), 420);
+        let topic = topics.of(&Topic::Floor(floor.aud.clone()));
+        let body = doc::sign(&old.policy, &floor).unwrap().into_bytes().into();
+        let document = RetainedDocument { topic, ver: NOW.0, made_ms: NOW, body };
+        store.put_retained(std::slice::from_ref(&document)).await.unwrap();
+        let compiler = [LeaseName::Compiler];
+        let slept = store.take_leases(&compiler, "a", NOW, NOW.plus(1)).await.unwrap();
+        let later = NOW.plus(60_000);
+        let leads = store.take_leases(&compiler, "b", later, later.plus(9_000)).await.unwrap();
+        let renewed = renew(&store, &new, &topics, later, Some(slept[0].fence())).await;
+        assert!(matches!(renewed, Err(StoreError::Fenced { .. })), "{renewed:?}");
+        assert_eq!(store.retained().await.unwrap(), [document]);
+        let renewed = renew(&store, &new, &topics, later, Some(leads[0].fence())).await.unwrap();
+        assert_eq!(renewed, Renewed { documents: 1, receipts: 0 });
     }
 }

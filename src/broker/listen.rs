@@ -14,12 +14,24 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// How often a listener that was just closed is opened again, 100 ms apart.
+const TRIES: u32 = 30;
 
 /// What stands once both listen.
 pub(super) struct Up {
     pub(super) context: ServerContext,
     pub(super) devices: SocketAddr,
     pub(super) server: SocketAddr,
+    pub(super) accepting: Accepting,
+}
+
+/// The listener of the devices at work.
+pub(super) struct Accepting {
+    pub(super) task: JoinHandle<()>,
+    /// With the address that was bound.
+    pub(super) config: BrokerConfig,
 }
 
 /// Sets rmqtt up with the guard in its hooks and lets it run.
@@ -49,30 +61,61 @@ pub(super) async fn set_up(config: BrokerConfig, guard: Arc<Guard>) -> Result<Up
 
     let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let server = listener("server", loopback, SERVER_WINDOW, SERVER_QUEUE, 0)?;
-    let mut devices =
-        listener("devices", config.listen, DEVICE_WINDOW, DEVICE_QUEUE, DEVICE_SUBSCRIPTIONS)?;
-    devices.max_connections = config.max_devices;
     let wrong = |why: rmqtt::Error, listen| BrokerError::Listen { listen, why: format!("{why:#}") };
     let server = server.bind().and_then(Listener::tcp).map_err(|e| wrong(e, loopback))?;
-    let devices = if let Some(TlsFiles { cert, key }) = config.tls {
-        let text = |path: &PathBuf| path.to_string_lossy().into_owned();
-        devices = devices.tls_cert(Some(text(&cert))).tls_key(Some(text(&key)));
-        let bound = devices.bind().map_err(|e| wrong(e, config.listen))?;
-        bound.tls().map_err(|e| BrokerError::Tls { cert, key, why: format!("{e:#}") })?
-    } else {
-        devices.bind().and_then(Listener::tcp).map_err(|e| wrong(e, config.listen))?
-    };
-    let up = Up {
-        devices: devices.local_addr().map_err(failed)?,
-        server: server.local_addr().map_err(failed)?,
-        context: context.clone(),
-    };
-    let server = MqttServer::new(context)
-        .listener_by_id(server, SERVER_LISTENER)
-        .listener_by_id(devices, DEVICE_LISTENER)
-        .build();
+    let devices = devices(&config)?;
+    let at = devices.local_addr().map_err(failed)?;
+    let own = server.local_addr().map_err(failed)?;
+    let server = MqttServer::new(context.clone()).listener_by_id(server, SERVER_LISTENER).build();
     tokio::spawn(server.run());
-    Ok(up)
+    let accepting = accept(&context, devices, BrokerConfig { listen: at, ..config });
+    Ok(Up { devices: at, server: own, context, accepting })
+}
+
+/// Opens the devices' listener once more, after the one before was closed.
+pub(super) async fn again(
+    context: ServerContext,
+    config: BrokerConfig,
+) -> Result<Accepting, BrokerError> {
+    let mut tries = 0;
+    let devices = loop {
+        match devices(&config) {
+            Ok(devices) => break devices,
+            Err(error) if tries == TRIES => return Err(error),
+            Err(_) => tries += 1,
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    context.listen_cfgs.remove(&DEVICE_LISTENER);
+    Ok(accept(&context, devices, config))
+}
+
+/// Lets devices in at a listener, in a task of its own: ending it closes the listener, and the
+/// connections that came in by it stay.
+fn accept(context: &ServerContext, devices: Listener, config: BrokerConfig) -> Accepting {
+    let server = MqttServer::new(context.clone()).listener_by_id(devices, DEVICE_LISTENER).build();
+    let task = tokio::spawn(async move {
+        let _ = server.run().await;
+    });
+    Accepting { task, config }
+}
+
+fn devices(config: &BrokerConfig) -> Result<Listener, BrokerError> {
+    let listen = config.listen;
+    let wrong = |why: rmqtt::Error| BrokerError::Listen { listen, why: format!("{why:#}") };
+    let mut devices =
+        listener("devices", listen, DEVICE_WINDOW, DEVICE_QUEUE, DEVICE_SUBSCRIPTIONS)?;
+    devices.max_connections = config.max_devices;
+    let Some(TlsFiles { cert, key }) = &config.tls else {
+        return devices.bind().and_then(Listener::tcp).map_err(wrong);
+    };
+    let text = |path: &PathBuf| path.to_string_lossy().into_owned();
+    let devices = devices.tls_cert(Some(text(cert))).tls_key(Some(text(key)));
+    let failed = |why: rmqtt::Error| {
+        let (cert, key, why) = (cert.clone(), key.clone(), format!("{why:#}"));
+        BrokerError::Tls { cert, key, why }
+    };
+    devices.bind().map_err(wrong)?.tls().map_err(failed)
 }
 
 /// In memory, without a bound on their number (only the server and one state per device are kept,

@@ -27,6 +27,7 @@ pub use crate::app::mosquitto::SERVER_USER;
 use crate::domain::ids::{DeviceId, UnitId};
 use crate::wire::topic::Topics;
 use guard::{Counters, Guard};
+use listen::Accepting;
 use rmqtt::context::ServerContext;
 use rmqtt::types::Id;
 use std::net::SocketAddr;
@@ -154,6 +155,8 @@ pub struct Broker {
     devices: SocketAddr,
     server: SocketAddr,
     password: String,
+    /// Lets devices in; replaced with the certificate.
+    accepting: tokio::sync::Mutex<Accepting>,
 }
 
 impl Broker {
@@ -194,6 +197,7 @@ impl Broker {
             devices: up.devices,
             server: up.server,
             password,
+            accepting: tokio::sync::Mutex::new(up.accepting),
         })
     }
 
@@ -206,6 +210,24 @@ impl Broker {
     /// its password, which is new at each start.
     pub fn server(&self) -> (SocketAddr, &'static str, &str) {
         (self.server, SERVER_USER, &self.password)
+    }
+
+    /// Shows the certificate that lies in the files now to whoever connects from here on; those
+    /// connected stay. For a moment nobody is let in: check the files before.
+    pub async fn show_anew(&self) -> Result<(), BrokerError> {
+        let Some(runtime) = &self.runtime else { return Ok(()) };
+        let mut accepting = self.accepting.lock().await;
+        let (context, config) = (self.context.clone(), accepting.config.clone());
+        if config.tls.is_none() {
+            return Ok(());
+        }
+        accepting.task.abort();
+        // Cancelled: the old listener is closed when this returns.
+        let _ = (&mut accepting.task).await;
+        let opened = runtime.spawn(listen::again(context, config));
+        *accepting =
+            opened.await.map_err(|lost| BrokerError::Setup { why: lost.to_string() })??;
+        Ok(())
     }
 
     /// Puts a device out whose password or rights have changed; it may come again if the gate

@@ -8,6 +8,7 @@ use super::reach::reach;
 use super::registers::{self, ExportArgs, ImportArgs, ListArgs, Stationed, changed};
 use super::trail::command_line;
 use super::{Advise as _, Answer, failed, print_json, print_text, runtime};
+use crate::app::keyring::Keyring;
 use crate::app::mosquitto::Passwords;
 use crate::app::ports::{Registered, Registry as _, Standing, Trail as _};
 use crate::app::registry::{Issued, NewDevice, Register, RegisterError};
@@ -274,7 +275,7 @@ async fn register(
     let broker = station.broker.as_deref().or(config.broker.url.as_deref());
     let (http, mqtt) = (station.http.unwrap_or(listen.http), station.mqtt.unwrap_or(listen.mqtt));
     let reach = reach(&config, &station.playlists, http, mqtt, broker, clock.now())?;
-    let register = Register::new(store, Arc::new(keys), Arc::new(epochs), clock, reach);
+    let register = Register::new(store, Keyring::new(keys, epochs), clock, reach);
     // Kept while an external mosquitto is in use, also by a command beside the server.
     let passwords = folder.mosquitto_passwords();
     Ok(if passwords.exists() {

@@ -69,7 +69,14 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
     } else {
         print_text(&shown(&last))?;
     }
-    Ok(if last["unconfirmed"] == 0 { Answer::Yes } else { Answer::No })
+    let nobody = last["devices"].as_array().is_none_or(Vec::is_empty);
+    if nobody {
+        eprintln!(
+            "No enrolled device belongs to `{unit}`: nobody hears of this. `loa device list` shows \
+             who belongs where."
+        );
+    }
+    Ok(if last["unconfirmed"] == 0 && !nobody { Answer::Yes } else { Answer::No })
 }
 
 fn hold(until: &str, reason: &str) -> anyhow::Result<Value> {

@@ -1,14 +1,14 @@
 //! `loa keys`: what the server signs with, changed under the offline root key.
 //!
 //! The root key comes from its paper or USB file, is used for one signature and kept nowhere. The
-//! new keys and the longer chain are on disk before anything else happens; a running server keeps
-//! to its old ones, says so on its page, and takes the new ones when it is started again.
+//! new keys and the longer chain are on disk before anything else happens; servers that run on the
+//! folder take them over within seconds.
 
 use super::data::{DataFolder, DataOption, write_private};
 use super::init::{root_text, seed};
 use super::trail::command_line;
 use super::{Answer, failed, print_json, print_text, runtime, table, wrong_use};
-use crate::app::ports::Trail as _;
+use crate::app::ports::{Lease, Leases as _, Trail as _};
 use crate::app::trail::Entry;
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::time::UtcMs;
@@ -218,7 +218,7 @@ fn rotate(common: &Common, roles: &[Role], new_root: Option<&Path>) -> anyhow::R
         None => format!("new keys for {}", names.join(", ")),
     };
     let entry = desk.entry("rotate-keys", &chain).after(after);
-    desk.put(&keys, &chain, entry)?;
+    let served = desk.put(&keys, &chain, entry)?;
     if let Some((path, _)) = &fresh {
         eprintln!(
             "The new root key lies in `{}`: print it, copy it to a USB stick, keep both in a safe, \
@@ -226,7 +226,7 @@ fn rotate(common: &Common, roles: &[Role], new_root: Option<&Path>) -> anyhow::R
             path.display()
         );
     }
-    finish(&chain, common.json)
+    finish(&chain, served, common.json)
 }
 
 fn revoke(common: &Common, key: &str, reason: &str) -> anyhow::Result<()> {
@@ -257,17 +257,27 @@ fn revoke(common: &Common, key: &str, reason: &str) -> anyhow::Result<()> {
     let revoke = BTreeSet::from([kid]);
     let chain = desk.next(&Change { keys: &keys, revoke: &revoke, root: None }, &desk.root)?;
     let entry = desk.entry("revoke-key", kid).after(format!("revoked: {reason}"));
-    desk.put(&keys, &chain, entry)?;
-    finish(&chain, common.json)
+    let served = desk.put(&keys, &chain, entry)?;
+    finish(&chain, served, common.json)
 }
 
-fn finish(chain: &KeySet, json: bool) -> anyhow::Result<()> {
+fn finish(chain: &KeySet, served: Served, json: bool) -> anyhow::Result<()> {
     Shown::of(chain).print(json)?;
     eprintln!(
-        "Start `loa serve` again now: until then it signs with the keys it was started with. It \
-         publishes everything anew under the new ones, and devices follow when they connect."
+        "{} It publishes everything anew under the new keys, and devices follow when they connect.",
+        match served {
+            Served::Now => "The server that runs takes them over within seconds, by itself.",
+            Served::Later => "No server runs on this folder: the next `loa serve` uses them.",
+        }
     );
     Ok(())
+}
+
+/// Whether a server runs on the folder.
+#[derive(Clone, Copy)]
+enum Served {
+    Now,
+    Later,
 }
 
 /// What every change begins with.
@@ -298,7 +308,7 @@ impl Desk {
     }
 
     /// Puts keys and chain in their place, then tells the trail.
-    fn put(&self, keys: &ServerKeys, chain: &KeySet, entry: Entry) -> anyhow::Result<()> {
+    fn put(&self, keys: &ServerKeys, chain: &KeySet, entry: Entry) -> anyhow::Result<Served> {
         runtime()?.block_on(async {
             // Opened first: what could not be told must not happen.
             let store = self.folder.open_store().await?;
@@ -307,8 +317,10 @@ impl Desk {
                 .append(&entry)
                 .await
                 .context("the keys were changed, but the trail was not told")?;
+            let alive = |lease: &Lease| lease.until_ms > self.now;
+            let served = store.leases().await?.iter().any(alive);
             store.close().await;
-            anyhow::Ok(())
+            anyhow::Ok(if served { Served::Now } else { Served::Later })
         })
     }
 }

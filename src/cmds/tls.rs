@@ -37,7 +37,7 @@ enum Act {
         #[command(flatten)]
         place: Place,
     },
-    /// Makes the certificate anew; `loa serve` does so by itself when it starts near the end
+    /// Makes the certificate anew; `loa serve` does so by itself near the end
     Renew {
         #[command(flatten)]
         place: Place,
@@ -140,7 +140,7 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
             let (_, certificates) = place.open()?;
             let renewed = certificates.renew(&names, now)?;
             let shown = [Shown::new(certificates.chain_file(), renewed, now)];
-            place.print(&shown, "A running `loa serve` shows it after its next start.\n")
+            place.print(&shown, "A running `loa serve` shows it within seconds, to whoever connects from then on.\n")
         }
         Act::Issue { place, names, out } => {
             let (_, certificates) = place.open()?;

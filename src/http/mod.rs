@@ -23,11 +23,13 @@ mod error;
 mod health;
 mod limit;
 mod page;
+mod shown;
 mod state;
 
 pub use asset::Shelf;
 pub use error::ApiError;
 pub use limit::Turnstile;
+pub use shown::ShownCertificate;
 pub use state::{AppState, Site};
 
 use axum::Router;

@@ -440,6 +440,21 @@ async fn retained_documents_never_go_back(store: &dyn Store) {
     assert!(matches!(refused, Err(StoreError::Stale { .. })), "{refused:?}");
     let expected = [doc("loa/1/d/loa-1/floor", 7), doc("loa/1/keys", 2)];
     assert_eq!(store.retained().await.unwrap(), expected);
+    // Put in the place of what was read, not of what somebody changed meanwhile.
+    let floor = |ver| doc("loa/1/d/loa-1/floor", ver);
+    let changes = [(7, floor(9)), (1, doc("loa/1/keys", 3)), (5, doc("loa/1/none", 6))];
+    assert_eq!(store.replace_retained(&changes, None).await.unwrap(), 1);
+    assert_eq!(store.retained().await.unwrap(), [floor(9), doc("loa/1/keys", 2)]);
+    let held = [(LeaseName::Compiler, "a"), (LeaseName::Compiler, "b")];
+    let mut fences = Vec::new();
+    for (at, (name, holder)) in (0..).zip(held) {
+        let (now, until) = (UtcMs(at * 1_000), UtcMs(at * 1_000 + 500));
+        let taken = store.take_leases(&[name], holder, now, until).await.unwrap();
+        fences.push(taken[0].fence());
+    }
+    let refused = store.replace_retained(&[(9, floor(10))], Some(fences[0])).await;
+    assert!(matches!(refused, Err(StoreError::Fenced { .. })), "{refused:?}");
+    assert_eq!(store.replace_retained(&[(9, floor(10))], Some(fences[1])).await.unwrap(), 1);
     store.drop_retained(&["loa/1/keys".into()]).await.unwrap();
     assert_eq!(store.retained().await.unwrap().len(), 1);
 }

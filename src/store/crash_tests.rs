@@ -7,6 +7,7 @@
 use super::SqliteStore;
 use crate::app::ingest::tests::{Signer, server_keys};
 use crate::app::ingest::{Arrived, Ingest};
+use crate::app::keyring::Keyring;
 use crate::app::ports::{Evidence, Page, RecordFilter, Store};
 use crate::clock::SystemClock;
 use crate::domain::proof::record::Body;
@@ -58,7 +59,7 @@ async fn take_in(store: Arc<SqliteStore>, draw: &mut Draw) {
     let devices = devices();
     let mut ingest = Ingest::new(
         Arc::<SqliteStore>::clone(&store),
-        server_keys(),
+        Keyring::rooted(&server_keys()),
         Topics::default(),
         "Đài".into(),
         Arc::new(SystemClock::new()),

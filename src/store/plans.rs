@@ -357,6 +357,33 @@ impl Plans for SqliteStore {
         commit(tx).await
     }
 
+    async fn replace_retained(
+        &self,
+        changes: &[(i64, RetainedDocument)],
+        fence: Option<Fence>,
+    ) -> Result<usize, StoreError> {
+        let mut tx = self.begin().await?;
+        guard(&mut tx, fence.as_slice()).await?;
+        let mut replaced = 0;
+        for (before, document) in changes {
+            let done = sqlx::query(
+                "UPDATE retained SET ver = $1, made_ms = $2, body = $3 \
+                 WHERE topic = $4 AND ver = $5",
+            )
+            .bind(document.ver)
+            .bind(document.made_ms.0)
+            .bind(&document.body[..])
+            .bind(&document.topic)
+            .bind(before)
+            .execute(&mut *tx)
+            .await
+            .map_err(failed("replace a retained document"))?;
+            replaced += usize::from(done.rows_affected() > 0);
+        }
+        commit(tx).await?;
+        Ok(replaced)
+    }
+
     async fn drop_retained(&self, topics: &[String]) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         for topic in topics {

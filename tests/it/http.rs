@@ -2,6 +2,7 @@
 
 use loa::app::assets::FileLibrary;
 use loa::app::hold::Holds;
+use loa::app::keyring::Keyring;
 use loa::app::live::{Live, Picture};
 use loa::app::outlet::Outlet;
 use loa::app::people::{Grant, Person, Role};
@@ -59,9 +60,9 @@ pub(crate) async fn front() -> Front {
         topics: loa::wire::topic::Topics::default(),
         offset_min: 420,
     };
+    let keys = Keyring::new(keys, epochs);
     let register =
-        Register::new(store.clone(), Arc::new(keys), Arc::new(epochs), shared.clone(), reach)
-            .telling(live.clone());
+        Register::new(store.clone(), keys.clone(), shared.clone(), reach).telling(live.clone());
     store.put_units(&[unit("95", None), unit("90001", Some("95"))]).await.unwrap();
     store.put_devices(&[device("loa-thon-1")], NOW).await.unwrap();
     let units = store.units().await.unwrap();
@@ -73,7 +74,6 @@ pub(crate) async fn front() -> Front {
     let token = token.await.unwrap();
     let shelf = tempfile::tempdir().unwrap();
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
-    let keys = Arc::new(ServerKeys::from_seeds(&[[1; 32], [2; 32], [3; 32], [4; 32], [5; 32]]));
     let (topics, outlet) = (loa::wire::topic::Topics::default(), Arc::new(Outlet::default()));
     let library = Arc::new(FileLibrary::open(shelf.path()).unwrap());
     let all: Arc<dyn Store> = store.clone();

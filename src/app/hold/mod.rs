@@ -14,6 +14,7 @@ mod confirm;
 
 pub use confirm::{Confirmed, DeviceHold};
 
+use super::keyring::Keyring;
 use super::live::Live;
 use super::outlet::{Outlet, Told};
 use super::ports::{RetainedDocument, Store, StoreError, StoredHold};
@@ -23,7 +24,6 @@ use crate::clock::SharedClock;
 use crate::domain::ids::UnitId;
 use crate::domain::time::UtcMs;
 use crate::wire::doc::{self, Hold};
-use crate::wire::server_keys::ServerKeys;
 use crate::wire::topic::{Topic, Topics};
 use crate::wire::{Refusal, b64, limits, version};
 use std::sync::Arc;
@@ -71,7 +71,7 @@ impl HoldError {
 /// The desk at which units are held and released.
 pub struct Holds {
     store: Arc<dyn Store>,
-    keys: Arc<ServerKeys>,
+    keys: Keyring,
     topics: Topics,
     clock: SharedClock,
     live: Arc<Live>,
@@ -91,7 +91,7 @@ impl Holds {
     /// Returns a desk over the store; orders leave by the outlet.
     pub fn new(
         store: Arc<dyn Store>,
-        keys: Arc<ServerKeys>,
+        keys: Keyring,
         topics: Topics,
         clock: SharedClock,
         live: Arc<Live>,
@@ -139,7 +139,8 @@ impl Holds {
             reason: reason.clone(),
             by: actor.who.chars().take(limits::WORD_BYTES / 4).collect(),
         };
-        let jws = doc::sign(&self.keys.schedule, &claims).map_err(HoldError::Refused)?;
+        let jws =
+            doc::sign(&self.keys.in_use().keys.schedule, &claims).map_err(HoldError::Refused)?;
         let document = RetainedDocument {
             topic: self.topics.of(&Topic::Hold(unit.clone())),
             ver: claims.ver,

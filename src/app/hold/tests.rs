@@ -1,4 +1,6 @@
+use crate::app::keyring::Keyring;
 use crate::store::memory::MemoryStore;
+use crate::wire::server_keys::ServerKeys;
 
 use super::*;
 use crate::app::link::hub::Hub;
@@ -53,7 +55,8 @@ async fn bench() -> Bench {
     let (link, _) = hub.connect("server");
     outlet.connect(link);
     let all: Arc<dyn Store> = store.clone();
-    let holds = Holds::new(all, keys.clone(), Topics::default(), manual.clone(), live, outlet);
+    let ring = Keyring::rooted(&keys);
+    let holds = Holds::new(all, ring, Topics::default(), manual.clone(), live, outlet);
     Bench { store, clock: manual, holds, hub, keys }
 }
 

@@ -16,13 +16,13 @@ mod share;
 
 pub use share::Shares;
 
+use super::keyring::Keyring;
 use super::ports::{SHARES, Store, StoreError, StoredReceipt, Via};
 use super::publish::Publication;
 use crate::clock::SharedClock;
 use crate::domain::ids::{ChainId, DeviceId};
 use crate::domain::proof::chain::Chain;
 use crate::domain::time::UtcMs;
-use crate::wire::server_keys::ServerKeys;
 use crate::wire::topic::Topics;
 use ask::Asking;
 use bytes::Bytes;
@@ -122,7 +122,7 @@ struct Known {
 /// Takes records in; one for each process (or for each share of the devices).
 pub struct Ingest {
     store: Arc<dyn Store>,
-    keys: Arc<ServerKeys>,
+    keys: Keyring,
     topics: Topics,
     issuer: String,
     clock: SharedClock,
@@ -141,7 +141,7 @@ impl Ingest {
     /// `issuer` is the server's name for people.
     pub fn new(
         store: Arc<dyn Store>,
-        keys: Arc<ServerKeys>,
+        keys: Keyring,
         topics: Topics,
         issuer: String,
         clock: SharedClock,
@@ -191,7 +191,7 @@ impl Ingest {
     pub fn ask(&mut self) -> Vec<Publication> {
         self.forget_lost();
         let now = self.clock.now();
-        self.asking.due(now, &self.topics, &self.issuer, &self.keys.schedule)
+        self.asking.due(now, &self.topics, &self.issuer, &self.keys.in_use().keys.schedule)
     }
 
     /// Takes in what comes until cancelled or the sender is gone; publications go to `out`.

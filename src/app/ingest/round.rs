@@ -10,6 +10,7 @@ use crate::domain::ids::{ChainId, DeviceId, Digest};
 use crate::domain::proof::chain::{Chain, Placed};
 use crate::domain::time::UtcMs;
 use crate::wire::doc::{self, Receipt};
+use crate::wire::jws::{self, Typ};
 use crate::wire::topic::Topic;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -237,7 +238,8 @@ impl Ingest {
             let (device, chain) = key;
             let upto = work.known.chain.upto();
             let known = self.receipt_of(device).await?;
-            if let Some(known) = known.filter(|k| k.chain == *chain && k.upto == upto) {
+            let same = |k: &StoredReceipt| k.chain == *chain && k.upto == upto;
+            if let Some(known) = known.filter(|known| same(known) && self.signed(known)) {
                 receipts.push((known, false));
                 continue;
             }
@@ -250,7 +252,7 @@ impl Ingest {
                 head: work.known.chain.head(),
                 checkpoint: None,
             };
-            let jws = match doc::sign(&self.keys.receipt, &receipt) {
+            let jws = match doc::sign(&self.keys.in_use().keys.receipt, &receipt) {
                 Ok(jws) => jws.into(),
                 Err(error) => {
                     tracing::error!(device.id = %device, %error, "A receipt cannot be signed");
@@ -265,10 +267,16 @@ impl Ingest {
     }
 
     async fn receipt_of(&mut self, device: &DeviceId) -> Result<Option<StoredReceipt>, StoreError> {
-        if let Some(known) = self.receipts.get(device) {
+        if let Some(known) = self.receipts.get(device).filter(|known| self.signed(known)) {
             return Ok(Some(known.clone()));
         }
         self.store.receipt_of(device).await
+    }
+
+    /// Says whether the key in use signed a receipt: devices refuse one of a key revoked since.
+    fn signed(&self, receipt: &StoredReceipt) -> bool {
+        let kept = jws::kept::<serde::de::IgnoredAny>(&receipt.jws, Typ::Receipt);
+        kept.is_ok_and(|(kid, _)| kid == self.keys.in_use().keys.receipt.kid())
     }
 
     /// Remembers what is now committed.

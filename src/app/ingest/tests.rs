@@ -1,6 +1,8 @@
 //! Lines in, receipts out: over the in-memory store and over the file.
 
+use crate::app::keyring::Keyring;
 use crate::store::{SqliteStore, memory::MemoryStore};
+use crate::wire::server_keys::ServerKeys;
 
 use super::*;
 use crate::app::ports::*;
@@ -127,7 +129,7 @@ fn desk(store: Arc<dyn Store>) -> Desk {
     let clock = Arc::new(ManualClock::new(NOW));
     let ingest = Ingest::new(
         Arc::clone(&store),
-        server_keys(),
+        Keyring::rooted(&server_keys()),
         Topics::default(),
         "Đài xã".into(),
         Arc::<ManualClock>::clone(&clock),

@@ -1,5 +1,6 @@
 //! From a station to records to outcomes, over both stores.
 
+use crate::app::keyring::Keyring;
 use crate::store::{SqliteStore, memory::MemoryStore};
 
 use super::*;
@@ -42,7 +43,7 @@ impl Town {
         );
         let ingest = Ingest::new(
             Arc::clone(&store),
-            server_keys(),
+            Keyring::rooted(&server_keys()),
             Topics::default(),
             "Đài xã".into(),
             Arc::<ManualClock>::clone(&clock),

@@ -113,6 +113,13 @@ pub trait Plans: Send + Sync {
 
     /// Keeps a retained document; a lower version than the stored one is [`StoreError::Stale`].
     async fn put_retained(&self, documents: &[RetainedDocument]) -> Result<(), StoreError>;
+    /// Puts documents in the place of those read at these versions, while the lease is held; one
+    /// that was changed meanwhile stays. Returns how many were replaced.
+    async fn replace_retained(
+        &self,
+        changes: &[(i64, RetainedDocument)],
+        fence: Option<Fence>,
+    ) -> Result<usize, StoreError>;
     /// Drops retained documents.
     async fn drop_retained(&self, topics: &[String]) -> Result<(), StoreError>;
     /// Returns all retained documents by topic.

@@ -85,6 +85,19 @@ impl<S: Store + ?Sized> Publisher<S> {
         self.fence = fence;
     }
 
+    /// Signs with another key from now on; the next plan signs anew what the former one signed.
+    pub fn sign_with(&mut self, schedule_key: SecretKey) {
+        if schedule_key.kid() != self.key.kid() {
+            self.key = schedule_key;
+            self.planner = None;
+        }
+    }
+
+    /// Returns the number under which schedules are written.
+    pub fn fenced(&self) -> Option<Fence> {
+        self.fence
+    }
+
     /// Plans the station as it is now, stores what is new, and returns what to publish.
     pub async fn plan(&mut self, station: &Arc<Station>) -> Result<Round, PublishError> {
         match self.plan_once(station).await {

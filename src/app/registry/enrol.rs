@@ -69,7 +69,8 @@ impl Register {
             units,
             http: Some(reach.url.clone()),
         };
-        let answer = Answer::new(&self.keys.policy, self.epochs.body(), floor, &welcome)
+        let trust = self.keys.in_use();
+        let answer = Answer::new(&trust.keys.policy, trust.chain.body(), floor, &welcome)
             .map_err(EnrolError::Unsigned)?
             .encode();
         let enrolment = Enrolment {
@@ -116,7 +117,8 @@ impl Register {
         }
         let ver = version::next(None, now);
         let floor = Floor::first(device.clone(), ver, now.numeric_date(), offset_min);
-        let text = doc::sign(&self.keys.policy, &floor).map_err(EnrolError::Unsigned)?;
+        let text =
+            doc::sign(&self.keys.in_use().keys.policy, &floor).map_err(EnrolError::Unsigned)?;
         let body = Arc::from(text.as_bytes());
         let document = RetainedDocument { topic: topic.to_owned(), ver, made_ms: now, body };
         self.store.put_retained(&[document]).await?;

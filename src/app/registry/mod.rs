@@ -13,6 +13,7 @@ mod error;
 
 pub use error::{EnrolError, RegisterError};
 
+use super::keyring::Keyring;
 use super::live::Live;
 use super::mosquitto::Passwords;
 use super::ports::{EnrolmentCode, Registered, Standing, Store};
@@ -22,8 +23,6 @@ use crate::domain::profile::Profile;
 use crate::domain::station::{Device, Unit};
 use crate::domain::time::UtcMs;
 use crate::wire::enrol::{Code, Secret};
-use crate::wire::epoch::KeySet;
-use crate::wire::server_keys::ServerKeys;
 use crate::wire::topic::Topics;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -87,8 +86,7 @@ impl std::fmt::Debug for Issued {
 /// The register with what is needed to enrol.
 pub struct Register {
     store: Arc<dyn Store>,
-    keys: Arc<ServerKeys>,
-    epochs: Arc<KeySet>,
+    keys: Keyring,
     clock: SharedClock,
     reach: RwLock<Arc<Reach>>,
     changed: Notify,
@@ -98,24 +96,9 @@ pub struct Register {
 
 impl Register {
     /// Returns the register over a store.
-    pub fn new(
-        store: Arc<dyn Store>,
-        keys: Arc<ServerKeys>,
-        epochs: Arc<KeySet>,
-        clock: SharedClock,
-        reach: Reach,
-    ) -> Self {
+    pub fn new(store: Arc<dyn Store>, keys: Keyring, clock: SharedClock, reach: Reach) -> Self {
         let reach = RwLock::new(Arc::new(reach));
-        Self {
-            store,
-            keys,
-            epochs,
-            clock,
-            reach,
-            changed: Notify::new(),
-            live: None,
-            passwords: None,
-        }
+        Self { store, keys, clock, reach, changed: Notify::new(), live: None, passwords: None }
     }
 
     /// Tells this picture of an enrolment before the device hears of it: it logs in at once.
@@ -213,7 +196,7 @@ impl Register {
             .await?;
         let reach = self.reach();
         // Who signed the newest epoch: a root that is only named has vouched for nothing yet.
-        let root = self.epochs.signer();
+        let root = self.keys.in_use().chain.signer();
         let code = Code { url: reach.url.clone(), secret, root, ca: reach.ca, exp };
         Ok(Issued {
             device: device.clone(),

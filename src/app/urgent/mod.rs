@@ -21,6 +21,7 @@ pub(super) use write::line;
 pub use write::{Asked, CLIP, Preview, Reached};
 
 use super::assets::FileLibrary;
+use super::keyring::Keyring;
 use super::live::Live;
 use super::outlet::{Outlet, Told};
 use super::ports::{
@@ -33,7 +34,6 @@ use crate::domain::ids::{Digest, UnitId};
 use crate::domain::time::UtcMs;
 use crate::wire::doc::{self, Drill, Urgent, Withdrawal};
 use crate::wire::limits;
-use crate::wire::server_keys::ServerKeys;
 use crate::wire::topic::{Topic, Topics};
 use std::sync::Arc;
 
@@ -46,7 +46,7 @@ const PAGE: u32 = 1_000;
 /// The desk at which notices are prepared and sent.
 pub struct Notices {
     pub(super) store: Arc<dyn Store>,
-    pub(super) keys: Arc<ServerKeys>,
+    pub(super) keys: Keyring,
     pub(super) topics: Topics,
     pub(super) clock: SharedClock,
     pub(super) live: Arc<Live>,
@@ -58,7 +58,7 @@ impl Notices {
     /// Returns a desk over the store; orders leave by the outlet.
     pub fn new(
         store: Arc<dyn Store>,
-        keys: Arc<ServerKeys>,
+        keys: Keyring,
         topics: Topics,
         clock: SharedClock,
         live: Arc<Live>,
@@ -100,8 +100,10 @@ impl Notices {
         let claims = self.claims(&notice, now);
         let exp_ms = UtcMs::from_numeric_date(claims.exp);
         let jws = match notice.kind {
-            super::ports::NoticeKind::Urgent => doc::sign(&self.keys.urgent, &claims),
-            super::ports::NoticeKind::Drill => doc::sign(&self.keys.urgent, &Drill(claims)),
+            super::ports::NoticeKind::Urgent => doc::sign(&self.keys.in_use().keys.urgent, &claims),
+            super::ports::NoticeKind::Drill => {
+                doc::sign(&self.keys.in_use().keys.urgent, &Drill(claims))
+            }
         };
         let jws: Arc<str> = jws.map_err(UrgentError::Refused)?.into();
         let documents = self.documents(&notice, now, &jws);
@@ -150,7 +152,8 @@ impl Notices {
             iat: now.numeric_date(),
             exp: sent.exp_ms.numeric_date(),
         };
-        let jws = doc::sign(&self.keys.urgent, &claims).map_err(UrgentError::Refused)?;
+        let jws =
+            doc::sign(&self.keys.in_use().keys.urgent, &claims).map_err(UrgentError::Refused)?;
         let jws: Arc<str> = jws.into();
         // On the notice's own topics, so that nobody finds the notice any more; above it even
         // when both fall into one millisecond.

@@ -1,4 +1,6 @@
+use crate::app::keyring::Keyring;
 use crate::store::memory::MemoryStore;
+use crate::wire::server_keys::ServerKeys;
 
 use super::*;
 use crate::app::link::hub::Hub;
@@ -69,7 +71,8 @@ async fn bench() -> Bench {
     outlet.connect(link);
     let all: Arc<dyn Store> = store.clone();
     let topics = Topics::default();
-    let notices = Notices::new(all, keys.clone(), topics, clock, live.clone(), library, outlet);
+    let ring = Keyring::rooted(&keys);
+    let notices = Notices::new(all, ring, topics, clock, live.clone(), library, outlet);
     Bench { store, clock: manual, live, notices, hub, keys, _folder: folder }
 }
 

@@ -2,6 +2,7 @@
 //! loudspeakers in a temporary folder.
 
 use super::devices::Simulated;
+use crate::app::keyring::Keyring;
 use crate::app::registry::{Reach, Register};
 use crate::clock::{Clock as _, SharedClock, SystemClock};
 use crate::cmds::data::DataFolder;
@@ -165,8 +166,9 @@ impl Host {
     /// Returns the register on the store; a server that runs notices what is done there.
     pub fn register(&self, server: &Server, store: &Arc<SqliteStore>) -> anyhow::Result<Register> {
         let data = DataFolder::existing(&self.root.join("data"))?;
-        let keys = Arc::new(data.read_keys()?);
-        let epochs = Arc::new(data.read_epochs(&keys)?);
+        let keys = data.read_keys()?;
+        let chain = data.read_epochs(&keys)?;
+        let keys = Keyring::new(keys, chain);
         let reach = Reach {
             name: "bench".to_owned(),
             url: server.url.clone(),
@@ -177,7 +179,7 @@ impl Host {
             offset_min: 420,
         };
         let clock: SharedClock = Arc::new(SystemClock::new());
-        Ok(Register::new(store.clone(), keys, epochs, clock, reach))
+        Ok(Register::new(store.clone(), keys, clock, reach))
     }
 
     /// Enrols so many devices.

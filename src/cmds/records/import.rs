@@ -4,6 +4,7 @@ use super::super::data::{DataFolder, DataOption};
 use super::super::{Advise as _, Answer, print_json, print_text, runtime};
 use super::PAGE;
 use crate::app::ingest::{Arrived, Ingest, Tally};
+use crate::app::keyring::Keyring;
 use crate::clock::SystemClock;
 use crate::domain::ids::DeviceId;
 use crate::store::SqliteStore;
@@ -38,7 +39,9 @@ fn device_of(line: &str) -> Option<DeviceId> {
 
 pub(super) fn import(data: &DataOption, file: &Path, json: bool) -> anyhow::Result<Answer> {
     let folder = DataFolder::existing(&data.data)?;
-    let keys = Arc::new(folder.read_keys()?);
+    let keys = folder.read_keys()?;
+    let chain = folder.read_epochs(&keys)?;
+    let keys = Keyring::new(keys, chain);
     let input: Box<dyn Read> = if file.as_os_str() == "-" {
         Box::new(std::io::stdin())
     } else {

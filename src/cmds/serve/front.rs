@@ -4,12 +4,12 @@ use super::super::failed;
 use crate::app::access;
 use crate::app::ports::Store;
 use crate::clock::SharedClock;
-use crate::config::StationConfig;
 use crate::http::door::Door;
-use crate::http::{AppState, router};
+use crate::http::{AppState, ShownCertificate, router};
 use anyhow::Context as _;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,16 +17,12 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-/// Binds the listener; TLS when the station file names a certificate.
+/// Binds the listener; TLS when there is a certificate to show.
 pub async fn open(
     address: SocketAddr,
-    config: &StationConfig,
-    folder: &Path,
+    shown: Option<Arc<ShownCertificate>>,
 ) -> anyhow::Result<(Door, SocketAddr)> {
-    let tls = match &config.listen.tls {
-        Some(files) => Some(acceptor(&folder.join(&files.cert), &folder.join(&files.key))?),
-        None => None,
-    };
+    let tls = shown.map(acceptor).transpose()?;
     let listener = TcpListener::bind(address).await.map_err(|error| {
         let error = anyhow::Error::new(error).context(format!("listening on `{address}`"));
         failed(error, "another program may listen there; name another address by `--http`")
@@ -44,7 +40,8 @@ pub async fn serve(door: Door, state: AppState, stop: CancellationToken) {
     }
 }
 
-fn acceptor(cert: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
+/// Reads a certificate with its key; both must belong together.
+pub fn certified(cert: &Path, key: &Path) -> anyhow::Result<CertifiedKey> {
     let hint = "`tls_cert` and `tls_key` are PEM files, relative to the station folder";
     let failed = |error: anyhow::Error| failed(error, hint);
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(cert)
@@ -52,16 +49,23 @@ fn acceptor(cert: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
         .map_err(|error| anyhow::anyhow!("{error}"))
         .with_context(|| format!("reading the certificates of `{}`", cert.display()))
         .map_err(failed)?;
-    let key = PrivateKeyDer::from_pem_file(key)
+    let secret = PrivateKeyDer::from_pem_file(key)
         .map_err(|error| anyhow::anyhow!("{error}"))
         .with_context(|| format!("reading the key `{}`", key.display()))
         .map_err(failed)?;
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    CertifiedKey::from_der(chain, secret, &provider)
+        .with_context(|| format!("`{}` with the key `{}`", cert.display(), key.display()))
+        .map_err(failed)
+}
+
+fn acceptor(shown: Arc<ShownCertificate>) -> anyhow::Result<TlsAcceptor> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-        .context("setting up TLS")
-        .map_err(failed)?;
+        .context("setting up TLS")?
+        .with_no_client_auth()
+        .with_cert_resolver(shown);
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 

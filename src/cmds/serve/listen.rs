@@ -5,13 +5,13 @@
 
 use super::inbox::{Inbox, Line};
 use crate::app::ingest::{Arrived, Shares};
+use crate::app::keyring::Keyring;
 use crate::app::link::{Link, LinkEvent, LinkEvents};
 use crate::app::live::Live;
 use crate::app::ports::Standing;
 use crate::clock::SharedClock;
 use crate::domain::ids::DeviceId;
 use crate::wire::doc::{self, Presence, State, TimeAnswer, WantedKind};
-use crate::wire::server_keys::ServerKeys;
 use crate::wire::topic::{Topic, Topics};
 use bytes::Bytes;
 use metrics::counter;
@@ -26,7 +26,7 @@ pub struct Listener {
     pub live: Arc<Live>,
     pub inbox: Arc<Inbox>,
     pub records: mpsc::Sender<Arrived>,
-    pub keys: Arc<ServerKeys>,
+    pub keys: Keyring,
     pub topics: Topics,
     pub clock: SharedClock,
     /// The connection id in our presence.
@@ -179,7 +179,7 @@ impl Listener {
             nonce: nonce.to_owned(),
             now_ms,
         };
-        let answer = match doc::sign(&self.keys.time, &answer) {
+        let answer = match doc::sign(&self.keys.in_use().keys.time, &answer) {
             Ok(answer) => answer,
             Err(error) => {
                 counter!("loa_time_answers_dropped_total").increment(1);

@@ -39,21 +39,20 @@ use super::{Answer, failed, runtime};
 use crate::app::assets::{Courier, FileLibrary, Shelf};
 use crate::app::hold::Holds;
 use crate::app::ingest::{Ingest, Shares};
+use crate::app::keyring::Keyring;
 use crate::app::link::Link;
 use crate::app::live::{Live, Picture};
 use crate::app::mosquitto::Passwords;
 use crate::app::outlet::Outlet;
-use crate::app::ports::{LeaseName, RetainedDocument, Store};
+use crate::app::ports::{LeaseName, Store};
 use crate::app::publish::{Publication, Publisher, Settings};
 use crate::app::registry::Register;
-use crate::app::rekey;
 use crate::app::urgent::Notices;
 use crate::clock::{SharedClock, SystemClock};
 use crate::http::{AppState, Site, Turnstile};
 use crate::lifecycle::{End, Lifecycle};
 use crate::store::SqliteStore;
 use crate::wire::b64;
-use crate::wire::topic::Topic;
 use anyhow::Context as _;
 use duty::{Duty, Lead, Tenure};
 use folder::Folder;
@@ -63,7 +62,7 @@ use notes::{guard_lan, note_settings};
 use presence::Present;
 use process::{random, share_arenas};
 use publish::{Parts, Publishing};
-use side::{Side, embedded, external, kick};
+use side::{Side, embedded, external, kick, show_anew};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -98,8 +97,9 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
     let [http, line, publishing, upkeep] =
         ["http", "line", "publishing", "upkeep"].map(|name| lifecycle.stage(name));
     let clock: SharedClock = Arc::new(SystemClock::new());
-    let keys = Arc::new(data.read_keys()?);
-    let epochs = Arc::new(data.read_epochs(&keys)?);
+    let keys = data.read_keys()?;
+    let chain = data.read_epochs(&keys)?;
+    let keys = Keyring::new(keys, chain);
     let store_file = Arc::new(data.open_store().await?);
     let store: Arc<dyn Store> = store_file.clone();
     let live = Arc::new(Live::new(Picture::empty("–")));
@@ -135,7 +135,8 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
     note_settings(&data, &live);
 
     let certificate = certificate::prepare(&data, &options.playlists, &config, clock.now())?;
-    let (door, http_bound) = front::open(http_address, &config, &options.playlists).await?;
+    let https = certificate.as_ref().map(certificate::InUse::https);
+    let (door, http_bound) = front::open(http_address, https).await?;
     let conn = b64::encode(&random::<12>()?);
     let (side, mqtt, mqtt_bound) = match &broker_url {
         Some(url) => {
@@ -143,7 +144,7 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         }
         None => embedded(&config, &options.playlists, mqtt_address, &live).await?,
     };
-    let reach = reach(
+    let reach_now = reach(
         &config,
         &options.playlists,
         http_bound,
@@ -151,20 +152,44 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         broker_url.as_deref(),
         clock.now(),
     )?;
-    let topics = reach.topics.clone();
-    if let Some(in_use) = certificate {
-        certificate::note_names(&in_use, &reach, broker_url.is_none(), &live);
-        let watch = certificate::watch(in_use, clock.clone(), live.clone(), upkeep.token());
-        upkeep.spawn(watch);
-    }
-    live.change(|picture| picture.broker.address.clone_from(&reach.broker));
-    let register = Register::new(store.clone(), keys.clone(), epochs.clone(), clock.clone(), reach)
-        .telling(live.clone());
+    let topics = reach_now.topics.clone();
+    live.change(|picture| picture.broker.address.clone_from(&reach_now.broker));
+    let register =
+        Register::new(store.clone(), keys.clone(), clock.clone(), reach_now).telling(live.clone());
     let register = Arc::new(match side {
         Side::External => register.keeping(Arc::new(Passwords::at(data.mosquitto_passwords()))),
         #[cfg(feature = "embedded-broker")]
         Side::Embedded(_) => register,
     });
+
+    if let Some(in_use) = certificate {
+        let embedded = broker_url.is_none();
+        certificate::note_names(&in_use, &register.reach(), embedded, &live);
+        let (config, folder, url) = (config.clone(), options.playlists.clone(), broker_url.clone());
+        let (register, told, now) = (register.clone(), live.clone(), clock.clone());
+        let mqtt = mqtt_bound.unwrap_or(mqtt_address);
+        let tell = move |in_use: &certificate::InUse| match reach(
+            &config,
+            &folder,
+            http_bound,
+            mqtt,
+            url.as_deref(),
+            now.now(),
+        ) {
+            Ok(reach) => {
+                certificate::note_names(in_use, &reach, embedded, &told);
+                register.set_reach(reach);
+            }
+            Err(error) => tracing::error!("New devices pin the former authority: {error:#}"),
+        };
+        let follow = certificate::Follow {
+            live: live.clone(),
+            clock: clock.clone(),
+            show_anew: show_anew(&side),
+            tell: Box::new(tell),
+        };
+        upkeep.spawn(certificate::watch(in_use, follow, upkeep.token()));
+    }
 
     let outlet = Arc::new(Outlet::default());
     let notices = Notices::new(
@@ -234,22 +259,6 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         name: name.clone(),
         conn: conn.clone(),
     };
-    store
-        .put_retained(&[RetainedDocument {
-            topic: topics.of(&Topic::Keys),
-            ver: i64::from(epochs.epoch()),
-            made_ms: clock.now(),
-            body: epochs.body().encode().into(),
-        }])
-        .await
-        .context("keeping the key chain")?;
-    // Before any lease is held; a receipt never goes back, so two that do this do no harm.
-    let renewed = rekey::renew(&*store, &keys, &topics, clock.now(), None).await?;
-    if renewed != rekey::Renewed::default() {
-        let rekey::Renewed { documents, receipts } = renewed;
-        tracing::info!(documents, receipts, "Signed anew under the keys in use");
-    }
-
     let will = present.clone();
     let wills = Box::new(move || will.will());
     let (link, events, driver) = crate::mqtt::prepare(mqtt, wills).map_err(|error| {
@@ -283,7 +292,7 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
 
     // Only whoever leads reads the folder, compiles and publishes; the others wait for that.
     let (reload, reloads) = mpsc::channel(1);
-    let live_keys = live.clone();
+    let (live_keys, watched_keys, keys_inbox) = (live.clone(), keys.clone(), inbox.clone());
     let examined = live.clone();
     let (watched, watch_it) = oneshot::channel();
     let (stop, folder_stop) = (publishing.token(), line.token());
@@ -322,8 +331,8 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         let (in_force, station_in_force) = watch::channel(station);
         let _ = watched.send((folder, in_force));
         let settings = Settings { topics: topics.clone(), ..Settings::default() };
-        let mut publisher =
-            Publisher::new(lead_store.clone(), settings, keys.schedule.clone(), lead_clock.clone());
+        let key = keys.in_use().keys.schedule.clone();
+        let mut publisher = Publisher::new(lead_store.clone(), settings, key, lead_clock.clone());
         publisher.fence(Some(fence));
         let task = Publishing::new(Parts {
             publisher,
@@ -351,7 +360,13 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         kick(&side),
         upkeep.token(),
     ));
-    upkeep.spawn(upkeep::watch_keys(data.epochs(), epochs, live_keys, upkeep.token()));
+    upkeep.spawn(upkeep::watch_keys(
+        data.clone(),
+        watched_keys,
+        live_keys,
+        keys_inbox,
+        upkeep.token(),
+    ));
     upkeep.spawn(upkeep::examine(store_file.clone(), examined, upkeep.token()));
     let end = finish(lifecycle, side, &store_file).await?;
     if deposed.load(Ordering::SeqCst) {

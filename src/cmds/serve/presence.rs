@@ -1,18 +1,17 @@
 //! What the server says about itself on `server`, and its last will there.
 
+use crate::app::keyring::Keyring;
 use crate::app::link::Will;
 use crate::clock::SharedClock;
 use crate::wire::b64;
 use crate::wire::doc::{self, Presence, ServerState};
-use crate::wire::server_keys::ServerKeys;
 use crate::wire::topic::{Topic, Topics};
 use bytes::Bytes;
-use std::sync::Arc;
 
 /// Signs presences of this start of the server.
 #[derive(Clone)]
 pub struct Present {
-    pub keys: Arc<ServerKeys>,
+    pub keys: Keyring,
     pub clock: SharedClock,
     pub topics: Topics,
     /// Name of the station.
@@ -38,7 +37,7 @@ impl Present {
             build: format!("loa/{}", env!("CARGO_PKG_VERSION")),
             checkpoint: None,
         };
-        doc::sign(&self.keys.receipt, &presence)
+        doc::sign(&self.keys.in_use().keys.receipt, &presence)
             .inspect_err(|error| tracing::error!(%error, "The presence cannot be signed"))
             .ok()
             .map(Bytes::from)

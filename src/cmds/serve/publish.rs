@@ -100,6 +100,8 @@ pub struct Publishing {
     retry_ms: i64,
     /// When the horizon is next moved on.
     extend_at: UtcMs,
+    /// How far the keys in use have been followed.
+    rekeyed: keys::Followed,
 }
 
 impl Publishing {
@@ -117,6 +119,7 @@ impl Publishing {
             due: false,
             retry_ms: i64::MIN,
             extend_at: UtcMs::MAX,
+            rekeyed: keys::Followed::default(),
         }
     }
 
@@ -199,6 +202,7 @@ impl Publishing {
     async fn turn(&mut self, waiting: Waiting) -> Result<(), Broke> {
         self.hear(&waiting);
         self.tenured()?;
+        self.follow_keys().await?;
         let ordered = self.take_orders().await?;
         let mut due = self.plan().await?;
         if let Broker::Behind(verdict) = self.broker {
@@ -419,6 +423,7 @@ fn next_extension(station: &Station, now: UtcMs, seed: &str) -> UtcMs {
     at.map_or(now.plus(86_400_000), |at| UtcMs::from(at.with_timezone(&chrono::Utc)))
 }
 
+mod keys;
 mod orders;
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ use crate::mqtt::{BrokerUrl, MqttConfig, Password, TlsSettings};
 use anyhow::Context as _;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 
 /// Devices at the embedded broker.
@@ -24,6 +25,10 @@ pub(super) enum Side {
     Embedded(Arc<crate::broker::Broker>),
     External,
 }
+
+/// Lets the broker show the certificate that lies in its files now.
+pub(super) type ShowAnew =
+    Box<dyn Fn() -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> + Send + Sync>;
 
 /// Prepares the connection to an external broker.
 pub(super) fn external(
@@ -111,5 +116,26 @@ pub(super) fn kick(side: &Side) -> upkeep::Kick {
             })
         }
         Side::External => Arc::new(|_| {}),
+    }
+}
+
+/// Returns what lets the embedded broker show a changed certificate; an external one is its
+/// administrator's.
+pub(super) fn show_anew(side: &Side) -> ShowAnew {
+    match side {
+        #[cfg(feature = "embedded-broker")]
+        Side::Embedded(broker) => {
+            let broker = Arc::downgrade(broker);
+            Box::new(move || {
+                let broker = broker.upgrade();
+                Box::pin(async move {
+                    match broker {
+                        Some(broker) => Ok(broker.show_anew().await?),
+                        None => Ok(()),
+                    }
+                })
+            })
+        }
+        Side::External => Box::new(|| Box::pin(async { Ok(()) })),
     }
 }

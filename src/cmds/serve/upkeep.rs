@@ -1,8 +1,10 @@
 //! Upkeep of a running server: register, condition of ingest, old sessions.
 
+use super::super::data::DataFolder;
 use super::inbox::Inbox;
 use crate::app::access;
 use crate::app::ingest::Condition;
+use crate::app::keyring::Keyring;
 use crate::app::live::{Alarm, Live};
 use crate::app::ports::{Standing, Store};
 use crate::app::registry::Register;
@@ -10,8 +12,7 @@ use crate::app::retention;
 use crate::clock::SharedClock;
 use crate::domain::ids::DeviceId;
 use crate::store::SqliteStore;
-use crate::wire::epoch::{Advance, KeySet};
-use std::path::PathBuf;
+use crate::wire::epoch::Advance;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -19,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the register is read for changes by other processes.
 const REGISTER: Duration = Duration::from_secs(3);
+/// How often the keys are looked at for a change.
+const KEYS: Duration = Duration::from_secs(1);
 /// How often expired tokens are dropped.
 const SWEEP: Duration = Duration::from_hours(1);
 
@@ -76,32 +79,52 @@ pub async fn watch_register(
     }
 }
 
-/// Says when the keys on disk are no longer those this server was started with: it goes on with
-/// its own, which devices may already refuse.
+/// Takes over keys that were changed on disk. As long as they cannot be read the server goes on
+/// with its own, which devices may already refuse, and says so.
 pub async fn watch_keys(
-    path: PathBuf,
-    epochs: Arc<KeySet>,
+    data: DataFolder,
+    keys: Keyring,
     live: Arc<Live>,
+    inbox: Arc<Inbox>,
     stop: CancellationToken,
 ) {
-    let mut tick = tokio::time::interval(REGISTER);
+    let mut tick = tokio::time::interval(KEYS);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = tick.tick() => {}
         }
-        let Ok(body) = tokio::fs::read(&path).await else { continue };
-        if !matches!(epochs.advance(&body, &epochs.signer()), Ok(Advance::Newer(_))) {
+        let Ok(body) = tokio::fs::read(data.epochs()).await else { continue };
+        let chain = keys.in_use();
+        let chain = &chain.chain;
+        if !matches!(chain.advance(&body, &chain.signer()), Ok(Advance::Newer(_))) {
             continue;
         }
-        tracing::error!("The keys were changed: start the server again");
-        live.set_alarm(Alarm {
-            code: "keys-changed",
-            vi: "Khoá ký đã được thay: hãy khởi động lại máy chủ để dùng khoá mới".to_owned(),
-            en: "The signing keys were changed: start the server again to use the new ones"
-                .to_owned(),
+        let folder = data.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let keys = folder.read_keys()?;
+            let chain = folder.read_epochs(&keys)?;
+            anyhow::Ok((keys, chain))
         });
-        return;
+        match read.await.map_err(anyhow::Error::from).flatten() {
+            Ok((new, chain)) => {
+                let epoch = chain.epoch();
+                if keys.replace(new, chain) {
+                    tracing::info!(epoch, "Signing with the keys of a new epoch");
+                }
+                live.clear_alarm("keys-changed");
+                inbox.put(|waiting| waiting.documents = true);
+            }
+            Err(error) => {
+                tracing::error!("The keys were changed and cannot be read: {error:#}");
+                live.set_alarm(Alarm {
+                    code: "keys-changed",
+                    vi: format!("Khoá ký đã được thay nhưng máy chủ chưa đọc được: {error:#}"),
+                    en: format!("The signing keys were changed and cannot be read: {error:#}"),
+                });
+            }
+        }
     }
 }
 

@@ -103,6 +103,25 @@ impl Plans for MemoryStore {
         self.write()?.put_retained(documents)
     }
 
+    async fn replace_retained(
+        &self,
+        changes: &[(i64, RetainedDocument)],
+        fence: Option<Fence>,
+    ) -> Result<usize, StoreError> {
+        let mut state = self.write()?;
+        state.guard(fence.as_slice())?;
+        let mut replaced = 0;
+        for (before, document) in changes {
+            if let Some(kept) = state.retained.get_mut(&document.topic)
+                && kept.ver == *before
+            {
+                *kept = document.clone();
+                replaced += 1;
+            }
+        }
+        Ok(replaced)
+    }
+
     async fn drop_retained(&self, topics: &[String]) -> Result<(), StoreError> {
         let mut state = self.write()?;
         for topic in topics {

@@ -15,6 +15,7 @@ mod mosquitto;
 mod partition;
 mod process;
 mod relay;
+mod reload;
 mod restore;
 mod sound;
 mod stranger;

@@ -4,6 +4,7 @@
 use super::street::Street;
 use crate::support::wait::within;
 use loa::app::ingest::{Arrived, Ingest};
+use loa::app::keyring::Keyring;
 use loa::app::link::hub::Hub;
 use loa::app::link::{Link, LinkEvent, LinkEvents};
 use loa::app::ports::{
@@ -121,7 +122,9 @@ impl Commune {
             clock.clone(),
         );
         let topics = Topics::default();
-        let ingest = Ingest::new(shared, keys.clone(), topics.clone(), "Đài".into(), clock.clone());
+        let root = SecretKey::from_seed(&[9; 32]);
+        let ring = Keyring::first((*keys).clone(), &root, DAWN.numeric_date() - 60).unwrap();
+        let ingest = Ingest::new(shared, ring, topics.clone(), "Đài".into(), clock.clone());
         let hub = Hub::new();
         let (link, events) = hub.connect("server");
         link.subscribe(vec!["loa/1/d/+/state".into(), "loa/1/r/+/+".into()]).await.unwrap();

@@ -2,6 +2,7 @@
 //! a loudspeaker of the real executor and the real ledger, under one clock that is told the time.
 
 use loa::app::ingest::{Arrived, Ingest, Taken};
+use loa::app::keyring::Keyring;
 use loa::app::outcome::Outcomes;
 use loa::app::ports::{
     Enrolment, EnrolmentCode, Page, RecordFilter, Registry as _, Store, StoredRecord,
@@ -99,8 +100,9 @@ impl Village {
             keys.schedule.clone(),
             clock.clone(),
         );
-        let ingest =
-            Ingest::new(shared, keys.clone(), Topics::default(), "Đài".into(), clock.clone());
+        let root = SecretKey::from_seed(&[9; 32]);
+        let ring = Keyring::first((*keys).clone(), &root, DAWN.numeric_date()).unwrap();
+        let ingest = Ingest::new(shared, ring, Topics::default(), "Đài".into(), clock.clone());
         let loa = Loudspeaker::new(dir.path(), clock.now());
         let village = Self { dir, store, clock, ingest, keys, publisher, loa };
         village.write("station.toml", "name = \"Đài xã\"\napproval = \"off\"\n");
