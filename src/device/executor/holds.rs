@@ -6,6 +6,9 @@ use crate::domain::proof::record::Body;
 use crate::domain::time::UtcMs;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Answers remembered: far more than are in force at a time.
+const GIVEN: usize = 1_024;
+
 /// A judged and persisted hold or release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HoldOrder {
@@ -30,6 +33,12 @@ impl Holds {
 
     pub fn drop_unit(&mut self, unit: &UnitId) {
         self.units.remove(unit);
+    }
+
+    /// The hold before whose end an instant lies: a clip that begins there does not sound after it
+    /// either, also when the program or the clock skipped the hold.
+    pub fn begun_in(&self, at: UtcMs) -> Option<&HoldOrder> {
+        self.units.values().find(|order| order.until.is_some_and(|until| at < until))
     }
 
     /// The hold in force, the longest one. Without any idea of the time every hold holds: silence
@@ -85,7 +94,11 @@ impl Answers {
     /// Says whether an answer is owed, and remembers that it is given now.
     pub fn owe(&mut self, answer: &Answer) -> bool {
         let (jti, what) = answer.words();
-        self.given.insert((jti.to_owned(), what.to_owned()))
+        let owed = self.given.insert((jti.to_owned(), what.to_owned()));
+        if self.given.len() > GIVEN {
+            self.given.pop_first();
+        }
+        owed
     }
 
     /// Gives an answer as soon as it is true.

@@ -1,6 +1,6 @@
 //! How plays end, and what is then on record.
 
-use super::run::Run;
+use super::run::{Run, Sounding};
 use super::{Ended, PlayFault, RETRY_MS, SILENT_MS, STEP_MS, Speaker};
 use crate::device::executor::{Action, Moment, World};
 use crate::domain::proof::record::{Body, Play, Said};
@@ -128,7 +128,12 @@ impl Speaker {
         }
         let silent = |run: &Run| {
             let cut = run.cut.is_some_and(|c| now.mono_ms.saturating_sub(c.mono_ms) > SILENT_MS);
-            cut || now.utc > run.order.end.plus(2 * SILENT_MS)
+            // By the clock that never steps: one that was set ahead does not silence a player.
+            let overdue = |s: &Sounding| {
+                let due_ms = run.order.end.since(s.at).max(0);
+                now.mono_ms.saturating_sub(s.mono_ms) > due_ms.saturating_add(2 * SILENT_MS)
+            };
+            cut || run.sounding.as_ref().is_some_and(overdue)
         };
         while let Some(index) = self.runs.iter().position(silent) {
             let run = self.runs.remove(index);
@@ -137,8 +142,11 @@ impl Speaker {
                 world.traces.block(cue, "output");
                 continue;
             };
-            let end = now.utc.min(run.order.end).max(sounding.at);
-            let length = end.since(sounding.at);
+            // Until it was told to end, or as long as it was to sound.
+            let until = run.cut.map_or(now.mono_ms, |cut| cut.mono_ms);
+            let due_ms = run.order.end.since(sounding.at).max(0);
+            let length = until.saturating_sub(sounding.mono_ms).clamp(0, due_ms);
+            let end = sounding.at.plus(length);
             let trace = world.traces.of(&cue);
             let play = run.record(&trace, sounding.at, end, length, "output", 2, "clock");
             let play = Play { outcome: Said::Partial, ..play };

@@ -50,6 +50,11 @@ impl Speaker {
                 }
                 continue;
             }
+            if let Some(hold) = world.holds.begun_in(cue.at_ms).filter(|_| due) {
+                let why = Why { cause: "hold", by: hold.jti.clone() };
+                Self::refuse(world, &cue, sheet, &why, out);
+                continue;
+            }
             let base = cue.at_ms.plus(world.book.trim_ms());
             if now.utc < base.plus(-LEAD_MS) {
                 continue;
@@ -160,12 +165,18 @@ impl Speaker {
             if trace.closed || runs.iter().any(|run| run.cue.id == cue.id) {
                 continue;
             }
-            world.traces.yields(cue.id, why);
-            if trace.records == 0 {
-                out.push(Action::record(Self::nothing(world, &cue, sheet, why.cause)));
-            }
-            world.traces.close(cue.id, true);
+            Self::refuse(world, &cue, sheet, why, out);
         }
+    }
+
+    /// Closes a clip that gives way for good.
+    fn refuse(world: &mut World, cue: &Cue, sheet: Digest, why: &Why, out: &mut Vec<Action>) {
+        let trace = world.traces.of(&cue.id);
+        world.traces.yields(cue.id, why);
+        if trace.records == 0 {
+            out.push(Action::record(Self::nothing(world, cue, sheet, why.cause)));
+        }
+        world.traces.close(cue.id, true);
     }
 
     /// The record of a cue that did not sound.

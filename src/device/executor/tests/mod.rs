@@ -1,6 +1,7 @@
 //! Golden moments of a day, and random days with kills, clock steps and changes of plan.
 
 mod board;
+mod clock;
 mod holds;
 mod notices;
 mod random;
