@@ -240,6 +240,7 @@ class Board:
         if path[-1] == "hold":
             hold = verify(text, "hold", "schedule", self.keys)
             old = holds.get(path[-2])
+            need(hold["until_ms"] <= hold["iat"] * 1000 + 31_622_400_000, "content")
             need(hold["unit"] == path[-2] and hold["unit"] in units, "unit")
             need(not old or hold["ver"] >= old["ver"], "version-low")
             need(not old or hold["ver"] > old["ver"] or hold == old, "conflict")
@@ -256,12 +257,20 @@ class Board:
         else:
             notice = verify(text, "urgent", "urgent", self.keys)    # a drill is another `typ`
             need(set(notice["units"]) & set(units), "unit")
-            self.fresh(notice, notices)
-            need(notices.get(notice["jti"], notice) == notice, "conflict")
-            if notice["jti"] not in withdrawn and notice["jti"] not in notices:
-                need(len(notices) < 16, "limit")
-                notices[notice["jti"]] = notice
-                self.answer(notice["jti"], "urgent", "received" if self.synced else "failed: clock")
+            jti = notice["jti"]
+            try:
+                self.fresh(notice, notices)
+                need(jti in notices or jti in withdrawn or len(notices) < 16, "limit")
+            except Refused as why:                          # signed for us: people wait for a word
+                said, told = [jti, str(why)], self.state.setdefault("declined", [])
+                if jti not in notices and jti not in withdrawn and said not in told:
+                    told[:] = told[-63:] + [said]
+                    self.answer(jti, "urgent", f"refused: {why}")
+                raise
+            need(notices.get(jti, notice) == notice, "conflict")
+            if jti not in withdrawn and jti not in notices:
+                notices[jti] = notice
+                self.answer(jti, "urgent", "received" if self.synced else "failed: clock")
 
     def fresh(self, claims, known):
         """Refuses what is over, and forgets what was over a day ago: a clock may be set back."""

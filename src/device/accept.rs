@@ -49,6 +49,9 @@ pub enum Accepted {
     Nothing,
     /// Keep what is in force; count it.
     Refused(Refusal),
+    /// A notice or drill that the server signed for this device, and that it does not take: count
+    /// it, and answer, since people wait for a word of each device.
+    Declined { jti: String, drill: bool, refusal: Refusal },
     /// Keep the bytes until the next key epoch.
     Parked,
 }
@@ -246,8 +249,13 @@ impl Gate {
             }
             Topic::Urgent { .. } => {
                 // The signed list of units decides, not the topic.
-                let order = self.orders.judge_urgent(bytes, &self.keys, &self.units, now)?;
-                Ok(order.map_or(Accepted::Nothing, Accepted::Order))
+                match self.orders.judge_urgent(bytes, &self.keys, &self.units, now) {
+                    Ok(order) => Ok(order.map_or(Accepted::Nothing, Accepted::Order)),
+                    Err(refusal) => match self.orders.declined(bytes, &self.keys, &refusal) {
+                        Some((jti, drill)) => Ok(Accepted::Declined { jti, drill, refusal }),
+                        None => Err(refusal),
+                    },
+                }
             }
             Topic::Hold(unit) => {
                 let (keys, me) = (&self.keys, &self.device);

@@ -1,7 +1,7 @@
 //! Drives a board: one thread that turns pages into frames and holds each for its time.
 //!
-//! A pass is reported when it ends, with what was really shown; the last frame stands until the
-//! next order or [`Panel::blank`]. A board that fails ends the pass with what was shown so far.
+//! A pass is reported when its first frame stands and when it ends, with what was really shown;
+//! the last frame stands until the next order or [`Panel::blank`]. A board that fails ends the pass with what was shown so far.
 
 use super::board::Output;
 use super::executor::{Event, PassEnd, ShowOrder};
@@ -117,7 +117,12 @@ impl Thread {
                     held = Held::Over;
                     break 'pages;
                 }
-                first.get_or_insert_with(|| frame.hash());
+                if first.is_none() {
+                    first = Some(frame.hash());
+                    // Whoever does not listen any more does not hear of the end either.
+                    let (token, at) = (order.token, self.clock.now());
+                    let _ = self.events.blocking_send(Event::Started { token, at });
+                }
                 held = self.hold(&frame, order, orders);
                 if !matches!(held, Held::Whole) {
                     break 'pages;
@@ -197,10 +202,12 @@ mod tests {
         let output = Box::new(super::super::board::Null);
         let panel = Panel::start(output, profile, clock.clone(), events_tx).unwrap();
         panel.show(order(1, 120, &clock)).unwrap();
+        let Some(Event::Started { token: 1, .. }) = events.recv().await else { panic!() };
         let Some(Event::Passed { token: 1, pass }) = events.recv().await else { panic!() };
         assert!(!pass.whole && pass.frame.is_some() && pass.shown_ms >= 100, "{pass:?}");
         panel.show(order(2, 60_000, &clock)).unwrap();
         panel.blank().unwrap();
+        let Some(Event::Started { token: 2, .. }) = events.recv().await else { panic!() };
         let Some(Event::Passed { token: 2, pass }) = events.recv().await else { panic!() };
         assert!(!pass.whole, "{pass:?}");
         panel.show(order(3, -1, &clock)).unwrap();

@@ -97,6 +97,8 @@ pub const REPEATS: u32 = 100;
 pub const GAP_MS: i64 = 21_600_000;
 /// Hold.
 pub const HOLD_BYTES: usize = 2_048;
+/// Longest silence by one hold, `until_ms` − `iat`, in milliseconds: 366 days.
+pub const HOLD_MS: i64 = 31_622_400_000;
 
 /// Chunks of one asset in either size.
 pub const CHUNKS: u64 = crate::domain::chunk::MOST;

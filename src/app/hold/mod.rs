@@ -28,9 +28,6 @@ use crate::wire::topic::{Topic, Topics};
 use crate::wire::{Refusal, b64, limits, version};
 use std::sync::Arc;
 
-/// Longest hold: a year and a day.
-const MOST_MS: i64 = 366 * 86_400_000;
-
 /// Why a unit was not held or released; nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum HoldError {
@@ -118,7 +115,11 @@ impl Holds {
                 return Err(HoldError::Unit { unit: unit.clone() });
             }
             Until::At(until_ms) if until_ms <= now => return Err(HoldError::Past { until_ms }),
-            Until::At(until_ms) if until_ms.since(now) > MOST_MS => {
+            // As devices count it: from the whole second in which it is signed.
+            Until::At(until_ms)
+                if until_ms.since(UtcMs::from_numeric_date(now.numeric_date()))
+                    > limits::HOLD_MS =>
+            {
                 return Err(HoldError::TooLong { until_ms });
             }
             Until::At(until_ms) => until_ms,

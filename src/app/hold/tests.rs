@@ -152,7 +152,7 @@ async fn a_hold_that_cannot_be_obeyed_is_refused() {
     let bench = bench().await;
     let past = bench.order(Until::At(NOW), "x").await;
     assert!(matches!(past, Err(HoldError::Past { .. })), "{past:?}");
-    let long = bench.order(Until::At(NOW.plus(MOST_MS + 1)), "x").await;
+    let long = bench.order(Until::At(NOW.plus(limits::HOLD_MS + 1)), "x").await;
     assert!(matches!(long, Err(HoldError::TooLong { .. })), "{long:?}");
     let mute = bench.order(Until::At(NOW.plus(HOUR)), " ").await;
     assert!(matches!(mute, Err(HoldError::Reason { .. })), "{mute:?}");

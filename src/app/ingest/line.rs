@@ -145,6 +145,10 @@ fn read(device: &DeviceId, line: &str, keys: &DeviceKeys, now: UtcMs) -> Line {
     if let Err(refusal) = &body {
         faults.push(format!("content: {}", refusal.reason()));
     }
+    let refused = match &body {
+        Ok(Body::Refuse { topic, .. }) => notice_of(topic),
+        _ => None,
+    };
     let lost = match &body {
         Ok(Body::Lost { from, to, hash, .. }) => {
             Some(LostSpan { from: *from, to: *to, hash: *hash })
@@ -169,6 +173,7 @@ fn read(device: &DeviceId, line: &str, keys: &DeviceKeys, now: UtcMs) -> Line {
         jti: serde_json::from_slice::<OfOrder>(payload)
             .ok()
             .map(|of| of.jti)
+            .or(refused)
             .filter(|jti| is_word(jti)),
         at_ms: place.at_ms,
         received_ms: now,
@@ -177,6 +182,14 @@ fn read(device: &DeviceId, line: &str, keys: &DeviceKeys, now: UtcMs) -> Line {
         jws: line.into(),
     };
     Line::Record(Box::new(Placeable { record, link, lost }))
+}
+
+/// Returns the notice whose topic this is: what was refused there may be the notice.
+fn notice_of(topic: &str) -> Option<String> {
+    let mut levels = topic.rsplit('/');
+    let (id, kind) = (levels.next()?, levels.next()?);
+    let (_unit, of_unit) = (levels.next()?, levels.next()?);
+    (kind == "urgent" && of_unit == "u").then(|| id.to_owned())
 }
 
 /// Says whether it can be the id of something that the server ordered.

@@ -517,6 +517,26 @@ async fn the_cue_of_a_play_is_found_again() {
 }
 
 #[tokio::test]
+async fn what_was_refused_on_the_topic_of_a_notice_is_found_by_the_notice() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    let mut desk = desk(Arc::clone(&store));
+    let mut device = Signer::new("loa-1", 1);
+    device.enrol(&*store).await;
+    device.beats(1);
+    for topic in ["loa/1/u/10363/urgent/n-1", "loa/1/u/10363/hold", "urgent/n-1", "u/n-1"] {
+        let (reason, first) = ("limit".to_owned(), Digest::of(b"x"));
+        let topic = topic.to_owned();
+        device.sign(Body::Refuse { topic, reason, n: 1, first, from_ms: NOW });
+    }
+    desk.ingest.take(&[device.batch(1..=5)]).await.unwrap();
+    let filter = RecordFilter { jti: Some("n-1".to_owned()), ..RecordFilter::default() };
+    let page = Page::After { position: 0, limit: 10 };
+    let found = store.records(&filter, page).await.unwrap();
+    let seqs: Vec<u64> = found.iter().map(|listed| listed.record.seq).collect();
+    assert_eq!(seqs, [2], "other topics name no notice");
+}
+
+#[tokio::test]
 async fn the_loop_answers_and_stops_when_told() {
     let desk = desk(Arc::new(MemoryStore::default()));
     let mut loa = Signer::new("loa-1", 1);

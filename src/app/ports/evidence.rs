@@ -24,7 +24,8 @@ pub struct StoredRecord {
     pub kind: String,
     /// The cue it answers to, if any.
     pub cue: Option<CueId>,
-    /// The notice, hold or command it answers to, if any.
+    /// The notice, hold or command it answers to, or the notice on whose topic it refused
+    /// something, if any.
     pub jti: Option<String>,
     /// The device's clock.
     pub at_ms: UtcMs,

@@ -12,6 +12,7 @@
 //! * A drill is a type of its own from the moment it is prepared: no step turns one into a notice.
 
 mod error;
+mod followed;
 mod progress;
 mod write;
 
@@ -35,6 +36,7 @@ use crate::domain::time::UtcMs;
 use crate::wire::doc::{self, Drill, Urgent, Withdrawal};
 use crate::wire::limits;
 use crate::wire::topic::{Topic, Topics};
+use followed::AllFollowed;
 use std::sync::Arc;
 
 /// How long a prepared notice may be sent.
@@ -52,6 +54,7 @@ pub struct Notices {
     pub(super) live: Arc<Live>,
     pub(super) library: Arc<FileLibrary>,
     pub(super) outlet: Arc<Outlet>,
+    followed: AllFollowed,
 }
 
 impl Notices {
@@ -65,7 +68,8 @@ impl Notices {
         library: Arc<FileLibrary>,
         outlet: Arc<Outlet>,
     ) -> Self {
-        Self { store, keys, topics, clock, live, library, outlet }
+        let followed = AllFollowed::default();
+        Self { store, keys, topics, clock, live, library, outlet, followed }
     }
 
     /// Returns the server's clock.
@@ -179,20 +183,25 @@ impl Notices {
     }
 
     /// Tells how far a notice has come on each device, from signed records alone.
+    /// Only what came in since the last question is read.
     pub async fn progress(&self, notice: &StoredNotice) -> Result<Progress, StoreError> {
+        // Out of the table while the store is asked; who asks meanwhile reads everything.
+        let mut followed = self.followed.take(&notice.jti).unwrap_or_default();
         let filter = RecordFilter { jti: Some(notice.jti.clone()), ..RecordFilter::default() };
-        let mut records = Vec::new();
-        let mut position = 0;
         loop {
-            let page = Page::After { position, limit: PAGE };
+            let page = Page::After { position: followed.position, limit: PAGE };
             let listed = self.store.records(&filter, page).await?;
-            position = listed.last().map_or(position, |last| last.position);
-            let full = listed.len() == PAGE as usize;
-            records.extend(listed.into_iter().map(|listed| listed.record));
-            if !full {
-                return Ok(progress(notice, &records, self.clock.now()));
+            for listed in &listed {
+                followed.heard.take(&listed.record);
+                followed.position = listed.position;
+            }
+            if listed.len() < PAGE as usize {
+                break;
             }
         }
+        let progress = followed.heard.progress(notice, self.clock.now());
+        self.followed.keep(&notice.jti, followed);
+        Ok(progress)
     }
 
     fn claims(&self, notice: &StoredNotice, now: UtcMs) -> Urgent {

@@ -6,7 +6,7 @@
 
 use crate::app::outcome::content;
 use crate::app::ports::{NoticeKind, StoredNotice, StoredRecord};
-use crate::domain::ids::{ChainId, DeviceId};
+use crate::domain::ids::{ChainId, DeviceId, Digest};
 use crate::domain::proof::record::{Body, Said};
 use crate::domain::time::UtcMs;
 use serde::Serialize;
@@ -73,41 +73,115 @@ pub struct Progress {
     pub first_play_ms: Option<(i64, i64)>,
 }
 
-/// Reads the records of a notice; of devices it was not for too, since they count as well.
+/// What the records of a notice say, by device and place in its chain: order of arrival and
+/// repetition have no part in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Heard {
+    devices: BTreeMap<DeviceId, Words>,
+}
+
+/// What one device says, with the time by its clock, in the order of its chains.
+type Words = BTreeMap<(ChainId, u64), (UtcMs, Word)>;
+
+/// Words of one device that count: a hundred repeats and three days of quarters of an hour are
+/// fewer.
+const WORDS: usize = 1_024;
+
+/// What one record says; no more is kept of it, since a province has many devices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Word {
+    Withdrawal { ended: bool },
+    Did { result: Box<str> },
+    Refused { reason: Box<str>, first: Digest },
+    Start { at: UtcMs },
+    Play { n: u32, from: Option<UtcMs>, to: Option<UtcMs>, outcome: Said, cause: Box<str> },
+    Show { from: UtcMs, to: UtcMs, cause: Box<str> },
+    Unreadable,
+}
+
+impl Word {
+    fn of(record: &StoredRecord) -> Self {
+        match content(record).map(|record| record.body) {
+            Some(Body::Did { what, result, .. }) if what == "withdrawal" => {
+                Self::Withdrawal { ended: result == "done" || result == "kept" }
+            }
+            Some(Body::Did { result, .. }) => Self::Did { result: result.into() },
+            Some(Body::Refuse { reason, first, .. }) => {
+                Self::Refused { reason: reason.into(), first }
+            }
+            Some(Body::Start { started_ms, .. }) => Self::Start { at: started_ms },
+            Some(Body::Play(play)) => Self::Play {
+                n: play.n,
+                from: play.started_ms,
+                to: play.ended_ms,
+                outcome: play.outcome,
+                cause: play.cause.into(),
+            },
+            Some(Body::Show(show)) => {
+                Self::Show { from: show.from_ms, to: show.to_ms, cause: show.cause.into() }
+            }
+            _ => Self::Unreadable,
+        }
+    }
+}
+
+impl Heard {
+    /// Takes a record in.
+    pub fn take(&mut self, record: &StoredRecord) {
+        let words = self.devices.entry(record.device.clone()).or_default();
+        if words.len() < WORDS {
+            words.entry((record.chain, record.seq)).or_insert((record.at_ms, Word::of(record)));
+        }
+    }
+
+    /// Tells how far each device has come; also one that the notice was not for.
+    pub fn progress(&self, notice: &StoredNotice, now: UtcMs) -> Progress {
+        let sent = notice.sent.as_ref();
+        let signed = sent.map(|sent| Digest::of(sent.jws.as_bytes()));
+        let mut all: BTreeSet<&DeviceId> = sent.into_iter().flat_map(|s| &s.reached).collect();
+        all.extend(self.devices.keys());
+        let none = Words::new();
+        let words = |id| self.devices.get(id).unwrap_or(&none);
+        all.into_iter().map(|id| device(notice, signed, id, words(id), now)).collect()
+    }
+}
+
+/// Reads the records of a notice.
 pub fn progress(notice: &StoredNotice, records: &[StoredRecord], now: UtcMs) -> Progress {
-    let sent = notice.sent.as_ref();
-    // By place in the chain: order of arrival and repetition have no part in it.
-    let mut heard: BTreeMap<&DeviceId, BTreeMap<(ChainId, u64), &StoredRecord>> = BTreeMap::new();
+    let mut heard = Heard::default();
     for record in records {
-        heard.entry(&record.device).or_default().insert((record.chain, record.seq), record);
+        heard.take(record);
     }
-    let mut all: BTreeSet<&DeviceId> = sent.into_iter().flat_map(|sent| &sent.reached).collect();
-    all.extend(heard.keys().copied());
-    let none = BTreeMap::new();
-    let devices: Vec<_> =
-        all.into_iter().map(|id| device(notice, id, heard.get(id).unwrap_or(&none), now)).collect();
-    let mut tally = Tally::default();
-    for device in &devices {
-        tally.devices += 1;
-        *match device.stage {
-            Stage::NotReached => &mut tally.not_reached,
-            Stage::Received => &mut tally.received,
-            Stage::Fetched => &mut tally.fetched,
-            Stage::Started => &mut tally.started,
-            Stage::Ended => &mut tally.ended,
-            Stage::Withdrawn => &mut tally.withdrawn,
-            Stage::Refused => &mut tally.refused,
-        } += 1;
+    heard.progress(notice, now)
+}
+
+impl FromIterator<DeviceProgress> for Progress {
+    fn from_iter<I: IntoIterator<Item = DeviceProgress>>(devices: I) -> Self {
+        let devices: Vec<_> = devices.into_iter().collect();
+        let mut tally = Tally::default();
+        for device in &devices {
+            tally.devices += 1;
+            *match device.stage {
+                Stage::NotReached => &mut tally.not_reached,
+                Stage::Received => &mut tally.received,
+                Stage::Fetched => &mut tally.fetched,
+                Stage::Started => &mut tally.started,
+                Stage::Ended => &mut tally.ended,
+                Stage::Withdrawn => &mut tally.withdrawn,
+                Stage::Refused => &mut tally.refused,
+            } += 1;
+        }
+        let first: Vec<i64> = devices.iter().filter_map(|device| device.first_play_ms).collect();
+        let first_play_ms = first.iter().min().copied().zip(first.iter().max().copied());
+        Progress { devices, tally, first_play_ms }
     }
-    let first: Vec<i64> = devices.iter().filter_map(|device| device.first_play_ms).collect();
-    let first_play_ms = first.iter().min().copied().zip(first.iter().max().copied());
-    Progress { devices, tally, first_play_ms }
 }
 
 fn device(
     notice: &StoredNotice,
+    signed: Option<Digest>,
     id: &DeviceId,
-    records: &BTreeMap<(ChainId, u64), &StoredRecord>,
+    words: &Words,
     now: UtcMs,
 ) -> DeviceProgress {
     let mut found = DeviceProgress {
@@ -120,65 +194,60 @@ fn device(
         ended_ms: None,
         times: 0,
         first_play_ms: None,
-        records: u32::try_from(records.len()).unwrap_or(u32::MAX),
+        records: u32::try_from(words.len()).unwrap_or(u32::MAX),
     };
     let exp_ms = notice.sent.as_ref().map_or(UtcMs::MAX, |sent| sent.exp_ms);
     let mut ended: BTreeSet<u32> = BTreeSet::new();
     let mut withdrawn = false;
     let mut shown_ms: Option<UtcMs> = None;
-    for record in records.values() {
-        let at = record.at_ms;
-        found.received_ms = Some(found.received_ms.map_or(at, |known| known.min(at)));
-        let Some(body) = content(record).map(|record| record.body) else { continue };
-        match body {
-            Body::Did { what, result, .. } if what == "withdrawal" => {
-                withdrawn = result == "done" || result == "kept";
-            }
-            Body::Did { result, .. } => match result.as_str() {
-                "received" => {}
+    for (at, word) in words.values() {
+        if matches!(word, Word::Refused { first, .. } if Some(*first) != signed) {
+            // Somebody planted something else on its topic: no word on the notice.
+            continue;
+        }
+        found.received_ms = Some(found.received_ms.map_or(*at, |known| known.min(*at)));
+        match word {
+            Word::Withdrawal { ended } => withdrawn = *ended,
+            Word::Did { result } => match result.as_ref() {
+                // Whatever it refused before, it has it now.
+                "received" => found.stage = Stage::NotReached,
                 "fetched" | "ready" => {
-                    found.fetched_ms.get_or_insert(at);
+                    found.stage = Stage::NotReached;
+                    found.fetched_ms.get_or_insert(*at);
                 }
                 // It waits for its clock, and may begin yet.
-                "failed: clock" => found.why = Some(result),
-                _ => {
-                    found.why = Some(result);
-                    found.stage = Stage::Refused;
-                }
+                "failed: clock" => found.why = Some(result.to_string()),
+                // Why it did not begin in time was said before.
+                "expired" if found.stage == Stage::Refused => {}
+                _ => refused(&mut found, result),
             },
-            Body::Refuse { reason, .. } => {
-                found.why = Some(reason);
-                found.stage = Stage::Refused;
-            }
-            Body::Start { started_ms, .. } => began(&mut found, started_ms),
-            Body::Play(play) => {
-                if let Some(started) = play.started_ms {
-                    began(&mut found, started);
+            Word::Refused { reason, .. } => refused(&mut found, &format!("refused: {reason}")),
+            Word::Start { at } => began(&mut found, *at),
+            Word::Play { n, from, to, outcome, cause } => {
+                if let Some(from) = from {
+                    began(&mut found, *from);
                 }
-                match play.outcome {
+                match outcome {
                     Said::Played => {
-                        ended.insert(play.n);
+                        ended.insert(*n);
                     }
-                    Said::Refused | Said::Failed if play.started_ms.is_none() => {
-                        found.why = Some(play.cause.clone());
-                        found.stage = Stage::Refused;
-                    }
-                    _ => found.why = Some(play.cause.clone()),
+                    Said::Refused | Said::Failed if from.is_none() => refused(&mut found, cause),
+                    _ => found.why = Some(cause.to_string()),
                 }
-                withdrawn |= play.cause == "withdrawn";
-                if play.n >= notice.content.times || play.cause == "expired" {
-                    found.ended_ms = play.ended_ms.or(Some(at));
+                withdrawn |= &**cause == "withdrawn";
+                if *n >= notice.content.times || &**cause == "expired" {
+                    found.ended_ms = to.or(Some(*at));
                 }
             }
-            Body::Show(show) => {
-                began(&mut found, show.from_ms);
-                shown_ms = shown_ms.max(Some(show.to_ms));
-                withdrawn |= show.cause == "withdrawn";
-                if show.cause == "expired" {
-                    found.ended_ms = Some(show.to_ms);
+            Word::Show { from, to, cause } => {
+                began(&mut found, *from);
+                shown_ms = shown_ms.max(Some(*to));
+                withdrawn |= &**cause == "withdrawn";
+                if &**cause == "expired" {
+                    found.ended_ms = Some(*to);
                 }
             }
-            _ => {}
+            Word::Unreadable => {}
         }
     }
     found.times = u32::try_from(ended.len()).unwrap_or(u32::MAX);
@@ -209,4 +278,9 @@ fn device(
 
 fn began(found: &mut DeviceProgress, at: UtcMs) {
     found.started_ms = Some(found.started_ms.map_or(at, |known| known.min(at)));
+}
+
+fn refused(found: &mut DeviceProgress, why: &str) {
+    found.why = Some(why.to_owned());
+    found.stage = Stage::Refused;
 }

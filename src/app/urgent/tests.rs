@@ -379,6 +379,40 @@ async fn refused_and_withdrawn_are_told_with_their_reason() {
 }
 
 #[tokio::test]
+async fn a_refused_notice_is_refused_and_what_others_plant_is_not() {
+    let bench = bench().await;
+    let notice = sent(&bench, NoticeKind::Urgent).await;
+    let (jti, at) = (notice.jti.as_str(), NOW.0);
+    let refuse = |seq, first: Digest| {
+        let topic = format!("loa/1/u/10363/urgent/{jti}");
+        let body = json!({"kind": "refuse", "topic": topic, "reason": "limit", "n": 1,
+            "first": first.to_string(), "from_ms": at});
+        record(jti, "loa-doai-1", seq, at + 10, body)
+    };
+    let own = Digest::of(notice.sent.as_ref().unwrap().jws.as_bytes());
+    let stage = |records: &[StoredRecord]| {
+        let seen = progress(&notice, records, NOW.plus(1_000));
+        let first = &seen.devices[0];
+        (first.stage, first.why.clone(), seen.tally.refused)
+    };
+    let planted = [refuse(1, Digest::of(b"garbage"))];
+    assert_eq!(stage(&planted), (Stage::NotReached, None, 0), "somebody owns the broker");
+    let why = Some("refused: limit".to_owned());
+    assert_eq!(stage(&[refuse(1, own)]), (Stage::Refused, why.clone(), 1));
+    let answered = record(jti, "loa-doai-1", 1, at, did("urgent", "refused: limit"));
+    assert_eq!(stage(std::slice::from_ref(&answered)), (Stage::Refused, why.clone(), 1));
+    // It found room after all.
+    let then = record(jti, "loa-doai-1", 2, at + 5, did("urgent", "received"));
+    assert_eq!(stage(&[answered, then]), (Stage::Received, why, 0));
+    // A board that cannot show says why, and that it never could.
+    let broken = [
+        record(jti, "loa-doai-1", 1, at, did("urgent", "failed: output")),
+        record(jti, "loa-doai-1", 2, at, did("urgent", "expired")),
+    ];
+    assert_eq!(stage(&broken), (Stage::Refused, Some("failed: output".to_owned()), 1));
+}
+
+#[tokio::test]
 async fn a_drill_never_counts_as_played() {
     let bench = bench().await;
     let notice = sent(&bench, NoticeKind::Drill).await;
@@ -411,6 +445,16 @@ async fn progress_is_read_from_the_stored_records_of_that_notice_alone() {
     crate::app::ports::Evidence::commit_intake(&*bench.store, &round, &[]).await.unwrap();
     let seen = bench.notices.progress(&notice).await.unwrap();
     assert_eq!(seen.devices[0].stage, Stage::Received);
+    // Asked again, only what is new is read; what was read before still counts.
+    let later = record(&notice.jti, "loa-doai-1", 3, NOW.0 + 9, did("urgent", "fetched"));
+    let mut round = round;
+    round.intakes[0].chain.upto = 3;
+    round.intakes[0].chain.revision = 1;
+    round.intakes[0].add = vec![later];
+    crate::app::ports::Evidence::commit_intake(&*bench.store, &round, &[]).await.unwrap();
+    let seen = bench.notices.progress(&notice).await.unwrap();
+    assert_eq!((seen.devices[0].stage, seen.devices[0].records), (Stage::Fetched, 2));
+    assert!(seen.devices[0].received_ms < seen.devices[0].fetched_ms);
     assert_eq!(people::FIRST, "admin");
     assert!(bench.live.picture().station.is_some());
 }

@@ -70,7 +70,7 @@ pub enum Event {
     Clock(Time),
     /// Time passed. The first one ends the start-up: until then nothing is done.
     Tick,
-    /// The player began to sound.
+    /// The player began to sound, or the first frame of a pass stands.
     Started { token: u64, at: UtcMs },
     /// The player ended.
     Ended { token: u64, at: UtcMs, played_ms: i64, by: Ended },
@@ -80,6 +80,9 @@ pub enum Event {
     Passed { token: u64, pass: PassEnd },
     /// A judged and persisted urgent notice or drill.
     Notice(Box<Notice>),
+    /// A notice or drill that the server signed for this device was refused, in a word of the
+    /// contract.
+    Declined { jti: String, drill: bool, word: &'static str },
     /// A judged and persisted withdrawal of the notice with this id.
     Withdraw { jti: String },
     /// A judged and persisted hold or release.

@@ -60,6 +60,8 @@ pub(crate) enum Answer {
     Release(String),
     /// Nothing of the notice sounds or shows.
     Withdrawal(String),
+    /// A notice or drill was refused.
+    Declined { jti: String, drill: bool, word: &'static str },
 }
 
 impl Answer {
@@ -68,6 +70,8 @@ impl Answer {
             Self::Hold(jti) => (jti, "hold"),
             Self::Release(jti) => (jti, "release"),
             Self::Withdrawal(jti) => (jti, "withdrawal"),
+            Self::Declined { jti, drill: false, .. } => (jti, "urgent"),
+            Self::Declined { jti, drill: true, .. } => (jti, "drill"),
         }
     }
 
@@ -94,7 +98,11 @@ impl Answers {
     /// Says whether an answer is owed, and remembers that it is given now.
     pub fn owe(&mut self, answer: &Answer) -> bool {
         let (jti, what) = answer.words();
-        let owed = self.given.insert((jti.to_owned(), what.to_owned()));
+        let what = match answer {
+            Answer::Declined { word, .. } => format!("{what} refused: {word}"),
+            _ => what.to_owned(),
+        };
+        let owed = self.given.insert((jti.to_owned(), what));
         if self.given.len() > GIVEN {
             self.given.pop_first();
         }

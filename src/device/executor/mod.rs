@@ -134,10 +134,12 @@ impl Executor {
             Event::Clock(time) => self.world.time = time,
             Event::Tick => self.booting = false,
             Event::Started { token, at } => {
-                if let Machine::Speaker(speaker) = &mut self.machine {
-                    speaker.started(now, token, at, &mut out);
-                    self.dirty = true;
+                let told = out.len();
+                match &mut self.machine {
+                    Machine::Speaker(speaker) => speaker.started(now, token, at, &mut out),
+                    Machine::Board(board) => board.started(&mut self.world, token, at, &mut out),
                 }
+                self.dirty |= out.len() > told;
             }
             Event::Ended { token, at, played_ms, by } => {
                 if let Machine::Speaker(speaker) = &mut self.machine {
@@ -162,6 +164,12 @@ impl Executor {
                 let time = self.world.time;
                 self.world.notices.take(*notice, now, time);
                 self.dirty = true;
+            }
+            Event::Declined { jti, drill, word } => {
+                let answer = Answer::Declined { jti, drill, word };
+                if self.world.answers.owe(&answer) {
+                    out.push(Action::record(answer.record(&format!("refused: {word}"))));
+                }
             }
             Event::Withdraw { jti } => self.withdraw(jti, &mut out),
             Event::Hold(order) => {
@@ -261,7 +269,7 @@ impl Executor {
         let mut bodies = notices.answers(now, *time, hears, |asset| book.holds(asset));
         let machine = &self.machine;
         bodies.extend(answers.due(|answer| match (answer, machine) {
-            (Answer::Release(_), _) => true,
+            (Answer::Release(_) | Answer::Declined { .. }, _) => true,
             (Answer::Hold(_), Machine::Speaker(speaker)) => speaker.is_silent(),
             (Answer::Hold(_), Machine::Board(board)) => board.is_dark(),
             (Answer::Withdrawal(jti), Machine::Speaker(speaker)) => !speaker.calls(jti),

@@ -96,6 +96,8 @@ pub(crate) struct Track {
     retry_mono: Option<i64>,
     /// Its asset was missing.
     waited: bool,
+    /// It was ordered and nothing has failed since: its start will say that it came.
+    ordered: bool,
 }
 
 /// All notices known.
@@ -169,7 +171,8 @@ impl Notices {
         if mark.begun >= notice.times && notice.kind == NoticeKind::Urgent {
             mark.fate = if mark.fate == Fate::Open { Fate::Over } else { mark.fate };
         }
-        let track = Track { notice, mark, due_mono: None, retry_mono: None, waited: false };
+        let track =
+            Track { notice, mark, due_mono: None, retry_mono: None, waited: false, ordered: false };
         self.tracks.insert(jti, track);
     }
 
@@ -277,6 +280,20 @@ impl Notices {
         track.say("failed: damaged")
     }
 
+    /// Notes that a board was ordered to show a notice.
+    pub fn ordered(&mut self, jti: &str) {
+        if let Some(track) = self.tracks.get_mut(jti) {
+            track.ordered = true;
+        }
+    }
+
+    /// Says of a notice that the output does not put it out; it is tried again until its end.
+    pub fn unheard(&mut self, jti: &str, now: Moment) -> Option<Body> {
+        let track = self.tracks.get_mut(jti).filter(|track| now.utc < track.notice.exp)?;
+        track.ordered = false;
+        track.say("failed: output")
+    }
+
     /// Says what is to be said: what came, what is lacking and then there, what is over. `hears`
     /// tells a loudspeaker from a board.
     pub fn answers(
@@ -301,7 +318,7 @@ impl Notices {
                 out.extend(track.say("unsupported"));
                 continue;
             }
-            if track.mark.begun > 0 {
+            if track.mark.begun > 0 || track.ordered {
                 continue;
             }
             let asset = track.notice.asset.as_ref().filter(|_| hears);
@@ -313,7 +330,8 @@ impl Notices {
                 track.mark.fate = Fate::Over;
                 out.extend(track.say("ready"));
             } else if lacks || !track.waited {
-                if !track.mark.said.contains("failed: clock") {
+                let told = ["failed: clock", "failed: output"];
+                if !told.iter().any(|word| track.mark.said.contains(*word)) {
                     out.extend(track.say("received"));
                 }
                 track.waited |= lacks;

@@ -47,7 +47,7 @@ pub struct Past {
     pub traces: BTreeMap<CueId, Trace>,
     /// How often notices began, and which are over.
     pub notices: BTreeMap<String, NoticeMark>,
-    /// Holds, releases and withdrawals answered: id and word.
+    /// Holds, releases, withdrawals and refused notices answered: id and word.
     pub answers: BTreeSet<(String, String)>,
     /// Commands obeyed not long ago.
     pub obeyed: Vec<String>,
@@ -184,8 +184,11 @@ impl Past {
                         trace.closed |= show.cause == "stop";
                     }
                 }
-                Body::Did { jti, what, .. } => match what.as_str() {
+                Body::Did { jti, what, result } => match what.as_str() {
                     "hold" | "release" | "withdrawal" => drop(past.answers.insert((jti, what))),
+                    "urgent" | "drill" if result.starts_with("refused: ") => {
+                        past.answers.insert((jti, format!("{what} {result}")));
+                    }
                     "urgent" | "drill" => {}
                     _ => past.obeyed.push(jti),
                 },

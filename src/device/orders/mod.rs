@@ -186,6 +186,25 @@ impl Orders {
         }
     }
 
+    /// Names the notice or drill of which the server must hear that it was refused: rightly signed
+    /// and new to the device. Whatever else is refused is only counted: who owns the broker can
+    /// plant it without end.
+    pub fn declined(
+        &self,
+        bytes: &[u8],
+        keys: &KeySet,
+        refusal: &Refusal,
+    ) -> Option<(String, bool)> {
+        let own = matches!(
+            refusal,
+            Refusal::Expired { .. } | Refusal::Ahead { .. } | Refusal::Limit { .. }
+        );
+        let (opened, order) = open_notice(bytes, keys).ok().filter(|_| own)?;
+        let jti = opened.claims.jti;
+        let known = self.notices.contains_key(&jti) || self.withdrawals.contains_key(&jti);
+        (!known).then_some((jti, matches!(order, Order::Drill(_))))
+    }
+
     /// Judges a hold that came on the topic of a unit.
     pub fn judge_hold(
         &mut self,

@@ -214,6 +214,63 @@ fn holds_are_versioned_by_unit_and_kept_over_restarts() {
 }
 
 #[test]
+fn only_a_notice_signed_for_the_device_and_new_to_it_is_answered_when_refused() {
+    let mut orders = Orders::default();
+    let declined = |orders: &mut Orders, bytes: &[u8]| {
+        let refusal = take(orders, bytes).unwrap_err();
+        orders.declined(bytes, &keys(), &refusal)
+    };
+    let signed = |claims: Urgent| doc::sign(&server(1).urgent, &claims).unwrap().into_bytes();
+    let now = NOW.numeric_date();
+    let late = signed(Urgent { iat: now - 60, exp: now, ..claims("late") });
+    assert_eq!(declined(&mut orders, &late), Some(("late".to_owned(), false)));
+    let ahead = Drill(Urgent { iat: now + 90_000, exp: now + 90_060, ..claims("ahead") });
+    let ahead = doc::sign(&server(1).urgent, &ahead).unwrap().into_bytes();
+    assert_eq!(declined(&mut orders, &ahead), Some(("ahead".to_owned(), true)));
+    // Whoever owns the broker can plant these without end: they are counted and no more.
+    let foreign = signed(Urgent { units: vec![unit("00071")], ..claims("foreign") });
+    assert_eq!(declined(&mut orders, &foreign), None);
+    let forged = doc::sign(&server(1).schedule, &claims("forged")).unwrap();
+    assert_eq!(declined(&mut orders, forged.as_bytes()), None);
+    assert_eq!(declined(&mut orders, &[b'A'; limits::URGENT_BYTES + 1]), None);
+    // What it knows it has answered; a late copy says nothing new.
+    take(&mut orders, &urgent("n")).unwrap();
+    let after = NOW.plus(3_700_000);
+    let refusal = orders.judge_urgent(&urgent("n"), &keys(), &units(), Some(after)).unwrap_err();
+    assert_eq!(refusal.reason(), "expired");
+    assert_eq!(orders.declined(&urgent("n"), &keys(), &refusal), None);
+    for n in 1..limits::NOTICES {
+        take(&mut orders, &urgent(&format!("n{n}"))).unwrap();
+    }
+    assert_eq!(declined(&mut orders, &urgent("more")), Some(("more".to_owned(), false)));
+}
+
+#[test]
+fn a_hold_of_more_than_a_year_and_a_day_is_refused() {
+    let mut orders = Orders::default();
+    let iat = UtcMs::from_numeric_date(NOW.numeric_date());
+    let hold_until = |ver, until: UtcMs| {
+        let doc = Hold {
+            v: 1,
+            iss: "x".into(),
+            unit: unit("00070"),
+            iat: NOW.numeric_date(),
+            ver,
+            jti: "h".into(),
+            until_ms: until,
+            reason: "tang lễ".into(),
+            by: "a".into(),
+        };
+        jws::sign(&server(1).schedule, Typ::Hold, &doc).into_bytes()
+    };
+    let long = hold_until(1, iat.plus(limits::HOLD_MS + 1));
+    assert_eq!(reason(take_hold(&mut orders, "00070", &long)), "content");
+    assert_eq!(orders.holds(), BTreeMap::new());
+    let longest = hold_until(2, iat.plus(limits::HOLD_MS));
+    assert_eq!(reason(take_hold(&mut orders, "00070", &longest)), "accept");
+}
+
+#[test]
 fn what_a_revoked_key_signed_falls_at_once_and_after_a_restart() {
     let mut orders = Orders::default();
     take(&mut orders, &urgent("n")).unwrap();

@@ -80,6 +80,12 @@ impl Agent {
                 let now = self.time.moment();
                 self.refusals.count(topic, refusal.reason(), payload, now.utc, now.mono_ms);
             }
+            Accepted::Declined { jti, drill, refusal } => {
+                tracing::warn!(topic, notice.jti = %jti, error = %refusal, "Refused a notice");
+                let (now, word) = (self.time.moment(), refusal.reason());
+                self.refusals.count(topic, word, payload, now.utc, now.mono_ms);
+                self.feed(Event::Declined { jti, drill, word });
+            }
             Accepted::Parked => {
                 tracing::info!(topic, "Waiting for the key of a document");
                 self.refusals.park(topic, payload.clone());

@@ -49,6 +49,10 @@ impl Hold {
         if self.until_ms < UtcMs(0) {
             return Err(Refusal::content("`until_ms` is below 0"));
         }
+        // A mistyped year must not silence a village until nobody remembers why.
+        if self.until_ms.since(UtcMs::from_numeric_date(self.iat)) > limits::HOLD_MS {
+            return Err(Refusal::content("`until_ms` is not within 366 days of `iat`"));
+        }
         Ok(())
     }
 

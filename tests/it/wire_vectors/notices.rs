@@ -129,6 +129,11 @@ fn accepted() -> Vec<Value> {
         good("drill", &Drill(urgent()), "judged and answered; neither sounds nor shows"),
         good("withdrawal", &withdrawal(), "takes it back, also when it comes first"),
         good("hold", &hold(), "silence for two hours"),
+        good(
+            "hold-longest",
+            &Hold { until_ms: UtcMs(NOW_S * 1_000 + 31_622_400_000), ..hold() },
+            "silence for 366 days",
+        ),
         good("release", &release(), "`until_ms` 0 and a higher version"),
         with(
             good("hold-without-time", &hold(), "silence needs no trusted time"),
@@ -223,6 +228,12 @@ fn content() -> Vec<Value> {
         ),
         refuse("hold-ver-0", "content", &Hold { ver: 0, ..hold() }, "versions count from 1"),
         refuse("hold-until", "content", &Hold { until_ms: UtcMs(-1), ..hold() }, "no such time"),
+        refuse(
+            "hold-long",
+            "content",
+            &Hold { until_ms: UtcMs(NOW_S * 1_000 + 31_622_400_001), ..hold() },
+            "silence for more than 366 days",
+        ),
         refuse("hold-nobody", "content", &Hold { by: String::new(), ..hold() }, "by somebody"),
     ]
 }

@@ -130,27 +130,36 @@ impl Board {
         let order = (0..group.len()).map(|i| &group[(first + i) % group.len()]);
         let next = order.into_iter().find(|turn| ready(&turn.id));
         match next {
-            Some(turn) => self.show(world, turn, now, out),
+            Some(turn) => self.show(world, turn, out),
             None => self.rest(world, held.is_some(), now, out),
         }
     }
 
-    fn show(&mut self, world: &mut World, turn: &Turn, now: Moment, out: &mut Vec<Action>) {
+    fn show(&mut self, world: &mut World, turn: &Turn, out: &mut Vec<Action>) {
         let token = world.token();
         let (cue, until) = (turn.id, turn.source.end);
         self.last = Some(cue);
         self.blank = false;
         self.showing = Some(Showing { token, cue, until, cut: None });
         self.sources.insert(cue, turn.source.clone());
-        if let Subject::Notice { jti } = &turn.source.subject
-            && world.notices.get(jti).is_some_and(|track| track.mark.begun == 0)
-        {
-            // People wait for this word, and the pass takes its time: it is said at the order.
-            world.notices.begin(jti);
-            let (subject, started_ms) = (turn.source.subject.clone(), now.utc);
-            out.push(Action::record(Body::Start { subject, n: 1, started_ms }));
+        if let Subject::Notice { jti } = &turn.source.subject {
+            world.notices.ordered(jti);
         }
         out.push(Action::Show(ShowOrder { token, cue, pages: turn.pages.clone(), until }));
+    }
+
+    /// Says of a notice, once, that it stands: people wait for this word, and a pass takes its
+    /// time.
+    pub fn started(&self, world: &mut World, token: u64, at: UtcMs, out: &mut Vec<Action>) {
+        let Some(showing) = self.showing.as_ref().filter(|s| s.token == token) else { return };
+        let Some(source) = self.sources.get(&showing.cue) else { return };
+        if let Subject::Notice { jti } = &source.subject
+            && world.notices.get(jti).is_some_and(|track| track.mark.begun == 0)
+        {
+            world.notices.begin(jti);
+            let subject = source.subject.clone();
+            out.push(Action::record(Body::Start { subject, n: 1, started_ms: at }));
+        }
     }
 
     /// Shows the idle page, or nothing.

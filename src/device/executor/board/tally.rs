@@ -4,7 +4,7 @@ use super::turns::{Source, Turn};
 use super::{Board, ERRAND_MS, NO_CUE, PassEnd, QUARTER_MS, RETRY_MS, SILENT_MS, Showing};
 use crate::device::executor::{Action, Moment, Time, World};
 use crate::domain::ids::CueId;
-use crate::domain::proof::record::{Body, Said, Show};
+use crate::domain::proof::record::{Body, Said, Show, Subject};
 use crate::domain::time::UtcMs;
 
 #[derive(Debug)]
@@ -27,6 +27,10 @@ impl Board {
         if self.showing.as_ref().is_none_or(|s| s.token != token) {
             return;
         }
+        if pass.frame.is_some() {
+            // An output that tells only of the end.
+            self.started(world, token, pass.from, out);
+        }
         let Some(Showing { cue: id, cut, .. }) = self.showing.take() else { return };
         let cut = cut.map(|(cause, _)| cause);
         if id == NO_CUE {
@@ -41,6 +45,9 @@ impl Board {
             if cut.is_none() {
                 world.traces.block(id, "output");
                 world.traces.retry_at(id, now.mono_ms.saturating_add(RETRY_MS));
+                if let Some(Subject::Notice { jti }) = self.sources.get(&id).map(|s| &s.subject) {
+                    out.extend(world.notices.unheard(jti, now).map(Action::record));
+                }
             }
             return;
         }

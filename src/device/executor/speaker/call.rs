@@ -165,10 +165,16 @@ impl Speaker {
         let (jti, asset) = (call.jti.clone(), call.asset);
         self.call = None;
         world.notices.give_back(&jti, now.mono_ms.saturating_add(RETRY_MS));
-        if why == PlayFault::Damaged {
-            world.book.lose_asset(&asset);
-            out.push(Action::Suspect(asset));
-            out.extend(world.notices.damaged(&jti).map(Action::record));
+        match why {
+            PlayFault::Damaged => {
+                world.book.lose_asset(&asset);
+                out.push(Action::Suspect(asset));
+                out.extend(world.notices.damaged(&jti).map(Action::record));
+            }
+            PlayFault::Output => {
+                out.extend(world.notices.unheard(&jti, now).map(Action::record));
+            }
+            PlayFault::Late => {}
         }
     }
 }

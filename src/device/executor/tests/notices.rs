@@ -404,6 +404,7 @@ fn an_output_that_fails_does_not_spend_a_repeat() {
     let token = orders(&actions)[0].token;
     let actions = bench.tell(Event::Failed { token, why: PlayFault::Output });
     assert_eq!(orders(&actions), []);
+    assert_eq!(results(&actions), ["urgent: failed: output"]);
     let actions = bench.at(at("06:00:05"));
     let [call] = &orders(&actions)[..] else { panic!("{actions:?}") };
     let actions = bench.tell(Event::Failed { token: call.token, why: PlayFault::Damaged });
@@ -477,6 +478,72 @@ fn a_board_shows_notices_until_they_expire_and_then_its_cues_again() {
     assert_eq!((shows[1].outcome, shows[1].cause.as_str()), (Said::Played, "end"));
     let starts = records.iter().filter(|b| matches!(b, Body::Start { .. })).count();
     assert_eq!(starts, 1, "one word that it shows");
+}
+
+#[test]
+fn a_board_says_that_it_shows_a_notice_when_it_does_and_why_it_does_not() {
+    let board = Output::Board { grade: 3 };
+    let mut bench = Bench::new(board, at("06:00:00"));
+    bench.tell(Event::Tick);
+    let made = bench.now.utc;
+    let told = Notice { exp: made.plus(60_000), ..notice("n", made, 1) };
+    let actions = tell(&mut bench, told);
+    let mut order = super::board::showing(&actions).unwrap();
+    assert_eq!(bodies(&actions), [], "ordered is not shown");
+    let none = |bench: &Bench| {
+        let now = bench.now.utc;
+        PassEnd { from: now, to: now, shown_ms: 0, whole: false, frame: None }
+    };
+    let mut said = Vec::new();
+    for _ in 0..12 {
+        let pass = none(&bench);
+        said.extend(bodies(&bench.tell(Event::Passed { token: order.token, pass })));
+        let later = bench.now.utc.plus(5_000);
+        let actions = bench.at(later);
+        said.extend(bodies(&actions));
+        match super::board::showing(&actions) {
+            Some(next) => order = next,
+            None => break,
+        }
+    }
+    let words: Vec<_> = said
+        .iter()
+        .map(|body| match body {
+            Body::Did { what, result, .. } => format!("{what}: {result}"),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(words, ["urgent: failed: output", "urgent: expired"], "and no start");
+    // One that comes to its senses says so.
+    let mut bench = Bench::new(board, at("06:00:00"));
+    bench.tell(Event::Tick);
+    let order = super::board::showing(&tell(&mut bench, notice("m", made, 1))).unwrap();
+    let pass = none(&bench);
+    let actions = bench.tell(Event::Passed { token: order.token, pass });
+    assert_eq!(results(&actions), ["urgent: failed: output"]);
+    let order = super::board::showing(&bench.at(at("06:00:05"))).unwrap();
+    let actions = start(&mut bench, order.token);
+    assert_eq!(started(&actions), [(Subject::Notice { jti: "m".into() }, 1)]);
+    assert_eq!(bodies(&start(&mut bench, order.token)), [], "once");
+}
+
+#[test]
+fn a_refused_notice_is_answered_once_also_over_a_restart() {
+    let declined = |jti: &str| Event::Declined { jti: jti.to_owned(), drill: false, word: "limit" };
+    let mut bench = Bench::new(SPEAKER, at("06:00:00"));
+    bench.tell(Event::Tick);
+    let actions = bench.tell(declined("n"));
+    assert_eq!(results(&actions), ["urgent: refused: limit"]);
+    assert_eq!(bodies(&bench.tell(declined("n"))), []);
+    let records = bodies(&actions).into_iter().map(|body| {
+        let head = super::random::head(1, at("06:00:00"));
+        Record { head, body }
+    });
+    let mut again = Bench::with(SPEAKER, at("06:01:00"), Past::read(None, records));
+    again.tell(Event::Tick);
+    assert_eq!(bodies(&again.tell(declined("n"))), []);
+    let drill = Event::Declined { jti: "d".to_owned(), drill: true, word: "expired" };
+    assert_eq!(results(&again.tell(drill)), ["drill: refused: expired"]);
 }
 
 #[test]

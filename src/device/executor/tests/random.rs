@@ -92,11 +92,12 @@ enum Chance {
     Time(Time),
     Output,
     Stop,
-    /// A notice that sounds so often, so far apart.
+    /// A notice that sounds so often, so far apart; never, if it is a drill.
     Notice {
         id: u8,
         times: u32,
         gap_ms: i64,
+        kind: NoticeKind,
     },
     Withdraw(u8),
     Hold {
@@ -116,8 +117,9 @@ fn chances() -> impl Strategy<Value = Vec<(i64, Chance)>> {
             .prop_map(Chance::Time),
         1 => Just(Chance::Output),
         1 => Just(Chance::Stop),
-        2 => (0u8..3, 1u32..4, prop_oneof![Just(0i64), Just(2_000), Just(70_000)])
-            .prop_map(|(id, times, gap_ms)| Chance::Notice { id, times, gap_ms }),
+        3 => (0u8..3, 1u32..4, prop_oneof![Just(0i64), Just(2_000), Just(70_000)],
+            prop_oneof![3 => Just(NoticeKind::Urgent), 1 => Just(NoticeKind::Drill)])
+            .prop_map(|(id, times, gap_ms, kind)| Chance::Notice { id, times, gap_ms, kind }),
         1 => (0u8..3).prop_map(Chance::Withdraw),
         1 => (1_000i64..120_000).prop_map(|ms| Chance::Hold { ms }),
         1 => Just(Chance::Release),
@@ -176,6 +178,8 @@ struct Lived {
     quiet: Vec<(i64, i64)>,
     /// How often each notice was to sound.
     times: BTreeMap<Digest, u32>,
+    /// When notices were withdrawn, in real time.
+    gone: BTreeMap<Digest, i64>,
 }
 
 /// Lives through a random day; returns what sounded and what was recorded.
@@ -215,6 +219,7 @@ fn live(chances: &[(i64, Chance)], sound: &[(UtcMs, UtcMs)]) -> Lived {
     let mut silent: Vec<(i64, i64)> = Vec::new();
     let mut quiet: Vec<(i64, i64)> = Vec::new();
     let mut times: BTreeMap<Digest, u32> = BTreeMap::new();
+    let mut gone: BTreeMap<Digest, i64> = BTreeMap::new();
     let mut plan = 0;
     let mut skew = 0;
     let mut time = Time::Fit;
@@ -281,21 +286,22 @@ fn live(chances: &[(i64, Chance)], sound: &[(UtcMs, UtcMs)]) -> Lived {
                     let jti = real.to_string();
                     events.push(Event::Command { jti, order: Order::Stop });
                 }
-                Chance::Notice { id, times: n, gap_ms } => {
+                Chance::Notice { id, times: n, gap_ms, kind } => {
                     if kept.withdrawn.contains(id) || kept.notices.contains_key(id) {
                         continue; // the gate lets a `jti` in once
                     }
                     let name = SIRENS[usize::from(*id)];
                     let (n, gap_ms) = (*n, *gap_ms);
                     let told = super::notices::notice(name, clock, SIREN_MS);
-                    let notice = Notice { times: n, gap_ms, ..told };
-                    times.insert(asset(name), n);
+                    let notice = Notice { times: n, gap_ms, kind: *kind, ..told };
+                    times.insert(asset(name), if *kind == NoticeKind::Drill { 0 } else { n });
                     kept.notices.insert(*id, notice.clone());
                     events.push(Event::Notice(Box::new(notice)));
                 }
                 Chance::Withdraw(id) => {
                     if kept.withdrawn.insert(*id) {
                         kept.notices.remove(id);
+                        gone.insert(asset(SIRENS[usize::from(*id)]), real);
                         let jti = SIRENS[usize::from(*id)].to_owned();
                         events.push(Event::Withdraw { jti });
                     }
@@ -366,7 +372,7 @@ fn live(chances: &[(i64, Chance)], sound: &[(UtcMs, UtcMs)]) -> Lived {
     }
     let clock = begin.plus(real + skew);
     street.end(real, clock, None);
-    Lived { heard: street.heard, records: disk.1, held: silent, quiet, times }
+    Lived { heard: street.heard, records: disk.1, held: silent, quiet, times, gone }
 }
 
 proptest! {
@@ -381,7 +387,11 @@ proptest! {
     fn no_stretch_sounds_twice_and_every_start_has_its_end(chances in chances()) {
         let begin = at("06:00:00");
         let sound = [(begin, begin.plus(110_000)), (begin.plus(170_000), at("21:00:00"))];
-        let Lived { heard, records, held, quiet, times } = live(&chances, &sound);
+        let Lived { heard, records, held, quiet, times, gone } = live(&chances, &sound);
+        for (clip, _, to, _) in &heard {
+            let withdrawn = gone.get(clip).is_some_and(|at| to > at);
+            prop_assert!(!withdrawn, "a notice sounds after its withdrawal");
+        }
         for (clip, from, to, _) in &heard {
             let urgent = times.contains_key(clip);
             // A hold that comes while a clip sounds ends it with the next step of the street.
@@ -425,6 +435,38 @@ proptest! {
             }
         }
         prop_assert!(unplayed.values().all(|n| *n <= 1), "one word on a cue that did not sound");
+    }
+
+    #[test]
+    fn what_a_notice_cut_goes_on_where_it_would_be(notices in proptest::collection::btree_map(
+        0u8..3, (0i64..260_000, 1u32..3, prop_oneof![Just(0i64), Just(2_000), Just(70_000)]),
+        0..3)) {
+        let mut chances: Vec<_> = notices.iter().map(|(id, (at, times, gap_ms))| {
+            let (id, times, gap_ms) = (*id, *times, *gap_ms);
+            (*at, Chance::Notice { id, times, gap_ms, kind: NoticeKind::Urgent })
+        }).collect();
+        chances.sort_by_key(|(at, _)| *at);
+        let Lived { heard, times, .. } = live(&chances, &[loud()]);
+        let calls = heard.iter().filter(|(clip, ..)| times.contains_key(clip)).count();
+        let all: u32 = times.values().sum();
+        prop_assert_eq!(calls, all as usize, "every repeat sounds");
+        // Clip n of six belongs 20 s and n times 40 s after the beginning.
+        let begins: BTreeMap<Digest, i64> = ["a", "b", "c", "d", "e", "f"].into_iter()
+            .zip(0i64..).map(|(name, n)| (asset(name), 20_000 + n * 40_000)).collect();
+        for (clip, from, _, offset) in &heard {
+            if let Some(begin) = begins.get(clip) {
+                let off = (from - begin - offset).abs();
+                prop_assert!(off <= 500, "{off} ms beside its place");
+            }
+        }
+        // Nobody waits for sound longer than a notice, its short gaps and a new order take.
+        let mut silent = 0;
+        for at in (20_000..260_000).step_by(250) {
+            let sounds = heard.iter().any(|(_, from, to, _)| *from <= at && at < *to);
+            silent += i64::from(!sounds) * 250;
+        }
+        let most = i64::try_from(calls).unwrap() * 7_000 + 2_000;
+        prop_assert!(silent <= most, "{silent} ms of silence beside {calls} calls");
     }
 
     #[test]
