@@ -11,7 +11,7 @@ async fn who_is_not_let_in_reaches_nothing(stage: &mut Stage) {
         stage.server.publish(&row.topic, "bí mật", true).await;
     }
     let mut me = stage.me().await;
-    assert_eq!(stage.until_mark(&mut me).await.len(), planted.len());
+    assert_eq!(stage.until_mark(&mut me).await.len(), planted.len(), "all of it is there");
     let mine = ME.1;
     let logins: [(&str, Login<'_>); 8] = [
         ("anonymous", None),

@@ -65,8 +65,16 @@ impl Stage {
 
     /// Hears everything from now on.
     async fn listen(&mut self) {
-        let all = if self.refuses() { "loa/1/#" } else { "#" };
-        self.watcher().subscribe(&[all]).await;
+        if !self.refuses() {
+            return self.watcher().subscribe(&["#"]).await;
+        }
+        // The embedded broker sends what is kept beside the answer, and what is kept a moment
+        // later with it: once it has sent one, it has looked.
+        self.server.publish("loa/1/epoch", "here", true).await;
+        self.server.subscribe(&["loa/1/#"]).await;
+        while !matches!(self.server.message().await, (.., true)) {}
+        self.server.publish("loa/1/epoch", "", true).await;
+        while !self.server.message().await.1.is_empty() {}
     }
 
     fn watcher(&mut self) -> &mut Client {
