@@ -1,5 +1,6 @@
 //! What `loa speaker` and `loa board` have in common: folder, enrolment, time, profile, broker.
 
+use super::hidden::Hidden;
 use super::{Advise as _, Answer, failed, wrong_use};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config;
@@ -28,7 +29,7 @@ pub struct DeviceArgs {
     pub data: PathBuf,
     /// Enrol first, with the code or link the operator gave; needed once
     #[arg(long, value_name = "CODE", env = "LOA_ENROL", hide_env_values = true)]
-    pub enrol: Option<String>,
+    pub enrol: Option<Hidden>,
     /// Whom to believe about the time: `auto` (NTP, else the server, else a real-time clock once
     /// right), `system`, `server`
     #[arg(long, value_name = "SOURCE", default_value = "auto")]
@@ -75,7 +76,7 @@ impl DeviceArgs {
                 ClockMode::Auto if follows_ntp() => enrol::Dates::Judged,
                 ClockMode::Auto | ClockMode::Server => enrol::Dates::NotJudged,
             };
-            self.enrol(code, &base, dates)?;
+            self.enrol(code.reveal(), &base, dates)?;
         }
         let home = Home::open(&self.data).map_err(|error| {
             let hint = error.hint();

@@ -22,6 +22,8 @@ mod data;
 mod demo;
 #[cfg(feature = "server")]
 mod device;
+#[cfg(any(feature = "server", feature = "speaker", feature = "board"))]
+mod hidden;
 #[cfg(feature = "server")]
 mod hold;
 #[cfg(feature = "server")]

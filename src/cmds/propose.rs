@@ -2,6 +2,7 @@
 
 use super::approve::told;
 use super::data::{DataFolder, DataOption};
+use super::hidden::Hidden;
 use super::{Answer, print_json, print_text, runtime, table, wrong_use};
 use crate::app::access;
 use crate::app::approval::{Desk, Proposal, Stand};
@@ -28,13 +29,13 @@ const PATIENCE: Duration = Duration::from_secs(8);
 pub struct TokenOption {
     /// The person's token, from `loa user token`
     #[arg(long, value_name = "TOKEN", env = "LOA_TOKEN", hide_env_values = true)]
-    token: String,
+    token: Hidden,
 }
 
 impl TokenOption {
     /// Returns the person of the token.
     pub async fn person(&self, store: &SqliteStore, now: UtcMs) -> anyhow::Result<Person> {
-        let token = access::check(store, access::API, self.token.trim(), now).await?;
+        let token = access::check(store, access::API, self.token.reveal().trim(), now).await?;
         let id = token.and_then(|token| token.person);
         let person = match &id {
             Some(id) => store.person(id).await?,

@@ -4,6 +4,7 @@
 //! trail names a person, and the broker is told within the same breath.
 
 use super::check::profiles_of;
+use super::hidden::Hidden;
 use super::{Advise as _, failed, wrong_use};
 use crate::config::{self, ClipSource};
 use crate::domain::station::AssetFacts;
@@ -30,7 +31,7 @@ pub struct ServerOption {
     token_file: Option<PathBuf>,
     /// The token itself, where no file can hold it
     #[arg(long, env = "LOA_TOKEN", hide_env_values = true, hide = true)]
-    token: Option<String>,
+    token: Option<Hidden>,
 }
 
 /// A server to ask.
@@ -47,7 +48,7 @@ impl ServerOption {
         let token = match (&self.token_file, &self.token) {
             (Some(file), _) => std::fs::read_to_string(file)
                 .with_context(|| format!("reading the token of `{}`", file.display()))?,
-            (None, Some(token)) => token.clone(),
+            (None, Some(token)) => token.reveal().to_owned(),
             (None, None) => {
                 return Err(wrong_use(
                     "the server asks who you are",

@@ -23,8 +23,10 @@ use rustls::{
     CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore,
     SignatureScheme, StreamOwned,
 };
+use std::fs::DirBuilder;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -140,7 +142,8 @@ pub fn enrol(
         let path = path.to_owned();
         move |source| EnrolError::Folder(IdentityError::Disk { path, source })
     };
-    std::fs::create_dir_all(dir).map_err(disk_error(dir))?;
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.map_err(disk_error(dir))?;
     let _lock = identity::lock(dir)?;
     let mut seed = [0; 32];
     let mut nonce = [0; 16];

@@ -35,8 +35,29 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{Sqlite, SqliteConnection, Transaction};
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::Duration;
+
+/// Makes the file for its owner alone when absent; SQLite gives the files beside it its mode. A
+/// file of an earlier version may be open to others.
+fn close_to_others(path: &Path) -> std::io::Result<()> {
+    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+    for end in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        let path = Path::new(&name);
+        match fs::metadata(path) {
+            Ok(known) if known.mode() & 0o077 != 0 => {
+                fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+            }
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
 
 /// The store of one server.
 #[derive(Clone, Debug)]
@@ -47,7 +68,9 @@ pub struct SqliteStore {
 
 impl SqliteStore {
     /// Opens the file, makes it when absent, and brings its tables to the newest version.
+    /// Only its owner may read it: the secrets of open enrolment codes are in it.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        close_to_others(path).map_err(|e| failed("close its file to others")(e.into()))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)

@@ -32,6 +32,7 @@ mod peers;
 mod records;
 mod recurrence;
 mod sample_pages;
+mod secrets;
 mod sound;
 mod support;
 mod timetable;

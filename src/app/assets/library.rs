@@ -3,8 +3,9 @@
 use crate::domain::chunk::{AssetHasher, AssetName, ChunkSize};
 use crate::domain::ids::Digest;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -81,7 +82,8 @@ impl FileLibrary {
             let path = folder.clone();
             move |source| LibraryError::Io { doing, path, source }
         };
-        fs::create_dir_all(&folder).map_err(fail("making the folder"))?;
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+        made.map_err(fail("making the folder"))?;
         for entry in fs::read_dir(&folder).map_err(fail("reading the folder"))? {
             let path = entry.map_err(fail("reading the folder"))?.path();
             if path.to_string_lossy().ends_with(PART) {

@@ -227,8 +227,8 @@ impl Request {
     }
 }
 
-/// What the server answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What the server answers. Its `body` holds the password, and signed is not sealed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// Version of the document, 1.
     pub v: u8,
@@ -238,6 +238,12 @@ pub struct Answer {
     pub floor: String,
     /// [`Welcome`], a compact JWS.
     pub body: String,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("keys", &self.keys).finish_non_exhaustive()
+    }
 }
 
 /// The signed part of the answer.

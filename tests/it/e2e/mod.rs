@@ -17,6 +17,7 @@ mod process;
 mod relay;
 mod reload;
 mod restore;
+mod secrets;
 mod sound;
 mod stranger;
 mod tls;
