@@ -1,4 +1,5 @@
-//! kill -9 in the midst of commits: nothing acknowledged is lost, nothing is stored twice.
+//! kill -9 in the midst of commits: nothing acknowledged is lost, nothing is stored twice, and in
+//! the end the store holds what it would hold had nobody disturbed it.
 //!
 //! The test runs itself as another process that takes records in and prints each receipt's
 //! number, kills it at moments drawn from a printed seed, and looks at the file. `LOA_CHAOS_KILLS`
@@ -133,8 +134,63 @@ async fn look(path: &Path, acknowledged: &[u64]) -> u64 {
     least
 }
 
+/// What the store knows of the devices' records, but for when and in which order they came.
+const CONTENTS: [&str; 5] = [
+    "SELECT 'record ' || device || quote(chain) || seq || quote(digest) || quote(prev) || kid ||
+     kind || quote(cue) || at_ms || via || quote(fault) || jws
+     FROM records ORDER BY device, chain, seq",
+    "SELECT 'chain ' || device || quote(chain) || upto || quote(head) || quote(first_at_ms) ||
+     quote(upto_at_ms) || lost FROM chains ORDER BY device, chain",
+    "SELECT 'receipt ' || device || quote(chain) || upto FROM receipts ORDER BY device",
+    "SELECT 'conflicts ' || COUNT(*) FROM conflicts",
+    "SELECT 'rejects ' || COUNT(*) FROM rejects",
+];
+
+async fn contents(path: &Path) -> Vec<String> {
+    let store = SqliteStore::open(path).await.unwrap();
+    let mut all = Vec::new();
+    for query in CONTENTS {
+        let rows: Vec<String> = sqlx::query_scalar(query).fetch_all(&store.read).await.unwrap();
+        all.extend(rows);
+    }
+    store.close().await;
+    all
+}
+
+/// A store that knows the devices and none of their records.
+async fn begin(path: &Path) {
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path).await.unwrap());
+    for loa in devices() {
+        loa.enrol(&*store).await;
+        assert_eq!(store.keys_of(&loa.id).await.unwrap().len(), 1);
+    }
+}
+
+/// What a store holds that took everything in without a kill, each record once and in order.
+async fn undisturbed() -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("loa.db");
+    begin(&path).await;
+    let store = Arc::new(SqliteStore::open(&path).await.unwrap());
+    let mut ingest = Ingest::new(
+        Arc::<SqliteStore>::clone(&store),
+        server_keys(),
+        Topics::default(),
+        "Đài".into(),
+        Arc::new(SystemClock::new()),
+    );
+    let devices = devices();
+    let seqs: Vec<usize> = (1..=records()).collect();
+    for batch in seqs.chunks(100) {
+        let arrived: Vec<_> = devices.iter().map(|loa| loa.batch(batch.iter().copied())).collect();
+        ingest.take(&arrived).await.unwrap();
+    }
+    store.close().await;
+    contents(&path).await
+}
+
 #[test]
-fn a_process_killed_in_the_midst_of_commits_loses_and_doubles_nothing() {
+fn a_process_killed_in_the_midst_of_commits_leaves_the_store_of_an_undisturbed_one() {
     let seed: u64 = match std::env::var(SEED) {
         Ok(text) => text.parse().expect("a number"),
         Err(_) => u64::from(std::process::id()),
@@ -144,13 +200,7 @@ fn a_process_killed_in_the_midst_of_commits_loses_and_doubles_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("loa.db");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path).await.unwrap());
-        for loa in devices() {
-            loa.enrol(&*store).await;
-            assert_eq!(store.keys_of(&loa.id).await.unwrap().len(), 1);
-        }
-    });
+    runtime.block_on(begin(&path));
     let mut acknowledged = vec![0; usize::from(DEVICES)];
     let mut kills = 0;
     for run in 0..records() as u64 {
@@ -196,4 +246,10 @@ fn a_process_killed_in_the_midst_of_commits_loses_and_doubles_nothing() {
     println!("{kills} kills");
     assert!(kills >= 3, "killed {kills} times only: the test shows nothing");
     assert!(acknowledged.iter().all(|upto| *upto == records() as u64), "{acknowledged:?}");
+    let (found, wanted) = runtime.block_on(async { (contents(&path).await, undisturbed().await) });
+    assert_eq!(wanted.len(), records() * usize::from(DEVICES) + 2 * usize::from(DEVICES) + 2);
+    for (found, wanted) in found.iter().zip(&wanted) {
+        assert_eq!(found, wanted);
+    }
+    assert_eq!(found.len(), wanted.len());
 }
