@@ -25,6 +25,11 @@ pub trait Clock: Send + Sync {
     fn mono_us(&self) -> i64 {
         self.mono_ms().saturating_mul(1000)
     }
+    /// Returns milliseconds since this machine was started, asleep or not, where that is known: what
+    /// tells how long a program was away, whatever was done to the wall clock meanwhile.
+    fn uptime_ms(&self) -> Option<i64> {
+        None
+    }
     /// Waits for so many milliseconds of the clock that never steps.
     fn sleep(&self, ms: i64) -> Sleep;
 }
@@ -75,6 +80,13 @@ impl Clock for SystemClock {
 
     fn mono_us(&self) -> i64 {
         i64::try_from(self.origin.elapsed().as_micros()).unwrap_or(i64::MAX)
+    }
+
+    fn uptime_ms(&self) -> Option<i64> {
+        let text = std::fs::read_to_string("/proc/uptime").ok()?;
+        let (seconds, more) = text.split_whitespace().next()?.split_once('.')?;
+        let hundredths: i64 = more.get(..2)?.parse().ok()?;
+        seconds.parse::<i64>().ok()?.checked_mul(1000)?.checked_add(hundredths * 10)
     }
 
     fn sleep(&self, ms: i64) -> Sleep {

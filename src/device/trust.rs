@@ -71,6 +71,8 @@ pub struct Reading {
     pub wall: UtcMs,
     /// Its clock that never steps.
     pub mono_ms: i64,
+    /// How long it has been running, where it says so.
+    pub uptime_ms: Option<i64>,
     /// It says that it follows NTP.
     pub ntp: bool,
 }
@@ -98,6 +100,8 @@ pub struct Saved {
 pub struct SavedSync {
     boot_id: String,
     wall: UtcMs,
+    #[serde(default)]
+    uptime_ms: Option<i64>,
     utc: UtcMs,
     err_ms: i64,
 }
@@ -156,7 +160,12 @@ impl Trust {
         let ppm = i64::from(ppm.min(100_000));
         let sync = saved.sync.filter(|_| mode != ClockMode::System).and_then(|saved| {
             let same = saved.boot_id == machine.boot_id && !machine.boot_id.is_empty();
-            let passed = reading.wall.since(saved.wall);
+            // While the machine runs its own uptime counts: somebody may have set the wall clock
+            // while this program was away.
+            let passed = match (saved.uptime_ms, reading.uptime_ms) {
+                (Some(before), Some(now)) if same => now.saturating_sub(before),
+                _ => reading.wall.since(saved.wall),
+            };
             if passed < 0 || !(same || machine.rtc) {
                 return None;
             }
@@ -241,6 +250,7 @@ impl Trust {
             SavedSync {
                 boot_id: self.machine.boot_id.clone(),
                 wall: reading.wall,
+                uptime_ms: reading.uptime_ms,
                 utc: sync.utc.plus(passed),
                 err_ms: sync.err_ms.saturating_add(drift(passed, self.ppm)),
             }
@@ -272,7 +282,7 @@ mod tests {
     const NOW: UtcMs = UtcMs(1_800_000_000_000);
 
     fn reading(wall: UtcMs, mono_ms: i64) -> Reading {
-        Reading { wall, mono_ms, ntp: false }
+        Reading { wall, mono_ms, uptime_ms: None, ntp: false }
     }
 
     fn machine(rtc: bool) -> Machine {
@@ -326,6 +336,24 @@ mod tests {
         assert!(!trust.signed_at(NOW));
         assert_eq!(trust.read(&reading(UtcMs(1_000_000), 0)).time, Time::Unknown);
         assert_eq!(trust.read(&reading(NOW.plus(5), 0)).time, Time::Fit);
+    }
+
+    #[test]
+    fn a_wall_clock_set_while_the_program_was_away_moves_nothing() {
+        let at = |wall, mono_ms, uptime_ms| Reading {
+            uptime_ms: Some(uptime_ms),
+            ..reading(wall, mono_ms)
+        };
+        let mut trust = trust(ClockMode::Server);
+        trust.answer(NOW, 0, &at(UtcMs(50_000), 0, 7_000)).unwrap();
+        let saved = trust.save(&at(UtcMs(50_000), 0, 7_000));
+        let (days, mode) = (3 * 86_400_000, ClockMode::Server);
+        for wall in [UtcMs(52_000), UtcMs(50_000 + days), UtcMs(50_000 - days)] {
+            let later = at(wall, 3, 9_000);
+            let next = Trust::new(mode, 50, machine(false), saved.clone(), &later);
+            assert_eq!(next.read(&later).utc, NOW.plus(2_000), "{wall:?}");
+            assert_eq!(next.read(&later).time, Time::Fit);
+        }
     }
 
     #[test]

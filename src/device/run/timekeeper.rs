@@ -151,7 +151,7 @@ pub fn follows_ntp() -> bool {
 
 fn read(base: &SharedClock) -> Reading {
     let ntp = follows_ntp();
-    Reading { wall: base.now(), mono_ms: base.mono_ms(), ntp }
+    Reading { wall: base.now(), mono_ms: base.mono_ms(), uptime_ms: base.uptime_ms(), ntp }
 }
 
 fn machine() -> Machine {
