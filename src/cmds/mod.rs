@@ -72,6 +72,7 @@ mod board;
 #[cfg(feature = "speaker")]
 mod speaker;
 
+use crate::app::ports::StoreError;
 use clap::{Parser, Subcommand};
 use std::fmt::{self, Display};
 use std::io::Write as _;
@@ -225,11 +226,19 @@ pub fn exit(result: anyhow::Result<Answer>) -> ExitCode {
         Err(error) => {
             eprintln!("error: {error:#}");
             let told = error.downcast_ref::<Told>();
-            if let Some(hint) = told.and_then(|told| told.hint.as_ref()) {
+            if let Some(hint) = hint(&error) {
                 eprintln!("hint: {hint}");
             }
             ExitCode::from(told.map_or(3, |told| told.code))
         }
+    }
+}
+
+/// What a command said to do about its failure; what the store says when the command said nothing.
+fn hint(error: &anyhow::Error) -> Option<&str> {
+    match error.downcast_ref::<Told>() {
+        Some(told) => told.hint.as_deref(),
+        None => error.downcast_ref::<StoreError>().map(StoreError::hint),
     }
 }
 
@@ -337,6 +346,9 @@ mod tests {
         let told = error.downcast_ref::<Told>().unwrap();
         assert_eq!((told.code, told.hint.as_deref()), (2, Some("write digits")));
         assert_eq!(format!("{error:#}"), "reading `--n`: `x` is not a number");
+        let full = || StoreError::Full { source: "no space".into() };
+        let error = anyhow::Error::from(full()).context("opening the station");
+        assert_eq!(hint(&error), Some(full().hint()), "a failure of the store is never left so");
         let error = std::fs::read("/nowhere/at/all").advise("check the path").unwrap_err();
         assert_eq!(error.downcast_ref::<Told>().unwrap().code, 3);
     }

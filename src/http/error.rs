@@ -164,16 +164,14 @@ impl From<crate::app::ports::StoreError> for ApiError {
             E::Full { .. } => (StatusCode::INSUFFICIENT_STORAGE, "disk-full"),
             E::Stale { .. } => (StatusCode::CONFLICT, "changed-meanwhile"),
             E::Fenced { .. } => (StatusCode::SERVICE_UNAVAILABLE, "taken-over"),
-            E::Corrupt { .. }
-            | E::Damaged { .. }
-            | E::Differs { .. }
-            | E::TooNew { .. }
-            | E::Failed { .. } => {
+            // A person must act, and trying again helps nobody.
+            E::Corrupt { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "store-damaged"),
+            E::Damaged { .. } | E::Differs { .. } | E::TooNew { .. } | E::Failed { .. } => {
                 return Self::internal(chain(&error));
             }
         };
         let hint = error.hint();
-        tracing::warn!(%error, "The store refused");
+        tracing::warn!(error = chain(&error), "The store refused");
         Self::new(status, code, &error).hint(hint)
     }
 }

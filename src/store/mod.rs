@@ -30,7 +30,7 @@ mod crash_tests;
 #[cfg(test)]
 mod sqlite_tests;
 
-use crate::app::ports::{Fence, StoreError};
+use crate::app::ports::{Fence, Source, StoreError};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -132,7 +132,20 @@ impl SqliteStore {
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        self.write.begin_with("BEGIN IMMEDIATE").await.map_err(failed("begin a write"))
+        const BEGIN: &str = "BEGIN IMMEDIATE";
+        let begun = match self.write.begin_with(BEGIN).await {
+            // On a full disk SQLite ends a write by itself, and the driver still counts it as
+            // open: such a connection takes no write any more, another one does.
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                let stuck = self.write.acquire().await.map_err(failed("begin a write"))?;
+                if let Err(error) = stuck.close().await {
+                    tracing::debug!(%error, "A connection to the store closed badly");
+                }
+                self.write.begin_with(BEGIN).await
+            }
+            begun => begun,
+        };
+        begun.map_err(failed("begin a write"))
     }
 }
 
@@ -162,14 +175,17 @@ fn failed(what: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
             sqlx::Error::Database(inner) => inner.code().map(std::borrow::Cow::into_owned),
             _ => None,
         };
+        // What the driver puts around it says the same twice.
+        let source: Source = match error {
+            sqlx::Error::Database(inner) => inner.into_error(),
+            other => other.into(),
+        };
         match code.as_deref() {
             // SQLITE_FULL; SQLITE_IOERR_SHMSIZE is what a full disk says to the WAL's index.
-            Some("13" | "4874") => StoreError::Full { source: error.into() },
+            Some("13" | "4874") => StoreError::Full { source },
             // SQLITE_CORRUPT with its kinds, SQLITE_NOTADB.
-            Some("11" | "267" | "523" | "779" | "26") => {
-                StoreError::Corrupt { what, source: error.into() }
-            }
-            _ => StoreError::Failed { what, source: error.into() },
+            Some("11" | "267" | "523" | "779" | "26") => StoreError::Corrupt { what, source },
+            _ => StoreError::Failed { what, source },
         }
     }
 }

@@ -12,11 +12,11 @@ impl SqliteStore {
     pub async fn faults_of(path: &Path) -> Result<Vec<String>, StoreError> {
         let options = SqliteConnectOptions::new().filename(path).read_only(true);
         let mut conn =
-            SqliteConnection::connect_with(&options).await.map_err(failed("open a copy"))?;
+            SqliteConnection::connect_with(&options).await.map_err(failed("open for a check"))?;
         let told: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check(20)")
             .fetch_all(&mut conn)
             .await
-            .map_err(failed("check a copy"))?;
+            .map_err(failed("pass its check"))?;
         conn.close().await.map_err(failed("close a copy"))?;
         Ok(told.into_iter().filter(|line| line != "ok").collect())
     }

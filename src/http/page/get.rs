@@ -65,11 +65,31 @@ pub async fn get(
         other => other?,
     };
     let filter = RecordFilter::default();
-    let records = state.store.records(&filter, Page::Newest { limit: RECORDS }).await?;
+    let records = state.store.records(&filter, Page::Newest { limit: RECORDS }).await;
+    let (records, unread) = match records {
+        Ok(records) => (records, None),
+        Err(error) => (Vec::new(), Some(ApiError::from(error))),
+    };
     let now = state.clock.now();
     let mut view = view(&state.live, records, now, lang);
-    orders(&state, now, &mut view).await?;
+    let unread = orders(&state, now, &mut view).await.err().or(unread);
+    view.alarms.extend(unread.map(|error| unreadable(error, lang)));
     Ok(html(render(&view, lang)))
+}
+
+/// Says that a part of the page is missing: with a damaged store people need the rest of it, and
+/// its alarms, more than ever.
+fn unreadable(error: ApiError, lang: Language) -> String {
+    let ApiError { detail, hint, .. } = error;
+    let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+    match lang {
+        Language::Vietnamese => {
+            format!("Trang này thiếu một phần vì không đọc được kho dữ liệu: {detail}{hint}")
+        }
+        Language::English => {
+            format!("A part of this page is missing, the store cannot be read: {detail}{hint}")
+        }
+    }
 }
 
 /// Adds what people ordered: notices of the last day, holds in force.

@@ -8,7 +8,7 @@ use super::chance::Chance;
 use super::commune::Commune;
 use super::courier::Fleet;
 use super::mosquitto::Mosquitto;
-use super::process::{binary, wait_for};
+use super::process::{Running, binary, wait_for, wait_while_it_moves};
 use loa::clock::{Clock as _, SystemClock};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,8 +18,13 @@ use std::process::Command;
 const COURIERS: u64 = 4;
 
 fn records() -> u64 {
-    let given = std::env::var("LOA_CHAOS_RECORDS").ok();
-    given.map_or(3_000, |text| text.parse().expect("LOA_CHAOS_RECORDS is a number"))
+    size("LOA_CHAOS_RECORDS", 3_000)
+}
+
+/// How large a run is: what the environment says, or what takes seconds.
+pub fn size(variable: &str, small: u64) -> u64 {
+    let given = std::env::var(variable).ok();
+    given.map_or(small, |text| text.parse().unwrap_or_else(|e| panic!("{variable}={text}: {e}")))
 }
 
 fn courier(n: u64) -> String {
@@ -32,6 +37,8 @@ struct World {
     broker: Option<Mosquitto>,
     fleet: Fleet,
     chance: Chance,
+    /// The most memory that any server of the run took.
+    peak_kib: u64,
 }
 
 impl World {
@@ -55,19 +62,26 @@ impl World {
             (1..=COURIERS).for_each(|n| broker.admit(&commune, &courier(n)));
         }
         fleet.start();
-        Self { commune, broker, fleet, chance }
+        Self { commune, broker, fleet, chance, peak_kib: 0 }
     }
 
     fn kill_server(&mut self) {
-        self.commune.server.take().unwrap().kill();
+        self.take_server().kill();
         self.commune.serve();
+    }
+
+    fn take_server(&mut self) -> Running {
+        let server = self.commune.server.take().unwrap();
+        self.peak_kib = self.peak_kib.max(server.peak_kib());
+        server
     }
 
     /// Waits until all records are made and have a receipt, then compares what the server has.
     fn settle(&mut self) {
         let fleet = &self.fleet;
-        wait_for("a receipt for every record", 180, || {
-            (fleet.standing() == (true, 0)).then_some(())
+        wait_while_it_moves("a receipt for every record", 60, || match fleet.standing() {
+            (true, 0) => Ok(()),
+            way => Err(way),
         });
         let ledgers = self.fleet.ledgers();
         let stored = exported(&self.commune);
@@ -85,14 +99,14 @@ impl World {
             assert!(found == lines, "{device}: byte for byte, each once");
         }
         assert_eq!(stored.values().map(Vec::len).sum::<usize>(), count, "nobody else's records");
-        self.commune.server.take().unwrap().terminate(10);
-        eprintln!("{count} records, each once");
+        self.take_server().terminate(10);
+        eprintln!("{count} records, each once; servers took {} KiB at most", self.peak_kib);
     }
 }
 
 /// What `loa records export` writes, by device, having checked that a second import finds
 /// nothing new and nothing wrong in it.
-fn exported(commune: &Commune) -> BTreeMap<String, Vec<String>> {
+pub fn exported(commune: &Commune) -> BTreeMap<String, Vec<String>> {
     let data = commune.path("data");
     let file = commune.path("export.txt");
     let out = std::fs::File::create(&file).unwrap();
@@ -164,15 +178,14 @@ fn chaos_on_the_embedded_broker_leaves_every_record_once() {
 /// By turns in order and as a power failure would. `LOA_CHAOS_RESTARTS` says how often.
 #[test]
 fn many_restarts_in_a_row_under_load_leave_every_record_once() {
-    let restarts = std::env::var("LOA_CHAOS_RESTARTS").ok();
-    let restarts = restarts.map_or(8, |text| text.parse().expect("LOA_CHAOS_RESTARTS: a number"));
+    let restarts = size("LOA_CHAOS_RESTARTS", 8);
     let mut world = World::new(true);
     for n in 1..=restarts {
         world.fleet.allow(n * 100);
         if n % 2 == 0 {
             world.kill_server();
         } else {
-            world.commune.server.take().unwrap().terminate(10);
+            world.take_server().terminate(10);
             world.commune.serve();
         }
     }

@@ -16,10 +16,11 @@ pub const CLIP_S: i64 = 3;
 
 /// A commune with a loudspeaker `loa-dinh-lang` and a board `bang-cong`.
 pub struct Commune {
-    folder: TempDir,
     http: u16,
     mqtt: u16,
     pub server: Option<Running>,
+    /// Goes last: a server that is dropped may have something to say from its log.
+    folder: TempDir,
 }
 
 /// One time of day in the station's zone, `seconds` from now.

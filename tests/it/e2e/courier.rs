@@ -140,7 +140,8 @@ fn files(ledger: &Path) -> Vec<PathBuf> {
     paths.filter(|path| path.extension().is_some_and(|end| end == "log")).collect()
 }
 
-fn read_ledger(dir: &Path) -> (DeviceId, Vec<String>) {
+/// Reads what lies in a device's ledger, checking signatures, numbers and links.
+pub fn read_ledger(dir: &Path) -> (DeviceId, Vec<String>) {
     let home = Home::open(dir).unwrap();
     let ledger = Ledger::open(&dir.join("ledger"), config(&home)).unwrap();
     let keys = OneKey { key: home.key.public(), role: Role::Device };

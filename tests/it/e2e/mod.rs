@@ -2,15 +2,20 @@
 //!
 //! These wait for conditions with a deadline; none asserts how fast something was.
 
+mod agent;
 mod approval;
 mod chance;
 mod chaos;
 mod commune;
 mod courier;
+mod damage;
 mod day;
 mod demo;
+mod disk;
+mod gate;
+mod halfway;
 mod hold;
-mod kill;
+mod listener;
 mod mosquitto;
 mod partition;
 mod process;
@@ -20,6 +25,8 @@ mod restore;
 mod secrets;
 mod sound;
 mod stranger;
+mod street;
+mod tiny;
 mod tls;
 mod two;
 mod urgent;

@@ -1,5 +1,6 @@
 //! Real processes of the real binary, ended with the test whatever happens.
 
+use std::fmt::Debug;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,29 @@ pub fn wait_for<T>(what: &str, seconds: i64, mut ask: impl FnMut() -> Option<T>)
             return answer;
         }
         assert!(clock.mono_ms() < seconds * 1000, "waited {seconds} s for {what}");
+        thread::sleep(Duration::from_millis(40));
+    }
+}
+
+/// Asks until there is an answer; stops the test when what the asking says of the way there has not
+/// changed for so many seconds. For work whose length depends on its size.
+pub fn wait_while_it_moves<T, P: PartialEq + Debug>(
+    what: &str,
+    seconds: i64,
+    mut ask: impl FnMut() -> Result<T, P>,
+) -> T {
+    let clock = SystemClock::new();
+    let mut last: Option<(P, i64)> = None;
+    loop {
+        let now = clock.mono_ms();
+        match (ask(), &last) {
+            (Ok(answer), _) => return answer,
+            (Err(way), Some((before, since))) if way == *before => assert!(
+                now - since < seconds * 1000,
+                "waited for {what}: nothing has moved for {seconds} s since {way:?}"
+            ),
+            (Err(way), _) => last = Some((way, now)),
+        }
         thread::sleep(Duration::from_millis(40));
     }
 }
@@ -69,6 +93,14 @@ impl Running {
 
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The most memory it ever took, in KiB.
+    pub fn peak_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()));
+        let status = status.unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0)
     }
 
     /// Stops the test when the process has ended by itself.

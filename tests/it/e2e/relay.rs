@@ -166,7 +166,7 @@ impl Line {
 }
 
 /// Returns how many bytes the first MQTT message takes, when it is all there.
-fn message_length(bytes: &[u8]) -> Option<usize> {
+pub fn message_length(bytes: &[u8]) -> Option<usize> {
     let mut length = 0;
     for (i, byte) in bytes.get(1..)?.iter().take(4).enumerate() {
         length |= usize::from(byte & 0x7f) << (7 * i);

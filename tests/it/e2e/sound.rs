@@ -19,11 +19,16 @@ const HIGH: f64 = 2_400.0;
 
 /// Writes a chirp as WAV (16 bit, mono).
 pub fn write_chirp(path: &Path, seconds: f64) {
+    write_rise(path, seconds, LOW, HIGH);
+}
+
+/// Writes a tone that rises steadily from one pitch to another.
+pub fn write_rise(path: &Path, seconds: f64, low: f64, high: f64) {
     let count = (seconds * f64::from(RATE)) as usize;
     let samples: Vec<i16> = (0..count)
         .map(|i| {
             let t = i as f64 / f64::from(RATE);
-            let phase = 2.0 * PI * (LOW * t + (HIGH - LOW) * t * t / (2.0 * seconds));
+            let phase = 2.0 * PI * (low * t + (high - low) * t * t / (2.0 * seconds));
             (phase.sin() * 9_000.0) as i16
         })
         .collect();
@@ -113,14 +118,13 @@ impl Recording {
     /// The pitch every 50 ms of a stretch in hertz, from zero crossings.
     pub fn pitch(&self, (from, to): (usize, usize)) -> Vec<f64> {
         let window = self.rate as usize / 20;
-        self.samples[from..to]
-            .chunks_exact(window)
-            .map(|w| {
-                let crossings =
-                    w.windows(2).filter(|p| (p[0] < 0.0) != (p[1] < 0.0)).count() as f64;
-                crossings * f64::from(self.rate) / (2.0 * window as f64)
-            })
-            .collect()
+        self.samples[from..to].chunks_exact(window).map(|w| self.pitch_of(w)).collect()
+    }
+
+    /// The pitch of some samples in hertz.
+    pub fn pitch_of(&self, samples: &[f64]) -> f64 {
+        let crossings = samples.windows(2).filter(|p| (p[0] < 0.0) != (p[1] < 0.0)).count() as f64;
+        crossings * f64::from(self.rate) / (2.0 * samples.len() as f64)
     }
 
     /// How often the pitch falls back within a stretch: each time a chirp begins anew.

@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 /// Everything published live (not handed out as retained), by topic.
-type Heard = Arc<Mutex<BTreeMap<String, Vec<Vec<u8>>>>>;
+pub type Heard = Arc<Mutex<BTreeMap<String, Vec<Vec<u8>>>>>;
 
 /// Listens at the broker as the server may, which reads everything.
-fn listen(port: u16) -> Heard {
+pub fn listen(port: u16) -> Heard {
     let heard = Heard::default();
     let mut options = MqttOptions::new("loa.test", "127.0.0.1", port);
     options.set_credentials("loa.test", super::mosquitto::PASSWORD);
@@ -43,7 +43,7 @@ fn listen(port: u16) -> Heard {
 }
 
 /// The version of a signed timetable.
-fn version(jws: &[u8]) -> u64 {
+pub fn version(jws: &[u8]) -> u64 {
     use base64::Engine as _;
     let text = std::str::from_utf8(jws).unwrap();
     let payload = text.split('.').nth(1).unwrap();
