@@ -174,7 +174,7 @@ async fn undisturbed() -> Vec<String> {
     let store = Arc::new(SqliteStore::open(&path).await.unwrap());
     let mut ingest = Ingest::new(
         Arc::<SqliteStore>::clone(&store),
-        server_keys(),
+        Keyring::rooted(&server_keys()),
         Topics::default(),
         "Đài".into(),
         Arc::new(SystemClock::new()),
