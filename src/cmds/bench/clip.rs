@@ -1,7 +1,7 @@
 //! A clip of 5 MB to a thousand devices at once, against the same bytes through the bare broker.
 
 use super::Row;
-use super::devices::{Fleet, Manner};
+use super::fleet::{Fleet, Manner};
 use super::host::{Host, Tone};
 use super::raw::Raw;
 use crate::cmds::runtime;

@@ -1,7 +1,7 @@
 //! A district of 5,000 devices: start of its server, everybody coming back at once, memory.
 
 use super::Row;
-use super::devices::{Fleet, Manner};
+use super::fleet::{Fleet, Manner};
 use super::host::{Host, Tone};
 use super::raw::Raw;
 use crate::cmds::{runtime, serve};

@@ -1,7 +1,7 @@
 //! The server under measurement: this very program in a process of its own, with a district of
 //! loudspeakers in a temporary folder.
 
-use super::devices::Simulated;
+use super::simulated::Simulated;
 use crate::app::keyring::Keyring;
 use crate::app::registry::{Reach, Register};
 use crate::clock::{Clock as _, SharedClock, SystemClock};

@@ -2,8 +2,8 @@
 //! large district has. Generator, broker and server share this machine.
 
 use super::Row;
-use super::devices::Simulated;
 use super::host::{Host, Tone};
+use super::simulated::Simulated;
 use crate::app::link::LinkEvent;
 use crate::app::ports::Evidence as _;
 use crate::clock::{Clock as _, SystemClock};

@@ -2,7 +2,7 @@
 //! connected to the embedded broker, fetching two clips and proving themselves, all at once.
 
 use super::Row;
-use super::devices::{Fleet, Manner};
+use super::fleet::{Fleet, Manner};
 use super::host::{Host, Tone};
 use crate::clock::{Clock as _, SystemClock};
 use crate::cmds::runtime;

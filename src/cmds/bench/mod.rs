@@ -7,9 +7,9 @@ mod agent;
 mod clip;
 mod compile;
 #[cfg(feature = "embedded-broker")]
-mod devices;
-#[cfg(feature = "embedded-broker")]
 mod district;
+#[cfg(feature = "embedded-broker")]
+mod fleet;
 #[cfg(feature = "embedded-broker")]
 mod host;
 #[cfg(feature = "embedded-broker")]
@@ -19,6 +19,8 @@ mod inspect;
 mod memory;
 #[cfg(feature = "embedded-broker")]
 mod raw;
+#[cfg(feature = "embedded-broker")]
+mod simulated;
 mod start;
 
 use super::{Answer, print_json, print_text, table};

@@ -4,18 +4,14 @@
 //! They are the server's load, not its judges: of what they receive, only pieces are checked;
 //! signatures are not verified, and nothing is kept on disk. What they sign is real.
 
+use super::simulated::Simulated;
 use crate::app::link::{Link, LinkEvent, LinkEvents};
-use crate::app::registry::Register;
 use crate::clock::{Clock, SystemClock};
 use crate::device::fetch::{Action, AssetOrder, FetchConfig, Fetcher, Need};
 use crate::domain::chunk::ChunkSize;
-use crate::domain::ids::{ChainId, DeviceId, Digest};
-use crate::domain::proof::record::{Attestor, Body, ClockNote, ClockSource, Head, Record};
-use crate::domain::time::UtcMs;
-use crate::mqtt::{self, MqttConfig, Password};
+use crate::domain::ids::{DeviceId, Digest};
+use crate::mqtt;
 use crate::wire::doc::{State, StateKind, Timetable};
-use crate::wire::enrol::{Answer, Code, Request, Welcome};
-use crate::wire::jws::{PublicKey, SecretKey};
 use crate::wire::topic::{Topic, Topics};
 use crate::wire::{b64, limits, record, sheet};
 use bytes::Bytes;
@@ -25,78 +21,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-
-/// An enrolled device: its key and what the server told it.
-#[derive(Debug)]
-pub struct Simulated {
-    key: SecretKey,
-    chain: ChainId,
-    welcome: Welcome,
-}
-
-impl Simulated {
-    /// Enrols by a code of its own. Past HTTP, whose door admits a few a minute from one address.
-    pub async fn enrol(register: &Register, id: &DeviceId) -> anyhow::Result<Self> {
-        let code: Code = register.issue(id, None).await?.code.parse()?;
-        let mut seed = [0; 32];
-        let mut nonce = [0; 16];
-        getrandom::fill(&mut seed)?;
-        getrandom::fill(&mut nonce)?;
-        let key = SecretKey::from_seed(&seed);
-        let request = Request::sign(&key, &code.secret, &nonce, "bench");
-        let answer = register.enrol(&request).await?;
-        let enrolled = Answer::open(&answer, &code, &request)?;
-        Ok(Self { key, chain: ChainId(nonce), welcome: enrolled.welcome })
-    }
-
-    /// Returns its id.
-    pub fn id(&self) -> &DeviceId {
-        &self.welcome.id
-    }
-
-    /// Returns what its signatures are checked with.
-    pub fn public_key(&self) -> PublicKey {
-        self.key.public()
-    }
-
-    /// Returns how it reaches the broker.
-    pub fn line(&self) -> anyhow::Result<MqttConfig> {
-        let welcome = &self.welcome;
-        let password = Password::new(&welcome.password);
-        Ok(MqttConfig::device(welcome.broker.parse()?, welcome.id.as_str(), password))
-    }
-
-    /// Signs records of one chain, the first ones of it, as they would come in a day.
-    pub fn chain_of(&self, chain: ChainId, records: u64) -> anyhow::Result<Vec<String>> {
-        let mut prev = None;
-        let mut signed = Vec::new();
-        for seq in 1..=records {
-            let body = if seq == 1 {
-                Body::Boot { fw: "bench".into(), reason: "start".into(), unclean: false }
-            } else {
-                Body::Beat { head: prev, pending: seq, stored: seq }
-            };
-            let clock = ClockNote { src: ClockSource::Ntp, age_s: Some(1), err_ms: Some(20) };
-            let head = Head {
-                v: 1,
-                dev: self.welcome.id.clone(),
-                chain,
-                boot: 1,
-                seq,
-                prev,
-                at_ms: UtcMs(1_795_000_000_000).plus(i64::try_from(seq)? * 1_000),
-                mono_ms: 1_000,
-                clock,
-                seen: None,
-                attestor: Attestor::Device,
-            };
-            let text = record::sign(&self.key, &Record { head, body })?;
-            prev = Some(record::digest(&text));
-            signed.push(text);
-        }
-        Ok(signed)
-    }
-}
 
 /// How the devices of a fleet behave where a real one waits for a random while.
 #[derive(Clone, Debug)]
@@ -160,7 +84,7 @@ impl Fleet {
         let fleet = Self { progress: Arc::default(), stop: CancellationToken::new() };
         let clock = Arc::new(SystemClock::new());
         for (seed, device) in devices.iter().enumerate() {
-            let welcome = &device.welcome;
+            let welcome = device.welcome();
             let topics = Topics::new(&welcome.prefix)?;
             let id = welcome.id.clone();
             let mut config = device.line()?;
@@ -332,7 +256,7 @@ impl Running {
         .iter()
         .map(|topic| self.topics.of(topic))
         .collect();
-        for unit in &self.device.welcome.units {
+        for unit in &self.device.welcome().units {
             filters.push(self.topics.of(&Topic::Hold(unit.clone())));
             filters.push(self.topics.urgent_filter(unit));
         }
@@ -341,7 +265,7 @@ impl Running {
         self.tell().await;
         reached(&mut self.milestones.told, &self.progress.told);
         // The same at every connection: a resend is no new evidence.
-        let records = self.device.chain_of(self.device.chain, 2).unwrap_or_default();
+        let records = self.device.chain_of(self.device.chain(), 2).unwrap_or_default();
         let (batch, _) = record::batch(records.iter().map(String::as_str));
         let topic = self.topics.of(&Topic::Records(self.id.clone()));
         let _ = self.link.publish(topic, batch, false).await;
