@@ -5,8 +5,8 @@ use crate::app::link::{
     Answer, LinkError, LinkEvent, LinkRequest, Outbound, Outbox, Ticket, Transport, Untold,
 };
 use rumqttc::{
-    AsyncClient, ConnectionError, Event, EventLoop, Outgoing, Packet, Publish, QoS, SubAck,
-    SubscribeFilter, SubscribeReasonCode,
+    AsyncClient, ConnectionError, Event, EventLoop, Outgoing, Packet, Publish, QoS, Request,
+    SubAck, SubscribeFilter, SubscribeReasonCode, Unsubscribe,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,6 +40,10 @@ struct Book {
     fed_filters: VecDeque<(Vec<String>, Answer)>,
     subscribed: BTreeMap<u16, (Vec<String>, Answer)>,
     fed_unsubscribes: VecDeque<Arc<Several>>,
+    /// Filters that the polling side is still to put into one packet.
+    aside: VecDeque<(Vec<String>, Arc<Several>)>,
+    /// Put into packets that are written before anything that is fed.
+    ahead: VecDeque<Arc<Several>>,
     unsubscribed: BTreeMap<u16, Arc<Several>>,
 }
 
@@ -76,7 +80,8 @@ impl Book {
                 }
             }
             Outgoing::Unsubscribe(id) => {
-                if let Some(fed) = self.fed_unsubscribes.pop_front() {
+                let ahead = self.ahead.pop_front();
+                if let Some(fed) = ahead.or_else(|| self.fed_unsubscribes.pop_front()) {
                     self.unsubscribed.insert(*id, fed);
                 }
             }
@@ -120,6 +125,7 @@ impl Book {
         let sent = book.fed.into_iter().chain(book.published.into_values()).chain(collided);
         let filters = book.fed_filters.into_iter().chain(book.subscribed.into_values());
         let several = book.fed_unsubscribes.into_iter().chain(book.unsubscribed.into_values());
+        let several = several.chain(book.ahead).chain(book.aside.into_iter().map(|(_, s)| s));
         let several = several.filter_map(|several| {
             several.0.lock().unwrap_or_else(PoisonError::into_inner).1.take()
         });
@@ -170,6 +176,7 @@ impl Session<'_> {
             if let Some(end) = self.handle(event, out, book) {
                 return end;
             }
+            unsubscribe_aside(events, book);
         }
     }
 
@@ -302,19 +309,42 @@ impl Session<'_> {
         self.client.subscribe_many(asked).await
     }
 
-    /// rumqttc has no packet of several filters for this.
+    /// rumqttc's client has no packet of several filters for this. So the first one goes by
+    /// itself, and its being written is what wakes the polling side, which puts the others into
+    /// one packet: brokers and lines pay by the packet.
     async fn unsubscribe(
         &self,
-        filters: Vec<String>,
+        mut filters: Vec<String>,
         answer: Answer,
         book: &Mutex<Book>,
     ) -> Result<(), rumqttc::ClientError> {
-        let several = Arc::new(Several(Mutex::new((filters.len(), Some(answer)))));
-        for filter in filters {
-            lock(book).fed_unsubscribes.push_back(Arc::clone(&several));
-            self.client.unsubscribe(filter).await?;
+        let Some(first) = filters.pop() else {
+            let _ = answer.send(Ok(()));
+            return Ok(());
+        };
+        let packets = 1 + usize::from(!filters.is_empty());
+        let several = Arc::new(Several(Mutex::new((packets, Some(answer)))));
+        {
+            let mut book = lock(book);
+            if !filters.is_empty() {
+                book.aside.push_back((filters, Arc::clone(&several)));
+            }
+            book.fed_unsubscribes.push_back(several);
         }
-        Ok(())
+        self.client.unsubscribe(first).await
+    }
+}
+
+/// Hands packets of several filters to the event loop, which writes them before anything fed.
+/// Only when it has told everything that it has written: so they are the next ones it tells of.
+fn unsubscribe_aside(events: &mut EventLoop, book: &Mutex<Book>) {
+    if !events.state.events.is_empty() {
+        return;
+    }
+    let mut book = lock(book);
+    while let Some((topics, several)) = book.aside.pop_front() {
+        book.ahead.push_back(several);
+        events.pending.push_back(Request::Unsubscribe(Unsubscribe { pkid: 0, topics }));
     }
 }
 

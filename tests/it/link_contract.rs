@@ -60,6 +60,27 @@ async fn a_subscription_right_after_the_acknowledgement_finds_every_piece(world:
     }
 }
 
+async fn what_is_unsubscribed_together_stays_away_and_the_rest_still_comes(world: &mut World) {
+    let server = world.server().await;
+    let mut device = world.device("loa-1").await;
+    for round in 0..20 {
+        let topics: Vec<String> = (0..8).map(|n| chunk_topic(8 * round + n)).collect();
+        device.subscribe(&topics.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        // Two at once, as a window that moves on twice before the broker has answered.
+        let (one, two) = (topics[..4].to_vec(), topics[4..7].to_vec());
+        let both =
+            async { tokio::join!(device.link.unsubscribe(one), device.link.unsubscribe(two)) };
+        let (one, two) = within("unsubscribing", both).await;
+        one.unwrap();
+        two.unwrap();
+        for topic in &topics {
+            server.publish(topic, "mảnh", false).await;
+        }
+        assert_eq!(device.message().await.0, topics[7], "the only one still asked for");
+        within("the last one", device.link.unsubscribe(topics[7..].to_vec())).await.unwrap();
+    }
+}
+
 async fn many_messages_in_flight_are_each_acknowledged_and_stay_in_order(world: &mut World) {
     let mut server = world.server().await;
     let device = world.device("loa-1").await;
@@ -241,6 +262,7 @@ on_every_broker! {
     a_message_is_acknowledged_and_arrives
     what_is_kept_reaches_who_comes_later_until_it_is_cleared
     a_subscription_right_after_the_acknowledgement_finds_every_piece
+    what_is_unsubscribed_together_stays_away_and_the_rest_still_comes
     many_messages_in_flight_are_each_acknowledged_and_stay_in_order
     the_holder_may_await_its_own_publishes_while_it_is_flooded
     a_message_above_the_limit_is_refused_and_the_link_lives
@@ -259,4 +281,55 @@ async fn a_wrong_password_is_said_without_the_password() {
     let why = client.disconnected().await;
     assert!(why.contains("NotAuthorized") || why.contains("BadUserName"), "{why}");
     assert!(!why.contains("hunter2") && !format!("{config:?}").contains("hunter2"));
+}
+
+/// Reads one packet of a client; returns its first byte and its body, which is short.
+async fn packet(stream: &mut tokio::net::TcpStream) -> (u8, Vec<u8>) {
+    use tokio::io::AsyncReadExt as _;
+    let first = stream.read_u8().await.unwrap();
+    let (mut length, mut shift) = (0_usize, 0);
+    loop {
+        let byte = stream.read_u8().await.unwrap();
+        length |= usize::from(byte & 0x7f) << shift;
+        shift += 7;
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.unwrap();
+    (first, body)
+}
+
+/// Brokers and lines pay by the packet: 8 filters are two, not eight.
+#[tokio::test]
+async fn filters_are_left_in_two_packets_however_many_they_are() {
+    use tokio::io::AsyncWriteExt as _;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("mqtt://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let config = loa::mqtt::MqttConfig::device(url, "loa-1", loa::mqtt::Password::new("x"));
+    let mut client = Client::start(config, Box::new(|| None));
+    let (mut stream, _) = listener.accept().await.unwrap();
+    assert_eq!(packet(&mut stream).await.0, 0x10, "CONNECT");
+    stream.write_all(&[0x20, 2, 0, 0]).await.unwrap();
+    client.connected().await;
+    let topics: Vec<String> = (0..8).map(chunk_topic).collect();
+    let link = client.link.clone();
+    let left = topics.clone();
+    let leaving = tokio::spawn(async move { link.unsubscribe(left).await });
+    let mut asked = BTreeSet::new();
+    for _ in 0..2 {
+        let (first, body) = within("a packet", packet(&mut stream)).await;
+        assert_eq!(first, 0xa2, "UNSUBSCRIBE");
+        let mut rest = &body[2..];
+        while let [high, low, text @ ..] = rest {
+            let (topic, after) = text.split_at(usize::from(*high) << 8 | usize::from(*low));
+            asked.insert(String::from_utf8(topic.to_vec()).unwrap());
+            rest = after;
+        }
+        assert!(!leaving.is_finished(), "done only when the broker has answered both");
+        stream.write_all(&[0xb0, 2, body[0], body[1]]).await.unwrap();
+    }
+    assert_eq!(asked, topics.into_iter().collect());
+    within("the answer", leaving).await.unwrap().unwrap();
 }
