@@ -6,7 +6,9 @@
 //!   again.
 //! * A rightly signed record is stored and counted whatever its content; what is wrong with it
 //!   is kept beside it. What cannot be placed in a chain at all is kept as a signed reject.
-//! * What arrived together is committed together: one sync for all devices of a round.
+//! * What arrived together is committed together: one sync for all devices of a round, which is
+//!   bounded in batches and in bytes. What comes meanwhile waits in the channel, then in the link,
+//!   which does not acknowledge it to the broker.
 //! * Taken in again, in any order, the same lines change nothing and give the same receipt.
 
 mod ask;
@@ -35,6 +37,9 @@ use tracing::{error, info, warn};
 
 /// Batches taken into one commit.
 const ROUND: usize = 256;
+
+/// Bytes of batches after which a round is full: what is read of them takes a multiple of it.
+const ROUND_BYTES: usize = 2 << 20;
 
 /// Chains whose state is kept in memory; beyond that it is read again.
 const CHAINS: usize = 20_000;
@@ -209,10 +214,10 @@ impl Ingest {
             let publications = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                n = incoming.recv_many(&mut arrived, ROUND) => {
-                    if n == 0 {
-                        return;
-                    }
+                first = incoming.recv() => {
+                    let Some(first) = first else { return };
+                    arrived.push(first);
+                    fill(&mut arrived, &mut incoming);
                     let taken = self.take(&arrived).await;
                     arrived.clear();
                     taken.map(|taken| taken.publications).unwrap_or_default()
@@ -300,6 +305,16 @@ impl Ingest {
                 });
             }
         }
+    }
+}
+
+/// Adds to a round what waits already, until it is full.
+fn fill(round: &mut Vec<Arrived>, incoming: &mut mpsc::Receiver<Arrived>) {
+    let mut bytes: usize = round.iter().map(|batch| batch.lines.len()).sum();
+    while round.len() < ROUND && bytes < ROUND_BYTES {
+        let Ok(next) = incoming.try_recv() else { return };
+        bytes += next.lines.len();
+        round.push(next);
     }
 }
 

@@ -68,8 +68,14 @@ impl Ingest {
         let receipts =
             if via == Via::Link { self.receipts(&touched, &works, now).await? } else { vec![] };
         round.receipts = receipts.iter().filter(|(_, new)| *new).map(|(r, _)| r.clone()).collect();
-        round.intakes =
-            works.values().filter(|work| work.changed).map(|work| work.intake.clone()).collect();
+        // Taken, not copied: a round has thousands of records.
+        let intakes = works.values_mut().filter(|work| work.changed).map(|work| Intake {
+            chain: work.intake.chain.clone(),
+            add: std::mem::take(&mut work.intake.add),
+            conflicts: std::mem::take(&mut work.intake.conflicts),
+            faults: std::mem::take(&mut work.intake.faults),
+        });
+        round.intakes = intakes.collect();
         if !(round.intakes.is_empty() && round.rejects.is_empty() && round.receipts.is_empty()) {
             self.store.commit_intake(&round, &fences).await?;
         }

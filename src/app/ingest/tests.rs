@@ -612,3 +612,25 @@ proptest! {
         })?;
     }
 }
+
+#[tokio::test]
+async fn a_round_is_full_after_so_many_bytes_and_the_rest_waits() {
+    let (send, mut incoming) = mpsc::channel(1_000);
+    let batch = |bytes: usize| Arrived {
+        device: DeviceId::new("loa-thon-1").unwrap(),
+        lines: Bytes::from(vec![b'x'; bytes]),
+    };
+    for _ in 0..40 {
+        send.try_send(batch(64 << 10)).unwrap();
+    }
+    let mut round = vec![incoming.recv().await.unwrap()];
+    super::fill(&mut round, &mut incoming);
+    assert_eq!(round.len() * (64 << 10), super::ROUND_BYTES);
+    assert_eq!(incoming.len(), 8, "left for the next round");
+    for _ in 0..500 {
+        send.try_send(batch(100)).unwrap();
+    }
+    let mut round = Vec::new();
+    super::fill(&mut round, &mut incoming);
+    assert_eq!(round.len(), super::ROUND, "small ones by number");
+}
