@@ -1,23 +1,24 @@
 //! Devices without a loudspeaker: a thousand of them in one process, each enrolled, connected,
 //! fetching and proving as the contract says.
 //!
-//! They are the server's load, not its judges: of what they receive, only pieces are checked;
-//! signatures are not verified, and nothing is kept on disk. What they sign is real.
+//! They are the server's load, not its judges: of what they receive, pieces are checked and
+//! orders verified, timetables and receipts are believed, and nothing is kept on disk. What they
+//! sign is real.
 
-use super::simulated::Simulated;
+use super::simulated::{Answering, Simulated};
 use crate::app::link::{Link, LinkEvent, LinkEvents};
 use crate::clock::{Clock, SystemClock};
 use crate::device::fetch::{Action, AssetOrder, FetchConfig, Fetcher, Need};
 use crate::domain::chunk::ChunkSize;
 use crate::domain::ids::{DeviceId, Digest};
 use crate::mqtt;
-use crate::wire::doc::{State, StateKind, Timetable};
+use crate::wire::doc::{Receipt, State, StateKind, Timetable};
 use crate::wire::topic::{Topic, Topics};
-use crate::wire::{b64, limits, record, sheet};
+use crate::wire::{b64, limits, sheet};
 use bytes::Bytes;
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -63,6 +64,19 @@ pub struct Progress {
     pub broken: AtomicU64,
     /// Chunks taken.
     pub chunks: AtomicU64,
+    /// Orders that were verified, and whose signed answer the broker has taken.
+    pub answered: AtomicU64,
+    /// Answers that the server has made durable and receipted.
+    pub proved: AtomicU64,
+    /// The newest order, with its topic.
+    order: Mutex<Option<(String, Bytes)>>,
+}
+
+impl Progress {
+    /// Returns the newest order as it came to the first device.
+    pub fn order(&self) -> Option<(String, Bytes)> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// Running devices; dropping it cuts their lines.
@@ -102,6 +116,10 @@ impl Fleet {
             let running = Running {
                 id,
                 device: device.clone(),
+                answering: Answering::new(device.clone())?,
+                answers: VecDeque::new(),
+                unproved: 0,
+                first: seed == 0,
                 topics,
                 link,
                 fetcher: Fetcher::new(fetch, seed as u64),
@@ -125,15 +143,16 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// Waits until all these counters have reached the number of devices; returns milliseconds.
+    /// Waits until all these counters have reached a number, as that of the devices; returns
+    /// milliseconds.
     pub fn wait(
         &self,
-        devices: usize,
+        number: usize,
         patience_ms: i64,
         counters: impl Fn(&Progress) -> Vec<&AtomicU64>,
     ) -> anyhow::Result<i64> {
         let clock = SystemClock::new();
-        let reached = |counter: &&AtomicU64| counter.load(Ordering::Relaxed) >= devices as u64;
+        let reached = |counter: &&AtomicU64| counter.load(Ordering::Relaxed) >= number as u64;
         while !counters(&self.progress).iter().all(reached) {
             let progress = &self.progress;
             anyhow::ensure!(
@@ -182,6 +201,13 @@ async fn word(fetch: &mut Option<watch::Receiver<bool>>) {
 struct Running {
     id: DeviceId,
     device: Arc<Simulated>,
+    answering: Answering,
+    /// Signed and not sent yet.
+    answers: VecDeque<Vec<u8>>,
+    /// Answers sent that no receipt covers.
+    unproved: u64,
+    /// One of them keeps orders for others to see.
+    first: bool,
     topics: Topics,
     link: Link,
     fetcher: Fetcher,
@@ -222,6 +248,7 @@ impl Running {
                 }
             };
             self.act(actions).await;
+            self.send_answers().await;
             if self.milestones.planned && self.fetcher.pending().is_empty() {
                 reached(&mut self.milestones.sheets, &self.progress.sheets);
                 if self.ordered.is_empty() && !self.milestones.ready {
@@ -264,12 +291,24 @@ impl Running {
         let _ = self.link.subscribe(filters).await;
         self.tell().await;
         reached(&mut self.milestones.told, &self.progress.told);
-        // The same at every connection: a resend is no new evidence.
-        let records = self.device.chain_of(self.device.chain(), 2).unwrap_or_default();
-        let (batch, _) = record::batch(records.iter().map(String::as_str));
-        let topic = self.topics.of(&Topic::Records(self.id.clone()));
-        let _ = self.link.publish(topic, batch, false).await;
+        // At every connection, as a real one: a resend is no new evidence, and is receipted again.
+        let batch = self.answering.unreceipted();
+        if !batch.is_empty() {
+            let topic = self.topics.of(&Topic::Records(self.id.clone()));
+            let _ = self.link.publish(topic, batch, false).await;
+        }
         self.fetcher.connected(self.clock.mono_ms())
+    }
+
+    /// Sends what orders were answered with.
+    async fn send_answers(&mut self) {
+        while let Some(batch) = self.answers.pop_front() {
+            let topic = self.topics.of(&Topic::Records(self.id.clone()));
+            self.unproved += 1;
+            // What a broken line did not take goes out after the next connection.
+            let _ = self.link.publish(topic, batch, false).await;
+            self.progress.answered.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     async fn tell(&self) {
@@ -289,6 +328,11 @@ impl Running {
         match self.topics.parse(topic) {
             Some(Topic::Receipt(_)) if !payload.is_empty() => {
                 reached(&mut self.milestones.receipted, &self.progress.receipted);
+                self.receipted(payload);
+                Vec::new()
+            }
+            Some(known @ (Topic::Urgent { .. } | Topic::Hold(_))) => {
+                self.ordered(topic, &known, payload);
                 Vec::new()
             }
             Some(Topic::Timetable(_)) => self.planned(payload).unwrap_or_default(),
@@ -296,9 +340,31 @@ impl Running {
         }
     }
 
+    fn ordered(&mut self, topic: &str, known: &Topic, payload: &Bytes) {
+        match self.answering.answer(known, payload, self.clock.now()) {
+            Ok(Some(batch)) => self.answers.push_back(batch),
+            Ok(None) => return,
+            // Counted as missing by whoever waits for the answers.
+            Err(error) => return eprintln!("{}: {error:#}", self.id),
+        }
+        if self.first {
+            let mut order = self.progress.order.lock().unwrap_or_else(PoisonError::into_inner);
+            *order = Some((topic.to_owned(), payload.clone()));
+        }
+    }
+
+    fn receipted(&mut self, payload: &[u8]) {
+        let receipt: Option<Receipt> = claims(payload);
+        let covers = |receipt: &Receipt| receipt.chain == self.device.chain();
+        let Some(receipt) = receipt.filter(covers) else { return };
+        if self.answering.receipted(receipt.upto) {
+            let proved = std::mem::take(&mut self.unproved);
+            self.progress.proved.fetch_add(proved, Ordering::Relaxed);
+        }
+    }
+
     fn planned(&mut self, payload: &[u8]) -> Option<Vec<Action>> {
-        let claims = std::str::from_utf8(payload).ok()?.split('.').nth(1)?;
-        let timetable: Timetable = serde_json::from_slice(&b64::decode(claims)?).ok()?;
+        let timetable: Timetable = claims(payload)?;
         let now = self.clock.mono_ms();
         self.spread_ms = i64::from(timetable.fetch_spread_s) * 1_000;
         let mut actions = Vec::new();
@@ -351,4 +417,10 @@ impl Running {
             }
         }
     }
+}
+
+/// Returns what a document says, believing it.
+fn claims<T: serde::de::DeserializeOwned>(jws: &[u8]) -> Option<T> {
+    let claims = std::str::from_utf8(jws).ok()?.split('.').nth(1)?;
+    serde_json::from_slice(&b64::decode(claims)?).ok()
 }

@@ -4,6 +4,7 @@
 use super::simulated::Simulated;
 use crate::app::keyring::Keyring;
 use crate::app::registry::{Reach, Register};
+use crate::app::{access, people};
 use crate::clock::{Clock as _, SharedClock, SystemClock};
 use crate::cmds::data::DataFolder;
 use crate::cmds::sample;
@@ -87,6 +88,16 @@ impl Host {
         fs::remove_file(playlists.join("bang-chao-mung.toml"))?;
         host.init()?;
         Ok(host)
+    }
+
+    /// Adds a standby clip, for the notices of floods.
+    pub fn add_standby(&self) -> anyhow::Result<()> {
+        let playlists = self.root.join("playlists");
+        fs::write(playlists.join("clips/lu-lut.wav"), tone(660, 10))?;
+        let file = playlists.join("station.toml");
+        let standby = "\n[standby.flood]\nclip = \"clips/lu-lut.wav\"\ntext = \"LŨ LỤT\"\n";
+        let station = fs::read_to_string(&file)? + standby;
+        fs::write(file, station).context("adding a standby clip")
     }
 
     /// Returns the folder.
@@ -197,6 +208,15 @@ impl Host {
         drop(register);
         store.close().await;
         Ok(enrolled)
+    }
+
+    /// Returns a token of the first administrator.
+    pub async fn token(&self) -> anyhow::Result<access::Secret> {
+        let store = self.store().await?;
+        let (person, now) = (people::FIRST.parse()?, SystemClock::new().now());
+        let token = access::grant(&*store, "bench", Some(&person), access::API, now, None).await?;
+        store.close().await;
+        Ok(token)
     }
 
     /// Starts this program with other arguments; what it says on stderr goes to a file.

@@ -18,6 +18,8 @@ mod inspect;
 #[cfg(feature = "embedded-broker")]
 mod memory;
 #[cfg(feature = "embedded-broker")]
+mod orders;
+#[cfg(feature = "embedded-broker")]
 mod raw;
 #[cfg(feature = "embedded-broker")]
 mod simulated;
@@ -32,11 +34,11 @@ use serde::Serialize;
 /// says otherwise.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only these: `compile`, `inspect`, `start`, `memory`, `district`, `clip`, `ingest`; all when
-    /// none is named
+    /// Only these: `compile`, `inspect`, `start`, `memory`, `district`, `urgent`,
+    /// `hold`, `clip`, `ingest`; all when none is named
     #[arg(value_name = "WHAT")]
     what: Vec<String>,
-    /// Devices of `district` and `ingest`; a fifth of them in `clip`
+    /// Devices of `district`, `urgent`, `hold` and `ingest`; a fifth of them in `clip`
     #[arg(long, value_name = "N", default_value_t = 5_000,
         value_parser = clap::value_parser!(u32).range(5..=9_000))]
     devices: u32,
@@ -99,6 +101,10 @@ const ALL: &[Bench] = &[
     #[cfg(feature = "embedded-broker")]
     ("district", |args| district::rows(args.devices as usize)),
     #[cfg(feature = "embedded-broker")]
+    ("urgent", |args| orders::rows(orders::Kind::Urgent, args.devices as usize)),
+    #[cfg(feature = "embedded-broker")]
+    ("hold", |args| orders::rows(orders::Kind::Hold, args.devices as usize)),
+    #[cfg(feature = "embedded-broker")]
     ("clip", |args| clip::rows(args.devices as usize / 5)),
     #[cfg(feature = "embedded-broker")]
     ("ingest", |args| ingest::rows(args.devices as usize, args.seconds)),
@@ -148,6 +154,13 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
         print_text(&table(&["work", "figure", "limit or peer", "ratio", "note"], &cells))?;
     }
     broken.map_or(Ok(Answer::Yes), Err)
+}
+
+/// Returns the middle one.
+#[cfg(feature = "embedded-broker")]
+fn middle(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 /// Three significant digits, without an exponent.

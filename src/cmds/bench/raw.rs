@@ -2,7 +2,8 @@
 //! process, with clients that do nothing but what is compared.
 
 use super::host::Process;
-use crate::app::link::LinkEvent;
+use super::simulated::{Answering, Simulated};
+use crate::app::link::{Acked, Link, LinkEvent};
 use crate::broker::{Broker, BrokerConfig, Gate, Who};
 use crate::clock::{Clock as _, SystemClock};
 use crate::cmds::{Answer, runtime, serve};
@@ -17,9 +18,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Messages under way at once, as the courier of assets has them.
 const WINDOW: usize = 8;
@@ -146,9 +147,15 @@ impl Raw {
         wait(|| there.load(Ordering::Relaxed) == devices).await
     }
 
-    /// Publishes so many chunks of the usual size to so many clients that hash each; returns the seconds
-    /// until the last one has them all.
-    pub async fn fan_out(&self, devices: usize, chunks: usize) -> anyhow::Result<f64> {
+    /// Publishes so many bytes in chunks of a size to so many clients that hash each; returns the
+    /// seconds until the last one has them all.
+    pub async fn fan_out(
+        &self,
+        devices: usize,
+        bytes: usize,
+        size: ChunkSize,
+    ) -> anyhow::Result<f64> {
+        let chunks = bytes.div_ceil(size.bytes());
         let stop = CancellationToken::new();
         let _guard = stop.clone().drop_guard();
         let (ready, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -180,6 +187,26 @@ impl Raw {
             });
         }
         wait(|| ready.load(Ordering::Relaxed) >= devices).await?;
+        let link = self.server(&stop).await?;
+        let chunk = Bytes::from(vec![0x5a; size.bytes()]);
+        let clock = SystemClock::new();
+        let mut flying = VecDeque::new();
+        for n in 0..chunks {
+            if flying.len() == WINDOW
+                && let Some(first) = flying.pop_front()
+            {
+                let acked: Acked = first;
+                acked.await?;
+            }
+            let chunk = chunk.slice(..size.bytes().min(bytes - n * size.bytes()));
+            flying.push_back(link.enqueue(topic.clone(), chunk, false).await?);
+        }
+        wait(|| done.load(Ordering::Relaxed) == devices).await?;
+        Ok(clock.mono_ms() as f64 / 1_000.0)
+    }
+
+    /// Connects as the server does.
+    async fn server(&self, stop: &CancellationToken) -> anyhow::Result<Link> {
         let Listening { server, user, password, .. } = &self.listening;
         let login = Some((user.clone(), Password::new(password.clone())));
         let config = MqttConfig::server(url(*server), user, login);
@@ -188,20 +215,73 @@ impl Raw {
         let first = events.next().await;
         anyhow::ensure!(matches!(first, Some(LinkEvent::Connected)), "no line: {first:?}");
         tokio::spawn(async move { while events.next().await.is_some() {} });
-        let chunk = Bytes::from(vec![0x5a; ChunkSize::USUAL.bytes()]);
-        let clock = SystemClock::new();
-        let mut flying = VecDeque::new();
-        for _ in 0..chunks {
-            if flying.len() == WINDOW
-                && let Some(first) = flying.pop_front()
-            {
-                let acked: crate::app::link::Acked = first;
-                acked.await?;
-            }
-            flying.push_back(link.enqueue(topic.clone(), chunk.clone(), false).await?);
+        Ok(link)
+    }
+
+    /// Connects clients that judge the orders of a unit as these devices do, answer them signed,
+    /// and do nothing else; nobody takes their answers from the broker.
+    pub async fn answering(
+        &self,
+        devices: &[Arc<Simulated>],
+        unit: &UnitId,
+    ) -> anyhow::Result<Answerers> {
+        let stop = CancellationToken::new();
+        let (ready, answered) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(0)));
+        let topics = Topics::default();
+        let filters = vec![topics.of(&Topic::Hold(unit.clone())), topics.urgent_filter(unit)];
+        for (n, device) in devices.iter().enumerate() {
+            let (link, mut events, driver) = mqtt::prepare(self.line(n)?, Box::new(|| None))?;
+            tokio::spawn(driver.run(stop.clone()));
+            let (ready, answered, filters) = (ready.clone(), answered.clone(), filters.clone());
+            let mut answering = Answering::new(device.clone())?;
+            let (topics, records) =
+                (topics.clone(), topics.of(&Topic::Records(device.id().clone())));
+            tokio::spawn(async move {
+                let clock = SystemClock::new();
+                while let Some(event) = events.next().await {
+                    match event {
+                        LinkEvent::Connected => {
+                            if link.subscribe(filters.clone()).await.is_ok() {
+                                ready.fetch_add(1, Ordering::Relaxed);
+                            }
+                        }
+                        LinkEvent::Message { topic, payload, .. } => {
+                            let Some(known) = topics.parse(&topic) else { continue };
+                            let answer = answering.answer(&known, &payload, clock.now());
+                            if let Ok(Some(batch)) = answer
+                                && link.publish(records.clone(), batch, false).await.is_ok()
+                            {
+                                answered.fetch_add(1, Ordering::Relaxed);
+                            }
+                            answering.receipted(u64::MAX);
+                        }
+                        LinkEvent::Disconnected { .. } => {}
+                    }
+                }
+            });
         }
-        wait(|| done.load(Ordering::Relaxed) == devices).await?;
-        Ok(clock.mono_ms() as f64 / 1_000.0)
+        wait(|| ready.load(Ordering::Relaxed) >= devices.len()).await?;
+        let link = self.server(&stop).await?;
+        Ok(Answerers { link, answered, devices: devices.len() as u64, _stop: stop.drop_guard() })
+    }
+}
+
+/// Clients of a bare broker that answer orders.
+pub struct Answerers {
+    link: Link,
+    answered: Arc<AtomicU64>,
+    devices: u64,
+    _stop: DropGuard,
+}
+
+impl Answerers {
+    /// Publishes an order; returns the seconds until the broker has everybody's signed answer.
+    pub async fn order(&self, topic: String, order: Bytes) -> anyhow::Result<f64> {
+        let until = self.answered.load(Ordering::Relaxed) + self.devices;
+        let clock = SystemClock::new();
+        self.link.publish(topic, order, true).await?;
+        wait(|| self.answered.load(Ordering::Relaxed) >= until).await?;
+        Ok(clock.mono_us() as f64 / 1e6)
     }
 }
 
