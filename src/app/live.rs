@@ -15,7 +15,7 @@ use crate::domain::time::UtcMs;
 use crate::domain::timetable::sheet::DaySheet;
 use crate::wire::doc::{State, StateKind};
 use chrono_tz::Tz;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// The parts that change seldom, as one value.
@@ -33,8 +33,10 @@ pub struct Picture {
     pub faults: Arc<[Fault]>,
     /// What could not be published and why, and other things a person must act upon.
     pub alarms: Vec<Alarm>,
-    /// What waits for approval, if anything.
-    pub proposal: Option<Arc<Proposal>>,
+    /// What waits for approval.
+    pub proposals: Vec<Arc<Proposal>>,
+    /// The files in force, by name.
+    pub files: Arc<BTreeSet<String>>,
     /// Things a person should know: listeners without TLS, folder and register differ.
     pub notices: Vec<Alarm>,
     /// When the folder was last read whole.
@@ -85,7 +87,8 @@ impl Picture {
             faults: Arc::from([]),
             alarms: Vec::new(),
             notices: Vec::new(),
-            proposal: None,
+            proposals: Vec::new(),
+            files: Arc::default(),
             read_ms: None,
             published_ms: None,
             broker: BrokerLight { address: broker.into(), connected: false, why: None },
@@ -96,6 +99,16 @@ impl Picture {
     /// Returns the station in force.
     pub fn station(&self) -> Result<Arc<Station>, NoStation> {
         self.station.clone().ok_or(NoStation)
+    }
+
+    /// Says whether a version of the file is in force, by its name as faults tell it: the folder
+    /// may stand before it.
+    pub fn has_in_force(&self, file: &str) -> bool {
+        let is = |name: &String| {
+            file.strip_suffix(name.as_str())
+                .is_some_and(|front| front.is_empty() || front.ends_with('/'))
+        };
+        self.files.iter().any(is)
     }
 
     /// Returns each device with each sheet it follows.

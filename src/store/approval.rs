@@ -42,12 +42,12 @@ async fn put_version(conn: &mut SqliteConnection, version: &Version) -> Result<(
 async fn put_proposal(conn: &mut SqliteConnection, one: &Proposal) -> Result<(), StoreError> {
     let query = if one.revision == 0 {
         sqlx::query(
-            "INSERT INTO proposals (hash, revision, made_ms, body) VALUES ($1, $2 + 1, $3, $4) \
-             ON CONFLICT (hash) DO NOTHING",
+            "INSERT INTO proposals (hash, revision, made_ms, body, pending) \
+             VALUES ($1, $2 + 1, $3, $4, $5) ON CONFLICT (hash) DO NOTHING",
         )
     } else {
         sqlx::query(
-            "UPDATE proposals SET revision = $2 + 1, made_ms = $3, body = $4 \
+            "UPDATE proposals SET revision = $2 + 1, made_ms = $3, body = $4, pending = $5 \
              WHERE hash = $1 AND revision = $2",
         )
     };
@@ -56,6 +56,7 @@ async fn put_proposal(conn: &mut SqliteConnection, one: &Proposal) -> Result<(),
         .bind(one.revision)
         .bind(one.made_ms.0)
         .bind(json(one))
+        .bind(i64::from(one.stand.is_pending()))
         .execute(conn)
         .await
         .map_err(failed("keep a proposal"))?;
@@ -133,6 +134,15 @@ impl Approvals for SqliteStore {
         row.as_ref().map(version).transpose()
     }
 
+    async fn version(&self, number: i64) -> Result<Option<Version>, StoreError> {
+        let row = sqlx::query("SELECT * FROM versions WHERE number = $1")
+            .bind(number)
+            .fetch_optional(&self.read)
+            .await
+            .map_err(failed("read what was in force"))?;
+        row.as_ref().map(version).transpose()
+    }
+
     async fn version_by(&self, approval: &Digest) -> Result<Option<Version>, StoreError> {
         let row = sqlx::query("SELECT * FROM versions WHERE approval = $1 ORDER BY number LIMIT 1")
             .bind(&approval.0[..])
@@ -148,6 +158,16 @@ impl Approvals for SqliteStore {
             .fetch_all(&self.read)
             .await
             .map_err(failed("read proposals"))?;
+        rows.iter().map(proposal).collect()
+    }
+
+    async fn pending_proposals(&self) -> Result<Vec<Proposal>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM proposals WHERE pending = 1 ORDER BY made_ms DESC, hash LIMIT 1000",
+        )
+        .fetch_all(&self.read)
+        .await
+        .map_err(failed("read what waits"))?;
         rows.iter().map(proposal).collect()
     }
 

@@ -870,7 +870,9 @@ async fn the_mark_grows_with_every_order(store: &dyn Store) {
 }
 
 async fn an_approval_step_is_done_whole_over_the_version_it_was_decided_on(store: &dyn Store) {
-    use crate::app::approval::{ChangeSet, FileEntry, Manifest, Proposal, Stand, Version};
+    use crate::app::approval::{
+        ChangeSet, FileEntry, Manifest, Proposal, Stand, Together, Version,
+    };
     let bytes: Arc<[u8]> = Arc::from(&b"title"[..]);
     let sha256 = Digest::of(&bytes);
     let entry = FileEntry { sha256, accepted: 3, approval: None };
@@ -888,7 +890,10 @@ async fn an_approval_step_is_done_whole_over_the_version_it_was_decided_on(store
         stand: Stand::Open,
         votes: vec![],
         change: ChangeSet::default(),
+        together: Together::Alone,
         preview: crate::domain::approval::Preview::default(),
+        reach: std::iter::once("90001".parse().unwrap()).collect(),
+        judged_ms: UtcMs(6),
     };
     let step = ApprovalStep {
         over: 0,
@@ -904,10 +909,13 @@ async fn an_approval_step_is_done_whole_over_the_version_it_was_decided_on(store
     assert_eq!(store.approval_mark().await.unwrap(), mark);
     let first = Version { number: 1, ..version };
     assert_eq!(store.newest_version().await.unwrap(), Some(first.clone()));
+    assert_eq!(store.version(1).await.unwrap(), Some(first.clone()));
+    assert_eq!(store.version(2).await.unwrap(), None);
     assert_eq!(store.version_by(&sha256).await.unwrap(), Some(first));
     assert_eq!(store.blobs(&[sha256, Digest([0; 32])]).await.unwrap(), [(sha256, bytes)].into());
     let kept = store.proposal(&one.hash).await.unwrap().unwrap();
     assert_eq!(kept, Proposal { revision: 1, ..one.clone() });
+    assert_eq!(store.pending_proposals().await.unwrap(), std::slice::from_ref(&kept));
     // Decided upon what is no longer so: nothing of it is done.
     for stale in [
         ApprovalStep { proposals: vec![kept.clone()], ..step.clone() },
@@ -922,4 +930,5 @@ async fn an_approval_step_is_done_whole_over_the_version_it_was_decided_on(store
     let step = ApprovalStep { over: 1, proposals: vec![closed], ..ApprovalStep::default() };
     store.approval_step(&step).await.unwrap();
     assert_eq!(store.proposals(9).await.unwrap()[0].stand.word(), "superseded");
+    assert_eq!(store.pending_proposals().await.unwrap(), []);
 }

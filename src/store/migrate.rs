@@ -28,6 +28,12 @@ pub(super) const STEPS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0003_orders.sql"),
         include_str!("../../migrations/postgres/0003_orders.sql"),
     ),
+    (
+        4,
+        "pending",
+        include_str!("../../migrations/sqlite/0004_pending.sql"),
+        include_str!("../../migrations/postgres/0004_pending.sql"),
+    ),
 ];
 
 /// Brings the schema to the newest version.

@@ -1,71 +1,15 @@
 //! Where people decide about proposals.
 
-use super::{Bench, Manifest, Proposal, Stand, Version};
+use super::error::REASON;
+use super::{Bench, DeskError, MOST_PIECES, Manifest, Proposal, Stand, Together, Version};
 use crate::app::people::{Person, Role, lineage};
 use crate::app::ports::{ApprovalStep, Store, StoreError};
 use crate::app::trail::Actor;
-use crate::config;
-use crate::domain::ids::{Digest, PersonId, PlaylistId, UnitId};
+use crate::domain::approval::{self, Ground, Preview, reach, same_effect};
+use crate::domain::ids::{Digest, UnitId};
+use crate::domain::station::Station;
 use crate::domain::time::UtcMs;
-
-/// Longest reason in characters.
-const REASON: usize = 500;
-
-/// Why nothing was decided.
-#[derive(Debug, thiserror::Error)]
-pub enum DeskError {
-    #[error("no proposal `{hash}`")]
-    Unknown { hash: Digest },
-    #[error("nothing waits for approval")]
-    Nothing,
-    #[error("proposal `{hash}` is {state}")]
-    NotOpen { hash: Digest, state: &'static str },
-    #[error("`{person}` proposed it, and somebody else must approve")]
-    Own { person: PersonId },
-    #[error("`{person}` has approved it already; one more person is needed")]
-    Twice { person: PersonId },
-    #[error("`{person}` does not have the role `{role}` for unit `{unit}`")]
-    NotFor { person: PersonId, role: Role, unit: UnitId },
-    #[error("`{person}` does not have the role `{role}` for the whole station")]
-    NotForAll { person: PersonId, role: Role },
-    #[error("what is in force has changed since proposal `{hash}` was made")]
-    Moved { hash: Digest },
-    #[error("nothing came into force by approval `{hash}`")]
-    NoVersion { hash: Digest },
-    #[error("what approval `{hash}` brought no longer fits the register")]
-    Misfit { hash: Digest },
-    #[error("playlist `{playlist}` is not in force")]
-    NoPlaylist { playlist: PlaylistId },
-    #[error("a reason has 1 to {REASON} characters")]
-    Reason,
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl DeskError {
-    /// Says what to do about it.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Unknown { .. } | Self::Nothing => "`loa proposals` lists what waits",
-            Self::NotOpen { .. } => {
-                "a returned proposal is proposed anew by `loa propose`; `loa proposals` lists all"
-            }
-            Self::Own { .. } => "ask another approver",
-            Self::Twice { .. } => {
-                "a file has no proven author: `loa propose` names one, then one approver is enough"
-            }
-            Self::NotFor { .. } | Self::NotForAll { .. } => {
-                "an administrator gives roles: `loa user grant PERSON ROLE [--unit UNIT]`"
-            }
-            Self::Moved { .. } => "look again at what it would do now, then approve",
-            Self::NoVersion { .. } => "`loa proposals --all` lists earlier approvals",
-            Self::Misfit { .. } => "put the files back into the folder and propose them",
-            Self::NoPlaylist { .. } => "`GET /api/v1/playlists` lists what is in force",
-            Self::Reason => "say in a sentence why",
-            Self::Store(error) => error.hint(),
-        }
-    }
-}
+use std::collections::BTreeSet;
 
 /// What was decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,30 +31,121 @@ pub struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    /// Returns the proposal that waits.
-    pub async fn pending(store: &dyn Store) -> Result<Option<Proposal>, StoreError> {
-        let all = store.proposals(200).await?;
-        Ok(all.into_iter().find(|one| one.stand.is_pending()))
+    /// Returns what waits, the newest first.
+    pub async fn pending(store: &dyn Store) -> Result<Vec<Proposal>, StoreError> {
+        let mut all = store.pending_proposals().await?;
+        all.retain(|one| one.stand.is_pending());
+        Ok(all)
     }
 
-    /// Names the person as the author; what was returned is open again.
+    /// Names the person as the author; what was returned, taken back or stale is open again.
     pub async fn propose(&self, hash: &Digest) -> Result<Proposal, DeskError> {
         let mut one = self.find(hash).await?;
         if !one.stand.is_pending() {
             return Err(Self::not_open(&one));
         }
-        self.must_for(Role::Operator, &one).await?;
+        self.must_for(Role::Operator, &one.units()).await?;
         let before = one.author.as_ref().map_or("nobody".to_owned(), ToString::to_string);
         one.author = Some(self.person.id.clone());
         one.stand = Stand::Open;
         one.votes.clear();
         let entry = self.actor.did(self.now, "propose", hash).before(before).after(&self.person.id);
-        self.step(ApprovalStep {
-            proposals: vec![one.clone()],
-            entries: vec![entry],
-            ..ApprovalStep::default()
-        })
-        .await?;
+        self.step(vec![one.clone()], entry).await?;
+        Ok(one)
+    }
+
+    /// Names the person as the author of what waits in these files, as one proposal.
+    pub async fn propose_files(&self, files: &BTreeSet<String>) -> Result<Proposal, DeskError> {
+        if files.len() > MOST_PIECES {
+            return Err(DeskError::TooMany { count: files.len(), most: MOST_PIECES });
+        }
+        let pending = Self::pending(self.store).await?;
+        let mut parts: Vec<Proposal> = Vec::new();
+        for file in files {
+            let holds = |one: &&Proposal| one.names().contains(&file.as_str());
+            let Some(one) = pending.iter().find(holds) else {
+                return Err(DeskError::NotWaiting { file: file.clone() });
+            };
+            let others = one.change.files.keys().filter(|name| !files.contains(*name));
+            let others: Vec<_> = others.map(|name| format!("`{name}`")).take(10).collect();
+            if !others.is_empty() {
+                let (file, others) = (file.clone(), others.join(", "));
+                return Err(DeskError::Part { file, others, hash: one.hash });
+            }
+            if parts.iter().all(|known| known.hash != one.hash) {
+                parts.push(one.clone());
+            }
+        }
+        match &*parts {
+            [] => Err(DeskError::Nothing),
+            [one] => self.propose(&one.hash).await,
+            _ => self.join(parts).await,
+        }
+    }
+
+    async fn join(&self, mut parts: Vec<Proposal>) -> Result<Proposal, DeskError> {
+        let mut change = parts[0].change.clone();
+        for part in &parts[1..] {
+            change.join(&part.change);
+        }
+        let newest = self.store.newest_version().await?.ok_or(DeskError::Nothing)?;
+        let mut bench = Bench::default();
+        let after = newest.manifest.with(&change, None);
+        let lacks = [bench.lacks(&newest.manifest), bench.lacks(&after)].concat();
+        bench.blobs = self.store.blobs(&lacks).await?;
+        let (before, now) = (newest.manifest.clone(), self.now);
+        let judged = aside(move || {
+            let (old, new) = (bench.station(&before)?, bench.station(&after)?);
+            let reach = reach(&old, &new);
+            Some((approval::preview(&old, &new, now), reach))
+        });
+        let (preview, reach) = judged.await.ok_or(DeskError::Unfit)?;
+        let hash = change.hash();
+        let known = self.store.proposal(&hash).await?;
+        let one = Proposal {
+            hash,
+            revision: known.map_or(0, |known| known.revision),
+            made_ms: self.now,
+            base: newest.number,
+            author: Some(self.person.id.clone()),
+            stand: Stand::Open,
+            votes: Vec::new(),
+            change,
+            together: Together::Person,
+            preview,
+            reach,
+            judged_ms: self.now,
+        };
+        self.must_for(Role::Operator, &one.units()).await?;
+        let names = one.names().join(", ");
+        for part in &mut parts {
+            part.stand = Stand::Superseded { at_ms: self.now };
+        }
+        parts.push(one.clone());
+        let entry = self.actor.did(self.now, "propose", hash).after(names);
+        self.step(parts, entry).await?;
+        Ok(one)
+    }
+
+    /// Takes a proposal back: it waits until it is proposed anew. What a person put together
+    /// falls apart again.
+    pub async fn take_back(&self, hash: &Digest) -> Result<Proposal, DeskError> {
+        let mut one = self.find(hash).await?;
+        if !one.stand.is_pending() {
+            return Err(Self::not_open(&one));
+        }
+        self.must_for(Role::Operator, &one.units()).await?;
+        if one.stand == Stand::Open && one.author.as_ref() != Some(&self.person.id) {
+            let person = self.person.id.clone();
+            return Err(DeskError::NotAuthor { person, hash: *hash });
+        }
+        one.votes.clear();
+        one.stand = match one.together {
+            Together::Person => Stand::Superseded { at_ms: self.now },
+            _ => Stand::TakenBack { at_ms: self.now },
+        };
+        let entry = self.actor.did(self.now, "take-back-proposal", hash);
+        self.step(vec![one.clone()], entry).await?;
         Ok(one)
     }
 
@@ -120,26 +155,29 @@ impl Desk<'_> {
         if one.stand != Stand::Open {
             return Err(Self::not_open(&one));
         }
-        self.must_for(Role::Approver, &one).await?;
+        self.must_for(Role::Approver, &one.units()).await?;
         if one.author.as_ref() == Some(&self.person.id) {
             return Err(DeskError::Own { person: self.person.id.clone() });
         }
         if one.votes.contains(&self.person.id) {
             return Err(DeskError::Twice { person: self.person.id.clone() });
         }
-        let newest = self.store.newest_version().await?;
-        let number = newest.as_ref().map_or(0, |version| version.number);
-        if number != one.base {
-            return Err(DeskError::Moved { hash: *hash });
+        let newest = self.store.newest_version().await?.ok_or(DeskError::Nothing)?;
+        if newest.number != one.base {
+            // Another change came first: this one goes on if it still does what was shown.
+            let judged = same_on_air(self.store, Bench::default(), &one, &newest, self.now).await?;
+            let (preview, reach) = judged.ok_or(DeskError::Moved { hash: *hash })?;
+            (one.preview, one.reach) = (preview, reach);
+            (one.base, one.judged_ms) = (newest.number, self.now);
+            self.must_for(Role::Approver, &one.units()).await?;
         }
         one.votes.push(self.person.id.clone());
         let more = one.lacks();
         let entry = self.actor.did(self.now, "approve", hash);
-        let mut step = ApprovalStep { over: number, ..ApprovalStep::default() };
+        let mut step = ApprovalStep { over: newest.number, ..ApprovalStep::default() };
         if more == 0 {
             one.stand = Stand::Approved { at_ms: self.now };
-            let before = newest.map(|version| version.manifest).unwrap_or_default();
-            let manifest = before.with(&one.change, Some(*hash));
+            let manifest = newest.manifest.with(&one.change, Some(*hash));
             step.version = Some(self.version(Some(*hash), manifest));
             step.entries = vec![entry.after("in force")];
         } else {
@@ -160,103 +198,28 @@ impl Desk<'_> {
         if one.stand != Stand::Open {
             return Err(Self::not_open(&one));
         }
-        self.must_for(Role::Approver, &one).await?;
-        self.mark_returned(&mut one, &reason);
-        let entry = self.actor.did(self.now, "return-proposal", hash).after(reason);
-        self.step(ApprovalStep {
-            proposals: vec![one],
-            entries: vec![entry],
-            ..ApprovalStep::default()
-        })
-        .await?;
-        Ok(Decided::Done)
-    }
-
-    /// Goes back to what an earlier approval brought: playlists, skips, policies and calendars
-    /// as they were; registers and profiles stay as they are.
-    pub async fn roll_back(&self, hash: &Digest, reason: &str) -> Result<Decided, DeskError> {
-        let reason = reason_of(reason)?;
-        self.must_for_all(Role::Approver)?;
-        let then = self.store.version_by(hash).await?;
-        let then = then.ok_or(DeskError::NoVersion { hash: *hash })?;
-        let newest = self.store.newest_version().await?;
-        let Some(newest) = newest else { return Err(DeskError::NoVersion { hash: *hash }) };
-        let stays = |name: &str| {
-            matches!(name, "station.toml" | "units.csv" | "devices.csv")
-                || name.starts_with("profiles/")
-        };
-        let mut manifest = then.manifest;
-        manifest.files.retain(|name, _| !stays(name));
-        let kept = newest.manifest.files.iter().filter(|(name, _)| stays(name));
-        manifest.files.extend(kept.map(|(name, entry)| (name.clone(), *entry)));
-        self.must_fit(&manifest, hash).await?;
-        let before = newest.approval.map_or("none".to_owned(), |hash| hash.to_string());
-        let entry = self.actor.did(self.now, "roll-back", hash).before(before).after(&reason);
-        let version = self.version(Some(*hash), manifest);
-        self.go_back(newest.number, version, entry).await
-    }
-
-    /// Takes a playlist out of force at once; its file waits for approval again.
-    pub async fn withdraw(&self, list: &PlaylistId, reason: &str) -> Result<Decided, DeskError> {
-        let reason = reason_of(reason)?;
-        let newest = self.store.newest_version().await?;
-        let mut manifest = newest.as_ref().map(|v| v.manifest.clone()).unwrap_or_default();
-        let is = |name: &&String| config::playlist_id(name).as_ref() == Some(list);
-        let Some(name) = manifest.files.keys().find(is).cloned() else {
-            return Err(DeskError::NoPlaylist { playlist: list.clone() });
-        };
-        self.must_for_all(Role::Approver)?;
-        manifest.files.remove(&name);
-        let entry = self.actor.did(self.now, "withdraw-playlist", list).after(&reason);
-        let number = newest.map_or(0, |version| version.number);
-        self.go_back(number, self.version(None, manifest), entry).await
-    }
-
-    /// Puts an earlier state into force. What led away from it then stands in the folder again as
-    /// a proposal that nobody has approved.
-    async fn go_back(
-        &self,
-        over: i64,
-        version: Version,
-        entry: crate::app::trail::Entry,
-    ) -> Result<Decided, DeskError> {
-        self.store
-            .approval_step(&ApprovalStep {
-                over,
-                version: Some(version),
-                entries: vec![entry],
-                ..ApprovalStep::default()
-            })
-            .await?;
-        Ok(Decided::Done)
-    }
-
-    fn mark_returned(&self, one: &mut Proposal, reason: &str) {
+        self.must_for(Role::Approver, &one.units()).await?;
         one.votes.clear();
-        one.author = None;
-        one.stand = Stand::Returned {
-            at_ms: self.now,
-            by: self.person.id.clone(),
-            reason: reason.to_owned(),
-        };
+        let by = self.person.id.clone();
+        one.stand = Stand::Returned { at_ms: self.now, by, reason: reason.clone() };
+        let entry = self.actor.did(self.now, "return-proposal", hash).after(reason);
+        self.step(vec![one], entry).await?;
+        Ok(Decided::Done)
     }
 
-    fn version(&self, approval: Option<Digest>, manifest: Manifest) -> Version {
+    pub(super) fn version(&self, approval: Option<Digest>, manifest: Manifest) -> Version {
         Version { number: 0, at_ms: self.now, approval, manifest }
     }
 
-    async fn must_fit(&self, manifest: &Manifest, hash: &Digest) -> Result<(), DeskError> {
-        let mut bench = Bench::default();
-        bench.blobs = self.store.blobs(&bench.lacks(manifest)).await?;
-        match bench.station(manifest) {
-            Some(_) => Ok(()),
-            None => Err(DeskError::Misfit { hash: *hash }),
-        }
-    }
-
-    async fn step(&self, step: ApprovalStep) -> Result<(), DeskError> {
+    async fn step(
+        &self,
+        proposals: Vec<Proposal>,
+        entry: crate::app::trail::Entry,
+    ) -> Result<(), DeskError> {
         let over = self.store.approval_mark().await?.newest;
-        Ok(self.store.approval_step(&ApprovalStep { over, ..step }).await?)
+        let entries = vec![entry];
+        let step = ApprovalStep { over, proposals, entries, ..ApprovalStep::default() };
+        Ok(self.store.approval_step(&step).await?)
     }
 
     async fn find(&self, hash: &Digest) -> Result<Proposal, DeskError> {
@@ -267,21 +230,20 @@ impl Desk<'_> {
         DeskError::NotOpen { hash: one.hash, state: one.stand.word() }
     }
 
-    fn must_for_all(&self, role: Role) -> Result<(), DeskError> {
-        if self.person.may(role, None) {
-            return Ok(());
-        }
-        Err(DeskError::NotForAll { person: self.person.id.clone(), role })
-    }
-
-    /// The role is needed for every unit whose devices change; for a change that is not seen on
-    /// any device within the days compared, for the whole station.
-    async fn must_for(&self, role: Role, one: &Proposal) -> Result<(), DeskError> {
-        if one.preview.units.is_empty() {
-            return self.must_for_all(role);
+    /// The role is needed for every unit that is concerned; where none is, for the whole station.
+    pub(super) async fn must_for(
+        &self,
+        role: Role,
+        concerned: &BTreeSet<UnitId>,
+    ) -> Result<(), DeskError> {
+        if concerned.is_empty() {
+            if self.person.may(role, None) {
+                return Ok(());
+            }
+            return Err(DeskError::NotForAll { person: self.person.id.clone(), role });
         }
         let units = self.store.units().await?;
-        for unit in one.preview.units.keys() {
+        for unit in concerned {
             if !self.person.may(role, Some(&lineage(unit, &units))) {
                 let (person, unit) = (self.person.id.clone(), unit.clone());
                 return Err(DeskError::NotFor { person, role, unit });
@@ -291,7 +253,45 @@ impl Desk<'_> {
     }
 }
 
-fn reason_of(text: &str) -> Result<String, DeskError> {
+/// Says what a proposal would do over another version than the one it was judged over, if that is
+/// the same on air. The bench may hold what is not stored yet.
+pub async fn same_on_air(
+    store: &dyn Store,
+    mut bench: Bench,
+    one: &Proposal,
+    newest: &Version,
+    now: UtcMs,
+) -> Result<Option<(Preview, BTreeSet<UnitId>)>, StoreError> {
+    let Some(was) = store.version(one.base).await? else { return Ok(None) };
+    let (old, new) = (was.manifest, newest.manifest.clone());
+    let (old_with, new_with) = (old.with(&one.change, None), new.with(&one.change, None));
+    let mut lacks: Vec<Digest> = [&old, &old_with, &new, &new_with]
+        .iter()
+        .flat_map(|manifest| bench.lacks(manifest))
+        .collect();
+    lacks.sort();
+    lacks.dedup();
+    bench.blobs.extend(store.blobs(&lacks).await?);
+    Ok(aside(move || {
+        let station = |manifest: &Manifest| -> Option<Station> { bench.station(manifest) };
+        let (new, new_with) = (station(&new)?, station(&new_with)?);
+        let (old, old_with) = (station(&old)?, station(&old_with)?);
+        let reach = reach(&new, &new_with);
+        let preview = Ground::new(new.clone(), now).preview(&new_with);
+        same_effect((old, &old_with), (new, &new_with), now).then_some((preview, reach))
+    })
+    .await)
+}
+
+/// Compiles off the async threads.
+pub(super) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Option<T> + Send + 'static,
+) -> Option<T> {
+    // An error is a panic of the work, or the runtime's end: nothing is decided then.
+    tokio::task::spawn_blocking(work).await.ok().flatten()
+}
+
+pub(super) fn reason_of(text: &str) -> Result<String, DeskError> {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let fits = !text.is_empty() && text.chars().count() <= REASON;
     if fits && !text.chars().any(char::is_control) { Ok(text) } else { Err(DeskError::Reason) }

@@ -1,7 +1,9 @@
 //! What is in force, by hash: files, clips; and what is different between two of them.
 
+use crate::config;
 use crate::domain::ids::Digest;
-use crate::domain::station::AssetFacts;
+use crate::domain::playlist::Content;
+use crate::domain::station::{AssetFacts, Station};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -59,16 +61,57 @@ impl From<&FrozenClip> for AssetFacts {
 pub struct ChangeSet {
     /// Files that are new or other, with their number of acceptance; `None` for those gone.
     pub files: BTreeMap<String, Option<FileEntry>>,
-    /// Clips that are new or other.
+    /// Clips that are new or other, and all that these files name: so the hash says what would
+    /// be heard, and stays the same when another change brings one of the clips first.
     pub clips: BTreeMap<String, FrozenClip>,
-    /// Playlist files that name one of these clips.
+    /// Files that name one of the clips that are new or other.
     pub touched: BTreeSet<String>,
+    /// The clips that are new or other.
+    #[serde(default)]
+    pub other: BTreeSet<String>,
+}
+
+/// Which files name a clip, before or after a change.
+#[derive(Clone, Debug, Default)]
+pub struct Naming(BTreeMap<String, BTreeSet<String>>);
+
+impl Naming {
+    /// Returns who names what in these stations, each with the files it is made of.
+    pub fn of_stations(stations: [(&Station, &Manifest); 2]) -> Self {
+        let mut naming = Self::default();
+        for (station, manifest) in stations {
+            for file in manifest.files.keys() {
+                let list = config::playlist_id(file).and_then(|id| station.playlists.get(&id));
+                for item in list.iter().flat_map(|list| &list.items) {
+                    if let Content::Clip { clip, fallback } = &item.content {
+                        for path in std::iter::once(clip).chain(fallback) {
+                            naming.add(&path.0, file.clone());
+                        }
+                    }
+                }
+            }
+            for standby in station.standby.values() {
+                naming.add(&standby.clip.0, "station.toml".to_owned());
+            }
+        }
+        naming
+    }
+
+    fn add(&mut self, clip: &str, file: String) {
+        self.0.entry(clip.to_owned()).or_default().insert(file);
+    }
+
+    /// Returns the files that name the clip.
+    pub fn of(&self, clip: &str) -> &BTreeSet<String> {
+        static NOBODY: BTreeSet<String> = BTreeSet::new();
+        self.0.get(clip).unwrap_or(&NOBODY)
+    }
 }
 
 impl ChangeSet {
     /// Says whether nothing is different.
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty() && self.clips.is_empty()
+        self.files.is_empty() && self.other.is_empty()
     }
 
     /// Returns the name of the change: SHA-256 over a line for each file and clip, in the order
@@ -89,13 +132,37 @@ impl ChangeSet {
         Digest::of(text.as_bytes())
     }
 
-    /// Returns the part that concerns one file.
-    pub fn only(&self, file: &str) -> Self {
-        let files = self.files.get_key_value(file);
-        Self {
-            files: files.map(|(name, entry)| (name.clone(), *entry)).into_iter().collect(),
-            ..Self::default()
-        }
+    /// Returns its pieces: what can wait or come into force by itself. A clip that a changed file
+    /// names belongs to that file.
+    pub fn pieces(&self, naming: &Naming) -> BTreeSet<String> {
+        let lone = |clip: &&String| !naming.of(clip).iter().any(|f| self.files.contains_key(f));
+        let clips = self.clips.keys().filter(lone);
+        self.files.keys().chain(clips).cloned().collect()
+    }
+
+    /// Returns the part that these pieces are.
+    pub fn only(&self, pieces: &BTreeSet<String>, naming: &Naming) -> Self {
+        let files = self.files.iter().filter(|(name, _)| pieces.contains(*name));
+        let files: BTreeMap<_, _> = files.map(|(name, entry)| (name.clone(), *entry)).collect();
+        let wanted = |clip: &String| {
+            pieces.contains(clip)
+                || naming.of(clip).iter().any(|name| matches!(files.get(name), Some(Some(_))))
+        };
+        let clips = self.clips.iter().filter(|(clip, _)| wanted(clip));
+        let clips: BTreeMap<_, _> =
+            clips.map(|(name, clip)| (name.clone(), clip.clone())).collect();
+        let other = self.other.iter().filter(|clip| clips.contains_key(*clip));
+        let other: BTreeSet<_> = other.cloned().collect();
+        let touched = other.iter().flat_map(|clip| naming.of(clip)).cloned().collect();
+        Self { files, clips, touched, other }
+    }
+
+    /// Puts another change to this one that shares no file with it.
+    pub fn join(&mut self, other: &Self) {
+        self.files.extend(other.files.iter().map(|(name, entry)| (name.clone(), *entry)));
+        self.clips.extend(other.clips.clone());
+        self.touched.extend(other.touched.iter().cloned());
+        self.other.extend(other.other.iter().cloned());
     }
 
     /// Returns the hashes of the files that it brings.
@@ -105,9 +172,9 @@ impl ChangeSet {
 }
 
 impl Manifest {
-    /// Returns what leads from here to `target`. `naming` finds the playlist files that name a
-    /// clip. A clip that is only missing in `target` is no change: its bytes are kept.
-    pub fn change_to(&self, target: &Self, naming: impl Fn(&str) -> BTreeSet<String>) -> ChangeSet {
+    /// Returns what leads from here to `target`. A clip that is only missing in `target` is no
+    /// change: its bytes are kept.
+    pub fn change_to(&self, target: &Self, naming: &Naming) -> ChangeSet {
         let mut change = ChangeSet::default();
         for (name, entry) in &target.files {
             if self.files.get(name).map(|known| known.sha256) != Some(entry.sha256) {
@@ -118,10 +185,14 @@ impl Manifest {
             change.files.insert(name.clone(), None);
         }
         for (name, clip) in &target.clips {
+            let of_change = |file: &String| matches!(change.files.get(file), Some(Some(_)));
             if self.clips.get(name).map(|known| known.sha256) != Some(clip.sha256) {
-                change.touched.extend(naming(name));
-                change.clips.insert(name.clone(), clip.clone());
+                change.touched.extend(naming.of(name).iter().cloned());
+                change.other.insert(name.clone());
+            } else if !naming.of(name).iter().any(of_change) {
+                continue;
             }
+            change.clips.insert(name.clone(), clip.clone());
         }
         change
     }

@@ -1,59 +1,27 @@
 //! What of a change comes into force at once, and what waits.
 
-use super::{ChangeSet, Manifest};
-use crate::config::{self, ClipSource};
-use crate::domain::approval::{self, Preview};
-use crate::domain::ids::Digest;
-use crate::domain::station::{AssetFacts, Station};
+use super::group::groups;
+use super::{Bench, ChangeSet, Manifest, Naming, Proposal, Together};
+use crate::config;
+use crate::domain::approval::{self, Ground, Preview};
+use crate::domain::ids::{Digest, UnitId};
+use crate::domain::station::Station;
 use crate::domain::time::UtcMs;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::sync::Arc;
 
-/// Files of a change that are looked at one by one; of more than these nothing comes into force
-/// by itself.
-const ONE_BY_ONE: usize = 32;
+/// How long a judgement of the same change over the same version is taken as it is.
+const FRESH_MS: i64 = 3_600_000;
 
-/// Turns manifests into stations, given the bytes of their files.
-#[derive(Clone, Debug, Default)]
-pub struct Bench {
-    pub blobs: BTreeMap<Digest, Arc<[u8]>>,
-}
-
-/// Clips as a manifest froze them.
-struct Frozen<'a>(&'a Manifest);
-
-impl ClipSource for Frozen<'_> {
-    fn facts(&mut self, path: &Path) -> Result<AssetFacts, String> {
-        let known = path.to_str().and_then(|name| self.0.clips.get(name));
-        known.map(AssetFacts::from).ok_or_else(|| "not there when it was approved".to_owned())
-    }
-}
-
-impl Bench {
-    /// Returns the hashes of a manifest whose bytes are not here yet.
-    pub fn lacks(&self, manifest: &Manifest) -> Vec<Digest> {
-        let hashes = manifest.files.values().map(|entry| entry.sha256);
-        hashes.filter(|hash| !self.blobs.contains_key(hash)).collect()
-    }
-
-    /// Returns the station that the manifest means; `None` when its files do not fit together or
-    /// bytes are missing.
-    pub fn station(&self, manifest: &Manifest) -> Option<Station> {
-        let files = manifest.files.iter();
-        let files: Option<BTreeMap<_, _>> = files
-            .map(|(name, entry)| Some((name.clone(), self.blobs.get(&entry.sha256)?.clone())))
-            .collect();
-        let mut station = config::rebuild(&files?, &mut Frozen(manifest))?;
-        for (name, entry) in &manifest.files {
-            let playlist = config::playlist_id(name).and_then(|id| station.playlists.get_mut(&id));
-            if let Some(playlist) = playlist {
-                playlist.accepted = entry.accepted;
-                playlist.approval = entry.approval;
-            }
-        }
-        Some(station)
-    }
+/// A change that waits, and what it would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    pub change: ChangeSet,
+    pub together: Together,
+    pub preview: Preview,
+    /// The units that it addresses, on whatever date.
+    pub reach: BTreeSet<UnitId>,
+    /// When it was judged.
+    pub judged_ms: UtcMs,
 }
 
 /// What became of a change.
@@ -61,10 +29,14 @@ impl Bench {
 pub struct Settled {
     /// What is in force now.
     pub manifest: Manifest,
+    /// The station that it means.
+    pub station: Station,
     /// The files that came into force because they only silence.
     pub silenced: Vec<String>,
-    /// What waits, and what it would do on air.
-    pub waits: Option<(ChangeSet, Preview)>,
+    /// What waits, each by itself.
+    pub waits: Vec<Waiting>,
+    /// How many pieces have no place among what waits.
+    pub beyond: usize,
 }
 
 /// Returns what a station that never had anything in force begins with: everything but what
@@ -81,7 +53,8 @@ pub fn baseline(target: &Manifest) -> Manifest {
 /// Returns what is in force where no approval is asked: everything. What is as it was keeps the
 /// approval it has.
 pub fn unapproved(in_force: &Manifest, target: &Manifest, candidate: &Station) -> Manifest {
-    let change = in_force.change_to(target, |clip| files_naming(candidate, target, clip));
+    let naming = Naming::of_stations([(candidate, target), (candidate, in_force)]);
+    let change = in_force.change_to(target, &naming);
     let mut made = target.clone();
     for (name, entry) in &mut made.files {
         let same = !change.files.contains_key(name) && !change.touched.contains(name);
@@ -91,52 +64,172 @@ pub fn unapproved(in_force: &Manifest, target: &Manifest, candidate: &Station) -
     made
 }
 
-/// Returns the playlist files that name a clip.
-fn files_naming(candidate: &Station, target: &Manifest, clip: &str) -> BTreeSet<String> {
-    let ids = approval::naming(candidate, clip);
-    let of = |name: &&String| config::playlist_id(name).is_some_and(|id| ids.contains(&&id));
-    target.files.keys().filter(of).cloned().collect()
+/// The number of the version in force, and what it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Over<'a> {
+    pub number: i64,
+    pub manifest: &'a Manifest,
 }
 
-/// Brings into force what only silences, and says what waits. `None` when what is in force
-/// cannot be built any more.
+/// Brings into force what only silences, and says what waits. `pending`: the proposals that wait
+/// already, so that what belongs together stays together and is not judged anew each time.
+/// `None` when what is in force cannot be built any more.
 pub fn settle(
     bench: &Bench,
-    in_force: &Manifest,
+    over: Over<'_>,
     target: &Manifest,
     candidate: &Station,
+    pending: &[Proposal],
     now: UtcMs,
 ) -> Option<Settled> {
-    let naming = |clip: &str| files_naming(candidate, target, clip);
-    let change = in_force.change_to(target, naming);
-    let mut settled = Settled { manifest: in_force.clone(), silenced: Vec::new(), waits: None };
-    if change.is_empty() {
-        return Some(settled);
+    let station = bench.station(over.manifest)?;
+    let naming = Naming::of_stations([(candidate, target), (&station, over.manifest)]);
+    let mut work = Work {
+        bench,
+        target,
+        naming,
+        manifest: over.manifest.clone(),
+        silenced: Vec::new(),
+        ground: None,
+        station,
+        now,
+    };
+    let change = work.change();
+    let pieces = change.pieces(&work.naming);
+    let known = Known::of(pending, &change, &work.naming, over.number, now);
+    if pieces.iter().any(|piece| !known.fresh.contains(piece)) {
+        work.silence(&pieces, &known.fresh);
     }
-    let mut station = bench.station(in_force)?;
-    let whole = in_force.with(&change, None);
-    if let Some(new) = bench.station(&whole)
-        && approval::judge(&station, &new, now).0
-    {
-        settled.silenced = change.files.keys().chain(change.clips.keys()).cloned().collect();
-        settled.manifest = whole;
-        return Some(settled);
+    let change = work.change();
+    let over_number = over.number + i64::from(!work.silenced.is_empty());
+    let known = Known::of(pending, &change, &work.naming, over_number, now);
+    let mut fits = |pieces: &BTreeSet<String>| {
+        let change = change.only(pieces, &work.naming);
+        bench.station(&work.manifest.with(&change, None)).is_some()
+    };
+    let pieces = change.pieces(&work.naming);
+    let (found, beyond) = groups(&pieces, &known.groups, &mut fits);
+    let mut waits = Vec::new();
+    let mut unfit = 0;
+    for (pieces, together) in found {
+        let part = change.only(&pieces, &work.naming);
+        if let Some(judged) = known.judged.get(&part.hash()) {
+            let (preview, reach) = (judged.preview.clone(), judged.reach.clone());
+            let judged_ms = judged.judged_ms;
+            waits.push(Waiting { change: part, together, preview, reach, judged_ms });
+            continue;
+        }
+        let Some(new) = bench.station(&work.manifest.with(&part, None)) else {
+            unfit += pieces.len();
+            continue;
+        };
+        let (silent, preview) = work.ground().judge(&new);
+        if silent && together != Together::Person {
+            // Neither of them fits alone, but both together only silence.
+            work.take(&part, new);
+            work.silenced.extend(pieces);
+            continue;
+        }
+        let reach = approval::reach(&work.station, &new);
+        waits.push(Waiting { change: part, together, preview, reach, judged_ms: now });
     }
-    if change.files.len() <= ONE_BY_ONE {
-        for file in change.files.keys() {
-            let next = settled.manifest.with(&change.only(file), None);
-            let Some(new) = bench.station(&next) else { continue };
-            if approval::judge(&station, &new, now).0 {
-                settled.silenced.push(file.clone());
-                (settled.manifest, station) = (next, new);
+    let Work { manifest, station, silenced, .. } = work;
+    Some(Settled { manifest, station, silenced, waits, beyond: beyond + unfit })
+}
+
+/// A settlement in the making.
+struct Work<'a> {
+    bench: &'a Bench,
+    target: &'a Manifest,
+    naming: Naming,
+    manifest: Manifest,
+    silenced: Vec<String>,
+    /// What is in force, compiled when it is first asked for.
+    ground: Option<Ground>,
+    station: Station,
+    now: UtcMs,
+}
+
+impl Work<'_> {
+    fn change(&self) -> ChangeSet {
+        self.manifest.change_to(self.target, &self.naming)
+    }
+
+    fn ground(&mut self) -> &mut Ground {
+        self.ground.get_or_insert_with(|| Ground::new(self.station.clone(), self.now))
+    }
+
+    fn take(&mut self, change: &ChangeSet, station: Station) {
+        self.manifest = self.manifest.with(change, None);
+        if let Some(ground) = &mut self.ground {
+            ground.move_to(station.clone());
+        }
+        self.station = station;
+    }
+
+    /// Brings into force what only silences: all together, or piece by piece.
+    fn silence(&mut self, pieces: &BTreeSet<String>, judged: &BTreeSet<String>) {
+        let whole = self.change();
+        if judged.is_empty() && self.try_silence(&whole) {
+            self.silenced.extend(pieces.iter().cloned());
+            return;
+        }
+        for piece in pieces.iter().filter(|piece| !judged.contains(*piece)) {
+            let part = self.change().only(&BTreeSet::from([piece.clone()]), &self.naming);
+            if self.try_silence(&part) {
+                self.silenced.push(piece.clone());
             }
         }
     }
-    let rest = settled.manifest.change_to(target, naming);
-    if !rest.is_empty() {
-        let new = bench.station(&settled.manifest.with(&rest, None))?;
-        let preview = approval::preview(&station, &new, now);
-        settled.waits = Some((rest, preview));
+
+    fn try_silence(&mut self, change: &ChangeSet) -> bool {
+        let Some(new) = self.bench.station(&self.manifest.with(change, None)) else {
+            return false;
+        };
+        // The cheap half of the judgement first.
+        let silent = approval::narrows(&self.station, &new) && self.ground().judge(&new).0;
+        if silent {
+            self.take(change, new);
+        }
+        silent
     }
-    Some(settled)
+}
+
+/// What is known of the pieces from the proposals that wait already.
+struct Known<'a> {
+    /// Proposals whose files are still the same, by their pieces.
+    groups: Vec<(BTreeSet<String>, Together)>,
+    /// Those that were judged over this version a short while ago.
+    judged: BTreeMap<Digest, &'a Proposal>,
+    /// Their pieces.
+    fresh: BTreeSet<String>,
+}
+
+impl<'a> Known<'a> {
+    fn of(
+        pending: &'a [Proposal],
+        change: &ChangeSet,
+        naming: &Naming,
+        over: i64,
+        now: UtcMs,
+    ) -> Self {
+        let mut known =
+            Self { groups: Vec::new(), judged: BTreeMap::new(), fresh: BTreeSet::new() };
+        for one in pending {
+            let pieces = one.change.pieces(naming);
+            if change.only(&pieces, naming).hash() != one.hash {
+                continue;
+            }
+            let age_ms = now.since(one.judged_ms);
+            let fresh = one.base == over && (0..FRESH_MS).contains(&age_ms);
+            if fresh {
+                known.judged.insert(one.hash, one);
+                known.fresh.extend(pieces.iter().cloned());
+            }
+            if fresh || one.together == Together::Person {
+                known.groups.push((pieces, one.together));
+            }
+        }
+        known
+    }
 }

@@ -44,10 +44,14 @@ pub trait Approvals: Send + Sync {
     async fn approval_mark(&self) -> Result<ApprovalMark, StoreError>;
     /// Returns the version in force.
     async fn newest_version(&self) -> Result<Option<Version>, StoreError>;
+    /// Returns the version of that number.
+    async fn version(&self, number: i64) -> Result<Option<Version>, StoreError>;
     /// Returns the first version that came into force by an approval.
     async fn version_by(&self, approval: &Digest) -> Result<Option<Version>, StoreError>;
     /// Returns the newest proposals first, whatever became of them.
     async fn proposals(&self, limit: u32) -> Result<Vec<Proposal>, StoreError>;
+    /// Returns all proposals that wait, the newest first; also some that once did.
+    async fn pending_proposals(&self) -> Result<Vec<Proposal>, StoreError>;
     /// Returns a proposal.
     async fn proposal(&self, hash: &Digest) -> Result<Option<Proposal>, StoreError>;
     /// Returns those of the bytes that are stored.

@@ -111,7 +111,7 @@ impl Folder {
         let required = loaded.config.as_ref().is_none_or(|c| c.approval == Approval::Required);
         let now = self.clock.now();
         let found = self.approving.decide(&loaded, &self.accepted, required, now).await?;
-        let InForce { station, proposal, notice, alarm } = found;
+        let InForce { station, files, proposals, notice, alarm } = found;
         let station = station.map(Arc::new);
         self.good = loaded.good;
         let (units, devices) = (self.store.units().await?, self.store.devices().await?);
@@ -136,7 +136,8 @@ impl Folder {
             picture.notices.extend(notices);
             picture.alarms.retain(|alarm| !matches!(alarm.code, "proposal" | "in-force"));
             picture.alarms.extend(alarm);
-            picture.proposal = proposal;
+            picture.proposals = proposals;
+            picture.files = Arc::new(files);
         });
         Ok((loaded.config, station))
     }

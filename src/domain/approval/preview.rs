@@ -213,8 +213,16 @@ impl<'a> Played<'a> {
     }
 }
 
-/// Compares what all devices do from `now` on.
+/// Compares what all devices do from `now` on; keeps the first of the changes.
 pub fn compare(old: &Compiled, new: &Compiled, now: UtcMs) -> Preview {
+    let mut preview = compare_whole(old, new, now);
+    preview.more = preview.changes.len().saturating_sub(MOST);
+    preview.changes.truncate(MOST);
+    preview
+}
+
+/// As [`compare`], with every change.
+pub(super) fn compare_whole(old: &Compiled, new: &Compiled, now: UtcMs) -> Preview {
     let zone = new.zone();
     // Devices that are alike before and after are looked into once.
     type Likeness = (Option<(usize, u8, i64)>, Option<(usize, u8, i64)>);
@@ -227,6 +235,9 @@ pub fn compare(old: &Compiled, new: &Compiled, now: UtcMs) -> Preview {
     let ids: BTreeSet<_> = old.devices().chain(new.devices()).map(|(id, _)| id).collect();
     for id in ids {
         let (before, after) = (old.device(id), new.device(id));
+        if like(before) == like(after) {
+            continue;
+        }
         let changes = known
             .entry((like(before), like(after)))
             .or_insert_with(|| changes(before, after, now, zone));
@@ -251,8 +262,6 @@ pub fn compare(old: &Compiled, new: &Compiled, now: UtcMs) -> Preview {
         .map(|(change, (units, devices))| Change { units, devices, ..change })
         .collect();
     listed.sort_by_key(|one| (!one.near_quiet, !one.what.adds(), one.at_ms, one.item.clone()));
-    preview.more = listed.len().saturating_sub(MOST);
-    listed.truncate(MOST);
     preview.changes = listed;
     preview
 }

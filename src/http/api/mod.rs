@@ -6,6 +6,7 @@
 
 pub mod air;
 pub mod assets;
+pub mod back;
 pub mod codes;
 pub mod devices;
 pub mod hold;
@@ -55,13 +56,15 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(outcomes::list))
         .routes(routes!(assets::list))
         .routes(routes!(links::issue))
-        .routes(routes!(proposals::list))
+        .routes(routes!(proposals::list, proposals::propose_files))
         .routes(routes!(proposals::one))
         .routes(routes!(proposals::propose))
         .routes(routes!(proposals::approve))
         .routes(routes!(proposals::give_back))
-        .routes(routes!(proposals::roll_back))
-        .routes(routes!(proposals::withdraw))
+        .routes(routes!(proposals::take_back))
+        .routes(routes!(back::roll_back))
+        .routes(routes!(back::withdraw))
+        .routes(routes!(back::withdraw_unit))
         .routes(routes!(people::list))
         .routes(routes!(people::me))
         .routes(routes!(trail::list))

@@ -3,19 +3,19 @@
 use super::super::auth::Bearer;
 use super::super::error::ApiError;
 use super::{Body, id, local};
-use crate::app::approval::{Decided, Desk, DeskError, Proposal, Stand};
+use crate::app::approval::{Decided, Desk, DeskError, Proposal, Stand, Together};
 use crate::app::live::Live;
 use crate::app::ports::Store;
 use crate::clock::SharedClock;
 use crate::domain::approval::{Change, Counts, What};
-use crate::domain::ids::{Digest, PlaylistId};
+use crate::domain::ids::Digest;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
@@ -41,7 +41,8 @@ pub struct Proposals {
 pub struct ProposalView {
     /// Over the files and clips that change: what is approved.
     hash: String,
-    /// `open`, `approved`, `returned` or `superseded`.
+    /// `open`, `approved`, `returned`, `taken-back`, `stale` (what is in force has changed so that
+    /// it would now do something else) or `superseded`.
     state: &'static str,
     /// Why it was returned.
     reason: Option<String>,
@@ -54,8 +55,14 @@ pub struct ProposalView {
     lacks: usize,
     /// Files that are new, other or gone.
     files: Vec<String>,
-    /// Clips that are new or other under the same name.
+    /// Clips that are new, or other under the same name.
     clips: Vec<String>,
+    /// Why they are one proposal: `alone`, `needed` (none fits without the others), `person`
+    /// (proposed together) or `many` (more wait than are told one by one).
+    #[schema(value_type = String)]
+    together: Together,
+    /// The units that whoever approves must answer for.
+    concerns: Vec<String>,
     /// How many cues change, by unit.
     units: BTreeMap<String, CountsView>,
     /// Cues, those within an hour of quiet hours first.
@@ -107,7 +114,7 @@ pub struct ChangeView {
 }
 
 impl ChangeView {
-    fn new(change: &Change, zone: Tz) -> Self {
+    pub fn new(change: &Change, zone: Tz) -> Self {
         Self {
             near_quiet: change.near_quiet,
             what: change.what,
@@ -143,7 +150,9 @@ impl ProposalView {
             approved_by: one.votes.iter().map(ToString::to_string).collect(),
             lacks: one.lacks(),
             files: one.change.files.keys().cloned().collect(),
-            clips: one.change.clips.keys().cloned().collect(),
+            clips: one.change.other.iter().cloned().collect(),
+            together: one.together,
+            concerns: one.units().iter().map(ToString::to_string).collect(),
             units: units.map(|(unit, n)| (unit.to_string(), CountsView::from(n))).collect(),
             changes: changes[..shown].iter().map(|c| ChangeView::new(c, zone)).collect(),
             more: one.preview.more + (changes.len() - shown),
@@ -174,16 +183,22 @@ impl From<DeskError> for ApiError {
     fn from(error: DeskError) -> Self {
         use DeskError as E;
         let (status, code) = match &error {
-            E::Unknown { .. } | E::Nothing | E::NoVersion { .. } | E::NoPlaylist { .. } => {
-                (StatusCode::NOT_FOUND, "not-found")
-            }
+            E::Unknown { .. }
+            | E::Nothing
+            | E::NotWaiting { .. }
+            | E::NoVersion { .. }
+            | E::NoUnit { .. }
+            | E::NoPlaylist { .. } => (StatusCode::NOT_FOUND, "not-found"),
+            E::Part { .. } => (StatusCode::CONFLICT, "part-of-another"),
+            E::Same => (StatusCode::CONFLICT, "nothing-changes"),
+            E::NotAuthor { .. } => (StatusCode::FORBIDDEN, "not-author"),
             E::NotOpen { .. } => (StatusCode::CONFLICT, "not-open"),
             E::Own { .. } => (StatusCode::FORBIDDEN, "own-proposal"),
             E::Twice { .. } => (StatusCode::CONFLICT, "approved-already"),
             E::NotFor { .. } | E::NotForAll { .. } => (StatusCode::FORBIDDEN, "forbidden"),
             E::Moved { .. } => (StatusCode::CONFLICT, "changed-meanwhile"),
-            E::Misfit { .. } => (StatusCode::CONFLICT, "misfit"),
-            E::Reason => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+            E::Misfit { .. } | E::Unfit => (StatusCode::CONFLICT, "misfit"),
+            E::Reason | E::TooMany { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
             E::Store(_) => {
                 return match error {
                     E::Store(error) => error.into(),
@@ -200,16 +215,15 @@ impl From<DeskError> for ApiError {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Because {
-    reason: String,
+    pub(super) reason: String,
 }
 
-/// Where to go back to.
+/// What to propose together.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Back {
-    /// The approval whose outcome is wanted again.
-    hash: String,
-    reason: String,
+pub struct Files {
+    /// Names in the station folder.
+    files: BTreeSet<String>,
 }
 
 /// Lists what waits for approval.
@@ -266,6 +280,44 @@ pub async fn propose(
     Ok(Json(ProposalView::new(&one, live.picture().zone, usize::MAX)))
 }
 
+/// Names you the author of what waits in these files, as one proposal.
+#[utoipa::path(post, path = "/proposals", operation_id = "propose_files", tag = "approval",
+    request_body = Files, responses(
+    (status = 200, body = ProposalView), (status = 401, body = ApiError),
+    (status = 403, body = ApiError), (status = 404, body = ApiError),
+    (status = 409, body = ApiError), (status = 422, body = ApiError)))]
+pub async fn propose_files(
+    bearer: Bearer,
+    State(store): State<Arc<dyn Store>>,
+    State(live): State<Arc<Live>>,
+    State(clock): State<SharedClock>,
+    Body(wanted): Body<Files>,
+) -> Result<Json<ProposalView>, ApiError> {
+    let actor = bearer.actor();
+    let desk = Desk { store: &*store, person: &bearer.person, actor: &actor, now: clock.now() };
+    let one = desk.propose_files(&wanted.files).await?;
+    Ok(Json(ProposalView::new(&one, live.picture().zone, usize::MAX)))
+}
+
+/// Takes your proposal back; what you put together falls apart again.
+#[utoipa::path(post, path = "/proposals/{hash}/take-back", operation_id = "take_back_proposal", tag = "approval",
+    params(("hash" = String, Path, description = "hash of the proposal")), responses(
+    (status = 200, body = ProposalView), (status = 401, body = ApiError),
+    (status = 403, body = ApiError), (status = 404, body = ApiError),
+    (status = 409, body = ApiError)))]
+pub async fn take_back(
+    bearer: Bearer,
+    State(store): State<Arc<dyn Store>>,
+    State(live): State<Arc<Live>>,
+    State(clock): State<SharedClock>,
+    Path(hash): Path<String>,
+) -> Result<Json<ProposalView>, ApiError> {
+    let (hash, actor) = (id(&hash)?, bearer.actor());
+    let desk = Desk { store: &*store, person: &bearer.person, actor: &actor, now: clock.now() };
+    let one = desk.take_back(&hash).await?;
+    Ok(Json(ProposalView::new(&one, live.picture().zone, usize::MAX)))
+}
+
 /// Approves; the last approval needed brings it into force.
 #[utoipa::path(post, path = "/proposals/{hash}/approve", operation_id = "approve", tag = "approval",
     params(("hash" = String, Path, description = "hash of the proposal")), responses(
@@ -300,39 +352,4 @@ pub async fn give_back(
     let (hash, actor) = (id(&hash)?, bearer.actor());
     let desk = Desk { store: &*store, person: &bearer.person, actor: &actor, now: clock.now() };
     Ok(Json(desk.give_back(&hash, &why.reason).await?.into()))
-}
-
-/// Goes back to what an earlier approval brought into force.
-#[utoipa::path(post, path = "/rollback", operation_id = "roll_back", tag = "approval",
-    request_body = Back, responses(
-    (status = 200, body = Decision), (status = 401, body = ApiError),
-    (status = 403, body = ApiError), (status = 404, body = ApiError),
-    (status = 409, body = ApiError), (status = 422, body = ApiError)))]
-pub async fn roll_back(
-    bearer: Bearer,
-    State(store): State<Arc<dyn Store>>,
-    State(clock): State<SharedClock>,
-    Body(back): Body<Back>,
-) -> Result<Json<Decision>, ApiError> {
-    let (hash, actor) = (id(&back.hash)?, bearer.actor());
-    let desk = Desk { store: &*store, person: &bearer.person, actor: &actor, now: clock.now() };
-    Ok(Json(desk.roll_back(&hash, &back.reason).await?.into()))
-}
-
-/// Takes a playlist out of force at once; its file waits for approval again.
-#[utoipa::path(post, path = "/playlists/{id}/withdraw", operation_id = "withdraw_playlist", tag = "approval",
-    params(("id" = String, Path, description = "playlist id")), request_body = Because, responses(
-    (status = 200, body = Decision), (status = 401, body = ApiError),
-    (status = 403, body = ApiError), (status = 404, body = ApiError),
-    (status = 422, body = ApiError)))]
-pub async fn withdraw(
-    bearer: Bearer,
-    State(store): State<Arc<dyn Store>>,
-    State(clock): State<SharedClock>,
-    Path(list): Path<String>,
-    Body(why): Body<Because>,
-) -> Result<Json<Decision>, ApiError> {
-    let (list, actor): (PlaylistId, _) = (id(&list)?, bearer.actor());
-    let desk = Desk { store: &*store, person: &bearer.person, actor: &actor, now: clock.now() };
-    Ok(Json(desk.withdraw(&list, &why.reason).await?.into()))
 }

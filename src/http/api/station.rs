@@ -3,7 +3,7 @@
 use super::super::auth::Bearer;
 use super::super::error::ApiError;
 use super::local;
-use crate::app::live::{Alarm, Live};
+use crate::app::live::{Alarm, Live, Picture};
 use crate::clock::SharedClock;
 use crate::config::{Fault, Severity};
 use axum::Json;
@@ -35,7 +35,7 @@ pub struct Station {
     #[schema(format = "date-time")]
     published: Option<String>,
     broker: Broker,
-    /// Errors in the folder; the last good version of a faulty file stays in force.
+    /// Errors in the folder; what was in force of a faulty file before stays in force.
     errors: usize,
     warnings: usize,
     /// What a person must act upon.
@@ -124,13 +124,16 @@ pub struct FaultView {
     severity: Severity,
     message: String,
     hint: Option<String>,
-    /// Whether the file's last good version stays in force instead.
+    /// Whether the file cannot be used as it is.
     refuses: bool,
+    /// Whether an earlier version of the file is in force instead.
+    in_force: bool,
 }
 
-impl From<&Fault> for FaultView {
-    fn from(fault: &Fault) -> Self {
+impl FaultView {
+    fn new(fault: &Fault, picture: &Picture) -> Self {
         Self {
+            in_force: fault.refuses && picture.has_in_force(&fault.file),
             file: fault.file.clone(),
             line: fault.line,
             column: fault.column,
@@ -151,5 +154,7 @@ pub async fn faults(
     State(live): State<Arc<Live>>,
 ) -> Result<Json<Faults>, ApiError> {
     bearer.must_be_known()?;
-    Ok(Json(Faults { faults: live.picture().faults.iter().map(FaultView::from).collect() }))
+    let picture = live.picture();
+    let faults = picture.faults.iter().map(|fault| FaultView::new(fault, &picture));
+    Ok(Json(Faults { faults: faults.collect() }))
 }

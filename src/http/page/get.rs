@@ -5,18 +5,16 @@ use super::super::door::Peer;
 use super::super::error::ApiError;
 use super::super::limit::{Door, Turnstile};
 use super::super::state::{AppState, Site};
+use super::waiting;
 use super::{
-    AirRow, ChangeRow, DeviceLight, DeviceRow, FaultRow, Language, PageView, RecordRow, STYLE,
-    locked, render,
+    AirRow, DeviceLight, DeviceRow, FaultRow, Language, PageView, RecordRow, STYLE, locked, render,
 };
 use crate::app::access;
 use crate::app::air::{self, Airing};
-use crate::app::approval::Proposal;
 use crate::app::live::{Heard, Light, Live, Picture};
 use crate::app::ports::{Listed, Page, RecordFilter, Registered, Store};
 use crate::clock::SharedClock;
-use crate::config::Severity;
-use crate::domain::approval::What;
+use crate::config::{Fault, Severity};
 use crate::domain::ids::DeviceId;
 use crate::domain::playlist::Priority;
 use crate::domain::time::UtcMs;
@@ -34,8 +32,6 @@ const DEVICES: usize = 200;
 const RECORDS: u32 = 20;
 /// Cues listed as next.
 const NEXT: usize = 8;
-/// Changes of a waiting proposal listed.
-const PROPOSED: usize = 20;
 /// How far ahead "next" looks.
 const AHEAD_MS: i64 = 48 * 3_600_000;
 /// Notices looked at.
@@ -174,11 +170,8 @@ fn view(live: &Live, records: Vec<Listed>, now: UtcMs, lang: Language) -> PageVi
         alarms: picture.alarms.iter().map(say).collect(),
         notices_sent: Vec::new(),
         holds: Vec::new(),
-        proposed: picture
-            .proposal
-            .as_deref()
-            .map(|one| proposed(one, now, zone, lang))
-            .unwrap_or_default(),
+        proposed: waiting::rows(&picture, now, lang),
+        more_proposed: picture.proposals.len().saturating_sub(waiting::SHOWN),
         on_air: rows(&air.now),
         next: rows(&air.next),
         devices: listed,
@@ -192,9 +185,22 @@ fn view(live: &Live, records: Vec<Listed>, now: UtcMs, lang: Language) -> PageVi
                 message: fault.message.clone(),
                 hint: fault.hint.clone().unwrap_or_default(),
                 warning: fault.severity == Severity::Warning,
+                instead: instead(fault, &picture, lang).to_owned(),
             })
             .collect(),
     }
+}
+
+/// Says what counts while a file has a fault: nothing, where nothing of it was ever approved.
+fn instead(fault: &Fault, picture: &Picture, lang: Language) -> &'static str {
+    if !fault.refuses {
+        return "";
+    }
+    if picture.has_in_force(&fault.file) {
+        return lang
+            .say("bản có hiệu lực trước đó vẫn giữ nguyên", "what was in force before stays");
+    }
+    lang.say("chưa có bản nào của tệp này có hiệu lực", "no version of this file is in force")
 }
 
 /// Writes an instant as people say it: the time, with the date when it is another day.
@@ -205,37 +211,6 @@ pub(super) fn clock_text(at: UtcMs, now: UtcMs, zone: Tz) -> String {
     } else {
         at.format("%d/%m/%Y %H:%M:%S").to_string()
     }
-}
-
-/// Says what the waiting proposal would do, the first of it.
-fn proposed(one: &Proposal, now: UtcMs, zone: Tz, lang: Language) -> Vec<ChangeRow> {
-    let rows = one.preview.changes.iter().take(PROPOSED).map(|change| {
-        let at = clock_text(change.at_ms, now, zone);
-        let verb =
-            if change.board { lang.say("hiện", "show") } else { lang.say("phát", "sound") };
-        let vi = lang == Language::Vietnamese;
-        let what = match change.what {
-            What::New if vi => format!("sẽ {verb} lúc {at}"),
-            What::New => format!("will {verb} at {at}"),
-            What::Moved if vi => format!("chuyển sang {verb} lúc {at}"),
-            What::Moved => format!("moved, will {verb} at {at}"),
-            What::Longer => format!("{} {at}", lang.say("dài hơn, lúc", "longer, at")),
-            What::Louder => format!("{} {at}", lang.say("to hơn, lúc", "louder, at")),
-            What::Content => {
-                format!("{} {at}", lang.say("nội dung khác, lúc", "other content, at"))
-            }
-            What::Less => format!("{} {at}", lang.say("ngắn hoặc nhỏ hơn, lúc", "less, at")),
-            What::Gone => format!("{} {at}", lang.say("không còn lúc", "no longer at")),
-        };
-        let units: Vec<_> = change.units.iter().map(ToString::to_string).collect();
-        ChangeRow {
-            what,
-            title: change.title.clone(),
-            place: format!("{} · {}", change.item, units.join(", ")),
-            near_quiet: change.near_quiet,
-        }
-    });
-    rows.collect()
 }
 
 type Devices = BTreeMap<DeviceId, Registered>;

@@ -7,11 +7,13 @@
 mod get;
 mod orders;
 mod view;
+mod waiting;
 mod words;
 
 pub use get::{enter, get, style};
 pub use view::{
-    AirRow, ChangeRow, DeviceLight, DeviceRow, FaultRow, HoldRow, NoticeRow, PageView, RecordRow,
+    AirRow, ChangeRow, DeviceLight, DeviceRow, FaultRow, HoldRow, NoticeRow, PageView, ProposalRow,
+    RecordRow,
 };
 pub use words::Language;
 
@@ -55,7 +57,7 @@ pub fn render(view: &PageView, lang: Language) -> Markup {
                     }
                     (orders::notices(view, lang))
                     (orders::holds(view, lang))
-                    @if !view.proposed.is_empty() { (proposed(&view.proposed, lang)) }
+                    @if !view.proposed.is_empty() { (waiting::card(view, lang)) }
                     div.two {
                         (air(say("Đang phát", "On air"), &view.on_air,
                             say("Hiện không có tin nào theo lịch.", "Nothing is due now."), lang))
@@ -116,25 +118,6 @@ fn alarms(view: &PageView, lang: Language) -> Markup {
         section.card.alarm role="alert" {
             h2 { (lang.say("Cần xử lý", "Needs action")) }
             @for alarm in &view.alarms { p { (alarm) } }
-        }
-    }
-}
-
-fn proposed(rows: &[ChangeRow], lang: Language) -> Markup {
-    html! {
-        section.card {
-            h2 { (lang.say("Chờ duyệt: nếu duyệt thì", "Waits for approval: if approved")) }
-            ul.rows {
-                @for row in rows {
-                    li {
-                        @if row.near_quiet {
-                            span.tag.warn { (lang.say("sát giờ yên tĩnh", "near quiet hours")) } " "
-                        }
-                        span.when { (row.what) } (row.title)
-                        span.where { (row.place) }
-                    }
-                }
-            }
         }
     }
 }
@@ -301,12 +284,6 @@ fn faults(view: &PageView, lang: Language) -> Markup {
             @if view.faults.is_empty() {
                 p.empty { (lang.say("Không có lỗi.", "None.")) }
             } @else {
-                p.sub {
-                    (lang.say(
-                        "Bản hợp lệ gần nhất của tệp có lỗi vẫn đang có hiệu lực.",
-                        "The last good version of a faulty file stays in force.",
-                    ))
-                }
                 ul.rows lang="en" {
                     @for row in &view.faults {
                         li {
@@ -316,6 +293,9 @@ fn faults(view: &PageView, lang: Language) -> Markup {
                             }
                             (row.message)
                             @if !row.hint.is_empty() { span.where { (row.hint) } }
+                            @if !row.instead.is_empty() {
+                                span.where lang=(lang.tag()) { (row.instead) }
+                            }
                         }
                     }
                 }

@@ -33,6 +33,7 @@ fn sample() -> PageView {
             lacking: vec!["Loa thôn 2".into()],
         }],
         proposed: vec![],
+        more_proposed: 0,
         on_air: vec![AirRow {
             when: "17:00:00 – 17:04:30".into(),
             title: "Bản tin an toàn thông tin".into(),
@@ -65,6 +66,7 @@ fn sample() -> PageView {
             message: "`vol` is not a member".into(),
             hint: "`volume`".into(),
             warning: false,
+            instead: "chưa có bản nào của tệp này có hiệu lực".into(),
         }],
     }
 }
@@ -99,16 +101,34 @@ fn each_language_says_what_is_empty() {
 
 #[test]
 fn what_waits_is_told_with_what_sounds_near_quiet_hours_marked() {
-    let proposed = vec![ChangeRow {
+    let change = ChangeRow {
         what: "sẽ phát lúc 20:45:00".into(),
         title: "Bản tin".into(),
         place: "khuya/a · 90001".into(),
         near_quiet: true,
-    }];
+    };
+    let one = |files: &str, standing: &str| ProposalRow {
+        hash: "0123456789ab".into(),
+        files: files.into(),
+        standing: standing.into(),
+        units: "Xã Tân Hoà".into(),
+        changes: vec![change.clone()],
+        more: 3,
+    };
+    let proposed = vec![
+        one("khuya.toml", "còn thiếu 1 người duyệt – loa approve 0123456789ab"),
+        one("som.toml", "minh trả lại: sai ngày"),
+    ];
     let page = PageView { proposed, ..sample() };
     let page = render(&page, Language::Vietnamese).into_string();
-    for told in ["Chờ duyệt", "sẽ phát lúc 20:45:00", "sát giờ yên tĩnh", "khuya/a · 90001"]
-    {
+    for told in [
+        "Chờ duyệt",
+        "sẽ phát lúc 20:45:00",
+        "sát giờ yên tĩnh",
+        "khuya/a · 90001",
+        "som.toml",
+        "sai ngày",
+    ] {
         assert!(page.contains(told), "{told}");
     }
 }

@@ -19,8 +19,10 @@ pub struct PageView {
     pub notices_sent: Vec<NoticeRow>,
     /// Units on hold.
     pub holds: Vec<HoldRow>,
-    /// What would change on air if the waiting proposal were approved; near quiet hours first.
-    pub proposed: Vec<ChangeRow>,
+    /// What waits for approval, the first of it.
+    pub proposed: Vec<ProposalRow>,
+    /// Proposals not listed.
+    pub more_proposed: usize,
     /// What sounds or shows now.
     pub on_air: Vec<AirRow>,
     /// What comes next.
@@ -35,7 +37,24 @@ pub struct PageView {
     pub faults: Vec<FaultRow>,
 }
 
-/// What becomes of a cue by the waiting proposal.
+/// A change that waits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProposalRow {
+    /// The first digits of its hash.
+    pub hash: String,
+    /// What changes, the first few names.
+    pub files: String,
+    /// How it stands, and what to type.
+    pub standing: String,
+    /// Units that whoever approves must answer for.
+    pub units: String,
+    /// What would change on air; near quiet hours first.
+    pub changes: Vec<ChangeRow>,
+    /// Changes not listed.
+    pub more: usize,
+}
+
+/// What becomes of a cue by a proposal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangeRow {
     /// What will happen, in words: `sẽ phát lúc 17:00`.
@@ -116,6 +135,8 @@ pub struct FaultRow {
     pub hint: String,
     /// Whether it only warns.
     pub warning: bool,
+    /// What counts instead of the file, in words; empty when the file itself counts.
+    pub instead: String,
 }
 
 /// An urgent notice or drill.

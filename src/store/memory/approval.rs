@@ -50,6 +50,10 @@ impl Approvals for MemoryStore {
         Ok(self.read().versions.last().cloned())
     }
 
+    async fn version(&self, number: i64) -> Result<Option<Version>, StoreError> {
+        Ok(self.read().versions.iter().find(|version| version.number == number).cloned())
+    }
+
     async fn version_by(&self, approval: &Digest) -> Result<Option<Version>, StoreError> {
         let state = self.read();
         Ok(state.versions.iter().find(|version| version.approval == Some(*approval)).cloned())
@@ -59,6 +63,12 @@ impl Approvals for MemoryStore {
         let mut all: Vec<_> = self.read().proposals.values().cloned().collect();
         all.sort_by_key(|one| (std::cmp::Reverse(one.made_ms), one.hash));
         all.truncate(limit as usize);
+        Ok(all)
+    }
+
+    async fn pending_proposals(&self) -> Result<Vec<Proposal>, StoreError> {
+        let mut all = self.proposals(u32::MAX).await?;
+        all.retain(|one| one.stand.is_pending());
         Ok(all)
     }
 

@@ -1,0 +1,236 @@
+//! What of the station folder is in force: all of it, or what has been approved.
+//!
+//! Called at each load of the folder. Every step is stored before the station goes on to be
+//! published, so a `kill -9` anywhere leaves either the old state or the new one.
+
+mod words;
+
+use crate::app::approval::{
+    Bench, Desk, FileEntry, FrozenClip, Manifest, Naming, Over, Proposal, Version, baseline, keep,
+    put_in_force, settle, supersede, unapproved,
+};
+use crate::app::live::Alarm;
+use crate::app::ports::{ApprovalMark, Store, StoreError};
+use crate::app::trail::Actor;
+use crate::config::Loaded;
+use crate::domain::ids::Digest;
+use crate::domain::station::{Clip, Station};
+use crate::domain::time::UtcMs;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// How often a step is decided again when somebody else was quicker.
+const TRIES: usize = 4;
+
+/// Decides what is in force.
+pub struct Approving {
+    store: Arc<dyn Store>,
+    bench: Bench,
+    mark: ApprovalMark,
+}
+
+/// What came of it.
+pub struct InForce {
+    /// `None` when nothing valid was ever in force.
+    pub station: Option<Station>,
+    /// The files in force, by name.
+    pub files: BTreeSet<String>,
+    /// What waits.
+    pub proposals: Vec<Arc<Proposal>>,
+    /// Says how the station runs.
+    pub notice: Alarm,
+    pub alarm: Option<Alarm>,
+}
+
+impl InForce {
+    fn new(station: Option<Station>, manifest: &Manifest, notice: Alarm) -> Self {
+        let files = manifest.files.keys().cloned().collect();
+        Self { station, files, proposals: Vec::new(), notice, alarm: None }
+    }
+}
+
+impl Approving {
+    /// Returns the decider over what the store remembers.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, bench: Bench::default(), mark: ApprovalMark::default() }
+    }
+
+    /// Says whether somebody has decided something since the last load.
+    pub async fn has_news(&self) -> bool {
+        self.store.approval_mark().await.is_ok_and(|mark| mark != self.mark)
+    }
+
+    /// Decides what is in force of what was loaded. `required` is what the station file says.
+    pub async fn decide(
+        &mut self,
+        loaded: &Loaded,
+        accepted: &BTreeMap<String, u64>,
+        required: bool,
+        now: UtcMs,
+    ) -> anyhow::Result<InForce> {
+        let target = self.target(loaded, accepted);
+        for _ in 1..TRIES {
+            match self.once(loaded, &target, required, now).await {
+                Err(error) if is_stale(&error) => {}
+                done => return done,
+            }
+        }
+        self.once(loaded, &target, required, now).await
+    }
+
+    /// Returns what the folder holds, as a manifest; its bytes come to the bench.
+    fn target(&mut self, loaded: &Loaded, accepted: &BTreeMap<String, u64>) -> Manifest {
+        let mut target = Manifest::default();
+        for (name, bytes) in &loaded.good.files {
+            let sha256 = Digest::of(bytes);
+            self.bench.blobs.insert(sha256, Arc::clone(bytes));
+            let accepted = accepted.get(name).copied().unwrap_or(u64::from(u32::MAX));
+            target.files.insert(name.clone(), FileEntry { sha256, accepted, approval: None });
+        }
+        for (path, clip) in loaded.station.iter().flat_map(|station| &station.library.clips) {
+            if let Clip::Known(facts) = clip {
+                target.clips.insert(path.0.clone(), FrozenClip::from(facts));
+            }
+        }
+        target
+    }
+
+    async fn once(
+        &mut self,
+        loaded: &Loaded,
+        target: &Manifest,
+        required: bool,
+        now: UtcMs,
+    ) -> anyhow::Result<InForce> {
+        let off = self.store.approval_mark().await?.off;
+        let newest = self.store.newest_version().await?;
+        if let Some(version) = &newest {
+            let lacking = self.bench.lacks(&version.manifest);
+            self.bench.blobs.extend(self.store.blobs(&lacking).await?);
+        }
+        let found = if !required && off {
+            self.all(loaded, newest, target, now).await?
+        } else {
+            self.approved(loaded, newest, target, required, now).await?
+        };
+        self.mark = self.store.approval_mark().await?;
+        Ok(found)
+    }
+
+    /// Without approval: what is valid is in force.
+    async fn all(
+        &mut self,
+        loaded: &Loaded,
+        newest: Option<Version>,
+        target: &Manifest,
+        now: UtcMs,
+    ) -> anyhow::Result<InForce> {
+        let notice = Alarm {
+            code: "approval",
+            vi: "Đài đang chạy không cần người duyệt (approval = \"off\").".to_owned(),
+            en: "This station runs without approval (`approval = \"off\"`).".to_owned(),
+        };
+        let mut station = loaded.station.clone();
+        let mut in_force = Manifest::default();
+        if let Some(station) = &mut station {
+            let over = newest.as_ref().map_or(0, |version| version.number);
+            let before = newest.map(|version| version.manifest).unwrap_or_default();
+            let manifest = unapproved(&before, target, station);
+            for (name, entry) in &manifest.files {
+                let id = crate::config::playlist_id(name);
+                if let Some(list) = id.and_then(|id| station.playlists.get_mut(&id)) {
+                    (list.accepted, list.approval) = (entry.accepted, entry.approval);
+                }
+            }
+            if manifest != before {
+                let entry = Actor::server().did(now, "take-over", "station folder");
+                let entry = entry.after(names(&before, &manifest));
+                let mut step = put_in_force(&self.bench, over, manifest.clone(), now);
+                step.entries.push(entry);
+                supersede(Desk::pending(&*self.store).await?, &[], &mut step, now);
+                self.store.approval_step(&step).await?;
+            }
+            in_force = manifest;
+        }
+        Ok(InForce::new(station, &in_force, notice))
+    }
+
+    async fn approved(
+        &mut self,
+        loaded: &Loaded,
+        newest: Option<Version>,
+        target: &Manifest,
+        required: bool,
+        now: UtcMs,
+    ) -> anyhow::Result<InForce> {
+        let mut over = newest.as_ref().map_or(0, |version| version.number);
+        let in_force = match newest {
+            Some(version) => version.manifest,
+            None if loaded.station.is_none() => {
+                return Ok(InForce::new(None, &Manifest::default(), words::notice(required)));
+            }
+            None => {
+                let manifest = baseline(target);
+                let mut step = put_in_force(&self.bench, 0, manifest.clone(), now);
+                let entry = Actor::server().did(now, "begin", "station folder");
+                step.entries.push(entry.after("registers and policies; nothing sounds yet"));
+                self.store.approval_step(&step).await?;
+                over = 1;
+                manifest
+            }
+        };
+        let Some(candidate) = loaded.station.clone() else {
+            let station = self.bench.station(&in_force);
+            return Ok(InForce::new(station, &in_force, words::notice(required)));
+        };
+        let pending = Desk::pending(&*self.store).await?;
+        let (bench, target) = (self.bench.clone(), target.clone());
+        let (before, waiting) = (in_force.clone(), pending.clone());
+        // Compiles some weeks for each change: off the async threads.
+        let settled = tokio::task::spawn_blocking(move || {
+            let over = Over { number: over, manifest: &before };
+            settle(&bench, over, &target, &candidate, &waiting, now)
+        })
+        .await?;
+        let Some(settled) = settled else {
+            let alarm = Some(Alarm {
+                code: "in-force",
+                vi: "Bản đã duyệt không còn đọc được cùng nhau; lịch đã phát hành giữ nguyên. \
+                     Duyệt lại thay đổi đang chờ hoặc quay lại bản trước."
+                    .to_owned(),
+                en: "What was approved no longer fits together; the published schedule stays. \
+                     Roll back: `loa approve --rollback HASH`"
+                    .to_owned(),
+            });
+            return Ok(InForce { alarm, ..InForce::new(None, &in_force, words::notice(required)) });
+        };
+        let mut used: BTreeSet<Digest> =
+            settled.manifest.files.values().map(|f| f.sha256).collect();
+        used.extend(loaded.good.files.values().map(|bytes| Digest::of(bytes)));
+        let mut found =
+            InForce::new(Some(settled.station.clone()), &settled.manifest, words::notice(required));
+        let beyond = settled.beyond;
+        let before = Over { number: over, manifest: &in_force };
+        let proposals = keep(&*self.store, &self.bench, before, settled, pending, now).await?;
+        self.bench.blobs.retain(|hash, _| used.contains(hash));
+        found.alarm = words::waiting(&proposals, beyond);
+        found.proposals = proposals.into_iter().map(Arc::new).collect();
+        Ok(found)
+    }
+}
+
+fn is_stale(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref::<StoreError>(), Some(StoreError::Stale { .. }))
+}
+
+/// Names the files that differ, the first of them.
+fn names(before: &Manifest, after: &Manifest) -> String {
+    let change = before.change_to(after, &Naming::default());
+    let mut names: Vec<_> = change.files.keys().chain(&change.other).cloned().collect();
+    let more = names.len().saturating_sub(30);
+    names.truncate(30);
+    if more > 0 {
+        names.push(format!("and {more} more"));
+    }
+    names.join(", ")
+}
