@@ -187,7 +187,8 @@ impl Gate {
         }
         match self.weigh(topic, bytes, now, nonce) {
             Ok(accepted) => accepted,
-            Err(refusal) if refusal.may_be_parked() => Accepted::Parked,
+            // A chain explains itself: no later epoch makes a forged one good.
+            Err(refusal) if refusal.may_be_parked() && *topic != Topic::Keys => Accepted::Parked,
             Err(refusal) => Accepted::Refused(refusal),
         }
     }

@@ -1,5 +1,8 @@
 //! What somebody with full access to the broker may plant: refused, counted, and nothing plays.
 
+mod empty;
+mod stolen;
+
 use super::*;
 use loa::wire::doc::{Hold, Paper, Repeat, Urgent};
 use loa::wire::jws::{self, Typ};
@@ -141,6 +144,20 @@ async fn whatever_is_planted_at_the_broker_is_refused_and_counted_and_nothing_pl
         (&Topic::Server, b"garbage".to_vec(), "jws"),
         (&receipt, b"garbage".to_vec(), "jws"),
         (&command, b"garbage".to_vec(), "jws"),
+        // Too large and too deep for each kind, rightly signed or not.
+        (&Topic::Keys, vec![b'A'; 70_000], "limit"),
+        (&floor, vec![b'A'; 9_000], "limit"),
+        (&notice, vec![b'A'; 9_000], "limit"),
+        (&held, vec![b'A'; 9_000], "limit"),
+        (&receipt, vec![b'A'; 9_000], "limit"),
+        (&Topic::Server, vec![b'A'; 9_000], "limit"),
+        (&floor, jws::sign(&server.keys.policy, Typ::Floor, &deep).into(), "json"),
+        (&notice, jws::sign(&server.keys.urgent, Typ::Urgent, &deep).into(), "json"),
+        (&held, jws::sign(&schedule, Typ::Hold, &deep).into(), "json"),
+        (&receipt, jws::sign(&server.keys.receipt, Typ::Receipt, &deep).into(), "json"),
+        (&Topic::Server, jws::sign(&server.keys.receipt, Typ::Server, &deep).into(), "json"),
+        (&command, vec![b'A'; 9_000], "limit"),
+        (&command, jws::sign(&schedule, Typ::Command, &deep).into(), "json"),
     ];
     for (topic, bytes, _) in &planted {
         for _ in 0..TIMES {
@@ -159,7 +176,7 @@ async fn whatever_is_planted_at_the_broker_is_refused_and_counted_and_nothing_pl
     server.until("the command is answered", did).await;
     device.end().await;
     let last = &planted[planted.len() - 1].0;
-    let last = (server.topics.of(last), "jws".to_owned());
+    let last = (server.topics.of(last), "json".to_owned());
     server.until("refusals are told", |s| refused(s).contains_key(&last)).await;
 
     let counted = refused(&server);
