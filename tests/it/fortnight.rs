@@ -168,6 +168,23 @@ async fn devices_cut_off_for_fourteen_days_play_alone_and_everything_arrives_onc
     assert!(worst.is_some_and(|err| (least..most).contains(&err)), "{worst:?} ms");
 }
 
+/// Thousands of devices play at the same time: what changes nothing in their state is not told.
+#[tokio::test]
+async fn a_device_that_plays_or_shows_does_not_tell_its_state_at_every_step() {
+    let mut commune = commune().await;
+    commune.pass_until(on(0, 5, 55)).await;
+    commune.said.clear();
+    commune.pass_until(on(0, 6, 40)).await;
+    // Half an hour of a board, and a bulletin of two clips, in which there are a beat and a few
+    // records, each with its receipt.
+    let passes = commune.unit("bang").street.shown.len();
+    assert!(passes >= 30, "{passes} passes");
+    assert!(commune.unit("loa-dau").street.heard.len() == 4);
+    for (id, said) in &commune.said {
+        assert!(*said <= 16, "`{id}` told its state {said} times");
+    }
+}
+
 /// Whoever owns the broker may send without a pause: the device still looks at its clock, else no
 /// cue would begin, none would end and no hold would be over.
 #[tokio::test]

@@ -97,6 +97,7 @@ impl Agent {
 
     /// Hashes a file that the decoder refused.
     pub(super) fn suspect(&mut self, asset: Digest) {
+        self.reporter.changed();
         self.assets.held.remove(&asset);
         let path = self.storage.path(&asset);
         self.check(asset, Check::Suspect, move || Storage::verify(&path, &asset));

@@ -212,11 +212,13 @@ impl Agent {
                 }
             }
             Action::Suspect(asset) => self.suspect(*asset),
-            Action::Want { sheets, assets } => self.want(sheets.clone(), assets.clone()),
+            Action::Want { sheets, assets } => {
+                self.want(sheets.clone(), assets.clone());
+                self.reporter.changed();
+            }
             Action::Done => self.done = true,
             Action::Record(_) => {}
         }
-        self.reporter.changed();
     }
 
     /// Appends records, durable when it returns; what the disk does not take waits in memory.

@@ -104,6 +104,10 @@ impl Agent {
             None if self.time.wants_answer() => self.reporter.ask(now, nonce()),
             _ => {}
         }
+        // Not every journal and every pass of a board: only what a state says.
+        if self.reporter.following != self.reporter.timetable && self.executor.follows_newest() {
+            self.reporter.changed();
+        }
         let since = now.saturating_sub(self.reporter.published_mono);
         if (self.reporter.changed && since >= GATHER_MS) || since >= ANYWAY_MS {
             self.publish_state(StateKind::Ready);

@@ -92,6 +92,8 @@ pub struct Commune {
     pub clock: Arc<ManualClock>,
     pub units: Vec<Unit>,
     pub states: BTreeMap<DeviceId, State>,
+    /// How often each device said how it is.
+    pub said: BTreeMap<DeviceId, u32>,
     hub: Hub,
     link: Link,
     events: LinkEvents,
@@ -134,6 +136,7 @@ impl Commune {
             clock,
             units: Vec::new(),
             states: BTreeMap::new(),
+            said: BTreeMap::new(),
             hub,
             link,
             events,
@@ -436,6 +439,7 @@ impl Commune {
             let topic = self.topics.of(&Topic::Time(device.clone()));
             self.link.publish(topic, text, false).await.unwrap();
         }
+        *self.said.entry(device.clone()).or_default() += 1;
         self.states.insert(device, state);
     }
 
