@@ -333,13 +333,19 @@ fn judge_street(day: &Day, device: &str, street: &Recording) -> f64 {
     heard
 }
 
+/// Sorts what the server has as the ledger has it.
+fn in_order(stored: &[String], ledger: &[String]) -> Vec<String> {
+    let places: BTreeMap<&String, usize> = ledger.iter().zip(0..).collect();
+    let mut stored = stored.to_vec();
+    stored.sort_by_cached_key(|line| places.get(line).copied());
+    stored
+}
+
 /// What the server has of a device is its chain from the first record on, each once; what it lacks
 /// is the end, for which there was no time.
 fn judge_chain(commune: &Commune, device: &str, stored: &[String]) {
     let (_, ledger) = read_ledger(&commune.path(device));
-    let mut stored: Vec<_> = stored.to_vec();
-    let place = |line: &String| ledger.iter().position(|own| own == line);
-    stored.sort_by_key(place);
+    let stored = in_order(stored, &ledger);
     assert!(stored.len() <= ledger.len(), "{device}: more than it has");
     assert!(stored == ledger[..stored.len()], "{device}: byte for byte, each once");
     assert!(ledger.len() - stored.len() < 20, "{device}: {} lack", ledger.len() - stored.len());
@@ -387,8 +393,7 @@ fn whoever_is_killed_nothing_is_lost_nothing_sounds_twice_or_outside_its_time() 
     }
     let mut delivered = 0;
     for (courier, ledger) in street.fleet.ledgers() {
-        let mut found = of(courier.as_str()).clone();
-        found.sort_by_key(|line| ledger.iter().position(|own| own == line));
+        let found = in_order(of(courier.as_str()), &ledger);
         assert!(found == ledger, "{courier}: {} of {}", found.len(), ledger.len());
         delivered += found.len();
     }
