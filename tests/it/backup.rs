@@ -5,6 +5,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+const PASSPHRASE: &str = "bốn từ không ai đoán";
+
 /// A server with a device, a clip and a certificate of its own making.
 fn server() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -21,7 +23,25 @@ fn server() -> tempfile::TempDir {
     fs::create_dir(at.join("playlists/tls")).unwrap();
     let key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
     fs::write(at.join("playlists/tls/bí mật.pem"), key).unwrap();
+    fs::write(at.join("pw"), format!("{PASSPHRASE}\n")).unwrap();
     dir
+}
+
+/// The secrets of the server, as they stand in its files.
+fn secrets(at: &Path) -> Vec<String> {
+    let keys = fs::read_to_string(at.join("data/keys.json")).unwrap();
+    let secrets: Vec<_> = keys.split('"').filter(|word| word.len() >= 40).collect();
+    assert!(secrets.len() >= 5, "{}", secrets.len());
+    let others = ["PRIVATE KEY-----", "KHOÁ GỐC", PASSPHRASE];
+    secrets.into_iter().chain(others).map(str::to_owned).collect()
+}
+
+fn hides(file: &Path, secrets: &[String]) {
+    let bytes = fs::read(file).unwrap();
+    for secret in secrets {
+        let there = bytes.windows(secret.len()).any(|part| part == secret.as_bytes());
+        assert!(!there, "a secret is in the file");
+    }
 }
 
 /// Everything in a folder by its path, but what a store leaves beside itself.
@@ -47,25 +67,30 @@ fn tree(folder: &Path) -> Vec<(String, Vec<u8>)> {
 fn with_keys_everything_comes_back_as_it_was_but_the_root_key() {
     let dir = server();
     let at = dir.path();
-    let seen = loa(at, &["backup", "--out", "sao lưu.loa", "--with-keys", "--json"]);
-    assert!(text(&seen.stderr).contains("warning: the file holds the private keys"));
+    let args = ["backup", "--out", "sao lưu.loa", "--with-keys", "--passphrase-file", "pw"];
+    let seen = loa(at, &[&args[..], &["--json"]].concat());
+    assert!(text(&seen.stderr).contains("the private keys are in it, sealed"));
     let told = json(&seen);
-    let fields =
-        ["bytes", "devices", "file", "keys", "left_out", "made", "members", "records", "station"];
+    let fields = [
+        "bytes", "devices", "file", "keys", "left_out", "made", "members", "records", "removed",
+        "station",
+    ];
     assert_eq!(keys(&told), fields);
     assert_eq!((&told["devices"], &told["keys"]), (&1.into(), &true.into()));
     assert_eq!(told["left_out"], serde_json::json!([]));
     let mode = fs::metadata(at.join("sao lưu.loa")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let left: Vec<_> = fs::read_dir(at).unwrap().flatten().map(|e| e.file_name()).collect();
-    assert_eq!(left.len(), 4, "no scratch file stays: {left:?}");
+    assert_eq!(left.len(), 5, "no scratch file stays: {left:?}");
     let mut tar = std::process::Command::new("tar");
     let listed = tar.args(["tf", "sao lưu.loa"]).current_dir(at).output().unwrap();
     assert!(listed.status.success(), "{}", text(&listed.stderr));
-    assert!(text(&listed.stdout).contains("data/store.db"), "any tar reads it");
+    let listed = text(&listed.stdout);
+    assert!(listed.contains("data/store.db") && listed.contains("private.age"), "any tar reads it");
+    hides(&at.join("sao lưu.loa"), &secrets(at));
 
     fs::create_dir(at.join("mới")).unwrap();
-    let args = ["restore", "../sao lưu.loa", "--json"];
+    let args = ["restore", "../sao lưu.loa", "--passphrase-file", "../pw", "--json"];
     let done = json(&loa(&at.join("mới"), &args));
     assert_eq!((&done["done"], &done["missing"]), (&true.into(), &serde_json::json!([])));
     let (mut was, is) = (tree(&at.join("data")), tree(&at.join("mới/data")));
@@ -91,14 +116,7 @@ fn without_keys_no_secret_is_in_the_file_and_restore_says_what_is_missing() {
     let at = dir.path();
     let told = json(&loa(at, &["backup", "--out", "s.loa", "--json"]));
     assert_eq!(told["left_out"], serde_json::json!(["data/keys.json", "station/tls/bí mật.pem"]));
-    let bytes = fs::read(at.join("s.loa")).unwrap();
-    let keys = fs::read_to_string(at.join("data/keys.json")).unwrap();
-    let secrets: Vec<&str> = keys.split('"').filter(|word| word.len() >= 40).collect();
-    assert!(secrets.len() >= 5, "{}", secrets.len());
-    for secret in secrets.into_iter().chain(["PRIVATE KEY-----", "KHOÁ GỐC"]) {
-        let there = bytes.windows(secret.len()).any(|part| part == secret.as_bytes());
-        assert!(!there, "a secret is in the file");
-    }
+    hides(&at.join("s.loa"), &secrets(at));
     let new = ["--data", "d", "--playlists", "p", "--profiles", "f"];
     let seen = loa(at, &[&["restore", "s.loa"], &new[..]].concat());
     assert_eq!(seen.status.code(), Some(0), "{}", text(&seen.stderr));
@@ -115,7 +133,7 @@ fn without_keys_no_secret_is_in_the_file_and_restore_says_what_is_missing() {
 fn nothing_is_overwritten_and_what_is_no_whole_backup_restores_nothing() {
     let dir = server();
     let at = dir.path();
-    let backup = ["backup", "--with-keys", "--out"];
+    let backup = ["backup", "--with-keys", "--passphrase-file", "pw", "--out"];
     let out = |name: &str| loa(at, &[&backup[..], &[name]].concat());
     assert!(out("s.loa").status.success());
     let good = fs::read(at.join("s.loa")).unwrap();
@@ -131,7 +149,8 @@ fn nothing_is_overwritten_and_what_is_no_whole_backup_restores_nothing() {
     assert_eq!(out("nowhere/s.loa").status.code(), Some(3));
 
     let new = ["--data", "d", "--playlists", "p", "--profiles", "f"];
-    let restore = |file: &str| loa(at, &[&["restore", file], &new[..]].concat());
+    let restore =
+        |file: &str| loa(at, &[&["restore", file, "--passphrase-file", "pw"], &new[..]].concat());
     let mut flipped = good.clone();
     flipped[good.len() / 3] ^= 4;
     for (bytes, told) in [
@@ -173,4 +192,122 @@ fn a_damaged_store_is_no_backup() {
     assert_eq!(seen.status.code(), Some(3), "{}", text(&seen.stdout));
     assert!(text(&seen.stderr).contains("hint: "));
     assert!(!at.join("s.loa").exists());
+}
+
+/// Opens the sealed part with primitives of another maker, as age's specification says.
+const AGE: &str = r#"
+import base64, sys
+from cryptography.hazmat.primitives import hashes, hmac
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+b64 = lambda text: base64.b64decode(text + b"=" * (-len(text) % 4))
+sealed, passphrase = open(sys.argv[1], "rb").read(), sys.argv[2].encode()
+intro, stanza, body, rest = sealed.split(b"\n", 3)
+assert intro == b"age-encryption.org/v1"
+_, kind, salt, log_n = stanza.split(b" ")
+assert kind == b"scrypt"
+salt = b"age-encryption.org/v1/scrypt" + b64(salt)
+wrap = Scrypt(salt=salt, length=32, n=1 << int(log_n), r=8, p=1).derive(passphrase)
+key = ChaCha20Poly1305(wrap).decrypt(bytes(12), b64(body), b"")
+derive = lambda salt, info: HKDF(hashes.SHA256(), 32, salt, info).derive(key)
+mac, payload = rest.split(b"\n", 1)
+check = hmac.HMAC(derive(None, b"header"), hashes.SHA256())
+check.update(sealed[: sealed.index(b"\n---") + 4])
+check.verify(b64(mac[4:]))
+cipher, out, at = ChaCha20Poly1305(derive(payload[:16], b"payload")), b"", 0
+payload = payload[16:]
+pieces = [payload[n : n + 65552] for n in range(0, len(payload), 65552)]
+for piece in pieces:
+    last = b"\1" if at == len(pieces) - 1 else b"\0"
+    out += cipher.decrypt(at.to_bytes(11, "big") + last, piece, b"")
+    at += 1
+sys.stdout.buffer.write(out)
+"#;
+
+#[test]
+fn sealed_keys_open_with_the_passphrase_alone_and_for_other_programs_too() {
+    let dir = server();
+    let at = dir.path();
+    let seal =
+        |more: &[&str]| loa(at, &[&["backup", "--out", "s.loa", "--with-keys"], more].concat());
+    let seen = seal(&[]);
+    assert_eq!(seen.status.code(), Some(2), "{}", text(&seen.stderr));
+    assert!(text(&seen.stderr).contains("no passphrase, and no terminal to ask for it"));
+    fs::write(at.join("short"), "mật khẩu\n").unwrap();
+    let seen = seal(&["--passphrase-file", "short"]);
+    assert_eq!(seen.status.code(), Some(2));
+    assert!(text(&seen.stderr).contains("a passphrase of 8 characters"), "{}", text(&seen.stderr));
+    assert!(!at.join("s.loa").exists(), "nothing is left of what was refused");
+    assert!(seal(&["--passphrase-file", "pw"]).status.success());
+
+    // Another program, on other primitives, reads the same files out of it.
+    let tar = std::process::Command::new("tar")
+        .args(["xf", "s.loa", "private.age"])
+        .current_dir(at)
+        .output()
+        .unwrap();
+    assert!(tar.status.success(), "{}", text(&tar.stderr));
+    let python = super::support::cli::root().join(".venv/bin/python");
+    let opened = std::process::Command::new(python)
+        .args(["-c", AGE, "private.age", PASSPHRASE])
+        .current_dir(at)
+        .output()
+        .unwrap();
+    assert!(opened.status.success(), "{}", text(&opened.stderr));
+    let keys = fs::read(at.join("data/keys.json")).unwrap();
+    assert!(opened.stdout.windows(keys.len()).any(|part| part == keys), "the keys are in it");
+
+    fs::write(at.join("other"), "một mật khẩu khác hẳn\n").unwrap();
+    let new = ["--data", "d", "--playlists", "p", "--profiles", "f"];
+    let restore = |more: &[&str]| loa(at, &[&["restore", "s.loa"], &new[..], more].concat());
+    let seen = restore(&["--passphrase-file", "other"]);
+    assert_eq!(seen.status.code(), Some(3));
+    let said = text(&seen.stderr);
+    assert!(said.contains("the passphrase does not open it") && said.contains("hint: "), "{said}");
+    assert_eq!(restore(&[]).status.code(), Some(2));
+    let verify = |more: &[&str]| loa(at, &[&["backup", "--verify", "s.loa"], more].concat());
+    assert!(verify(&["--passphrase-file", "pw"]).status.success());
+    assert_eq!(verify(&["--passphrase-file", "other"]).status.code(), Some(3));
+    let seen = verify(&[]);
+    assert!(seen.status.success(), "whole, also for who has no passphrase");
+    assert!(text(&seen.stderr).contains("2 private files are sealed"), "{}", text(&seen.stderr));
+
+    let seen = restore(&["--passphrase-file", "pw", "--dry-run"]);
+    assert!(seen.status.success(), "{}", text(&seen.stderr));
+    assert!(
+        text(&seen.stdout).contains("`d` would be made with 4 files"),
+        "{}",
+        text(&seen.stdout)
+    );
+    for folder in ["d", "p", "f", ".d.restoring"] {
+        assert!(!at.join(folder).exists(), "{folder} was made");
+    }
+    fs::create_dir(at.join("d")).unwrap();
+    fs::write(at.join("d/x"), "x").unwrap();
+    let seen = restore(&["--without-keys", "--dry-run", "--json"]);
+    assert_eq!(seen.status.code(), Some(1), "something is in the way");
+    let told: serde_json::Value = serde_json::from_slice(&seen.stdout).unwrap();
+    assert_eq!(told["in_the_way"], serde_json::json!(["d"]));
+    assert_eq!(told["missing"], serde_json::json!(["d/keys.json", "p/tls/bí mật.pem"]));
+}
+
+#[test]
+fn a_backup_by_a_timer_is_named_by_its_time_and_the_oldest_go() {
+    let dir = server();
+    let at = dir.path();
+    fs::create_dir(at.join("kho")).unwrap();
+    for old in ["loa-20260101-050000.loa", "loa-20260102-050000.loa", "giữ lại.loa"] {
+        fs::write(at.join("kho").join(old), "x").unwrap();
+    }
+    let told = json(&loa(at, &["backup", "--into", "kho", "--keep", "2", "--json"]));
+    assert_eq!(told["removed"], serde_json::json!(["kho/loa-20260101-050000.loa"]));
+    let file = told["file"].as_str().unwrap();
+    assert!(loa(at, &["backup", "--verify", file]).status.success());
+    let mut names: Vec<_> =
+        fs::read_dir(at.join("kho")).unwrap().flatten().map(|e| e.path()).collect();
+    names.sort();
+    assert_eq!(names.len(), 3, "{names:?}");
+    let seen = loa(at, &["backup", "--out", "x.loa", "--keep", "2"]);
+    assert_eq!(seen.status.code(), Some(2), "only what is named by time is removed");
 }

@@ -2,11 +2,14 @@
 //!
 //! The store is checked page by page and copied by itself, consistently; then the assets that it
 //! names, the station folder with its clips, the profiles and the certificates. Private keys go
-//! along only on demand: of the data folder everything counts as private that is not known to be
-//! public. The root key is never in a backup; it lies in the safe.
+//! along only on demand, sealed by a passphrase: of the data folder everything counts as private
+//! that is not known to be public. The root key is never in a backup; it lies in the safe.
 
 mod archive;
+mod passphrase;
+mod place;
 pub mod restore;
+mod sealed;
 
 use super::data::{DataFolder, DataOption};
 use super::registers::Stationed;
@@ -18,9 +21,11 @@ use crate::config::StationConfig;
 use crate::domain::recurrence::wall;
 use crate::store::SqliteStore;
 use anyhow::Context as _;
-use archive::{ArchiveError, FOLDERS, Manifest, Packer};
+use archive::{ArchiveError, FOLDERS, Manifest, Packer, SEALED, VERSION};
 use chrono::SecondsFormat;
+use passphrase::{PassphraseOption, Purpose};
 use serde::Serialize;
+use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -37,8 +42,10 @@ const DEEPEST: usize = 16;
 /// Writes everything of a server into one file, while it runs
 ///
 /// Store, assets, station folder with clips, profiles, certificates; read back and checked before
-/// it gets its name. Without `--with-keys` keep `keys.json` and the other private files elsewhere.
+/// it gets its name. Without `--with-keys` keep `keys.json` and the other private files elsewhere;
+/// with it they are sealed by a passphrase, which must be kept apart from the backup.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["out", "into", "verify"])))]
 pub struct Args {
     #[command(flatten)]
     data: DataOption,
@@ -46,12 +53,23 @@ pub struct Args {
     station: Stationed,
     /// The file to write; never overwritten
     #[arg(long, value_name = "FILE")]
-    out: PathBuf,
-    /// Also the private keys: whoever has the file can then speak to every device
+    out: Option<PathBuf>,
+    /// A folder for the file, which is named by the time: `loa-20261201-050000.loa`
+    #[arg(long, value_name = "DIR")]
+    into: Option<PathBuf>,
+    /// Keep so many files of that name in the folder and remove older ones, after this one is
+    /// whole
+    #[arg(long, value_name = "N", conflicts_with_all = ["out", "verify"], value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    keep: Option<u32>,
+    /// Write nothing: check this backup, its sealed part too where the passphrase is given
+    #[arg(long, value_name = "FILE", conflicts_with = "with_keys")]
+    verify: Option<PathBuf>,
+    /// Also the private keys, sealed by a passphrase
     #[arg(long)]
     with_keys: bool,
-    /// Print `{file, made, station, keys, records, devices, members, bytes,
-    /// left_out}`
+    #[command(flatten)]
+    passphrase: PassphraseOption,
+    /// Print `{file, made, station, keys, records, devices, members, bytes, left_out, removed}`
     #[arg(long)]
     json: bool,
 }
@@ -69,6 +87,8 @@ struct Written {
     bytes: u64,
     /// Private files that were left out, by their names in a backup.
     left_out: Vec<String>,
+    /// Older files that `--keep` removed.
+    removed: Vec<PathBuf>,
 }
 
 /// A file that goes when its work is over, however that ends.
@@ -90,8 +110,16 @@ struct Found {
 
 /// Writes the backup.
 pub fn run(args: Args) -> anyhow::Result<Answer> {
+    if let Some(file) = &args.verify {
+        return restore::check(file, &args.passphrase, args.json);
+    }
     let folder = DataFolder::existing(&args.data.data)?;
-    let out = &args.out;
+    let now = SystemClock::new().now();
+    let out = &match (&args.out, &args.into) {
+        (Some(out), _) => out.clone(),
+        (None, Some(into)) => into.join(place::name_by_time(now)),
+        (None, None) => return Err(wrong_use("no file", "`--out FILE` or `--into DIR`")),
+    };
     if out.symlink_metadata().is_ok() {
         let hint = "nothing was written; give each backup a name of its own, by its date";
         return Err(wrong_use(format!("`{}` is there already", out.display()), hint));
@@ -105,9 +133,9 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
             ));
         }
     }
+    let passphrase = if args.with_keys { Some(args.passphrase.read(Purpose::New)?) } else { None };
     let beside = |what: &str| out.with_file_name(format!(".{name}.{}.{what}", std::process::id()));
-    let (copy, part) = (Scratch(beside("store")), Scratch(beside("part")));
-    let now = SystemClock::new().now();
+    let [copy, part, sealed] = ["store", "part", "sealed"].map(|what| Scratch(beside(what)));
     let (config, records, devices) = runtime()?.block_on(async {
         // Also where it lies: a copy is rebuilt, and would hide a damaged index.
         check_store(&folder.store()).await?;
@@ -139,22 +167,30 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
     found.data(folder.path())?;
     found.station(&args.station.playlists, &config)?;
     found.walk("profiles", &args.station.profile_folder, 0, &|_, _| Ok(false))?;
-    if args.with_keys {
-        found.files.append(&mut found.private);
+    let mut inside = Vec::new();
+    if let Some(passphrase) = &passphrase {
+        archive::seal(&sealed.0, &found.private, passphrase).map_err(told_by)?;
+        inside.extend(found.private.drain(..).map(|(name, _)| name));
+        found.files.push((SEALED.to_owned(), sealed.0.clone()));
     }
     let manifest = Manifest {
-        v: 1,
+        v: VERSION,
         made: wall::display(config.zone, now).to_rfc3339_opts(SecondsFormat::Secs, false),
         loa: env!("CARGO_PKG_VERSION").to_owned(),
         station: config.name.clone(),
         keys: args.with_keys,
+        sealed: inside,
         records,
         devices,
         left_out: found.private.iter().map(|(name, _)| name.clone()).collect(),
         members: Vec::new(),
     };
     let held = pack(&part.0, &found.files, manifest)?;
-    place(&part.0, out)?;
+    place::give_name(&part.0, out)?;
+    let removed = match (&args.into, args.keep) {
+        (Some(into), Some(keep)) => place::keep_newest(into, keep)?,
+        _ => Vec::new(),
+    };
     let written = Written {
         file: out.clone(),
         made: held.made,
@@ -165,6 +201,7 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
         members: held.members.len(),
         bytes: fs::metadata(out)?.len(),
         left_out: held.left_out,
+        removed,
     };
     told(&written, args.json)?;
     Ok(Answer::Yes)
@@ -173,8 +210,8 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
 fn told(written: &Written, json: bool) -> anyhow::Result<()> {
     if written.keys {
         eprintln!(
-            "warning: the file holds the private keys of the server, unencrypted: keep it like \
-             the keys themselves"
+            "note: the private keys are in it, sealed: without the passphrase nobody restores them, \
+             with it anybody speaks to every device; keep it apart from the file"
         );
     } else if !written.left_out.is_empty() {
         eprintln!(
@@ -185,10 +222,15 @@ fn told(written: &Written, json: bool) -> anyhow::Result<()> {
     if json {
         return print_json(written);
     }
-    let Written { file, made, station, records, devices, members, bytes, .. } = written;
+    let Written { file, made, station, records, devices, members, bytes, removed, .. } = written;
+    let mut gone = String::new();
+    for file in removed {
+        // Writing to a string cannot fail.
+        let _ = writeln!(gone, "removed {}", file.display());
+    }
     print_text(&format!(
         "{}: {station}, {made}; {records} records, {devices} devices, {members} files, {bytes} \
-         bytes; read back and found whole\n",
+         bytes; read back and found whole\n{gone}",
         file.display()
     ))
 }
@@ -217,7 +259,7 @@ fn pack(part: &Path, files: &[(String, PathBuf)], manifest: Manifest) -> anyhow:
             packer.add(name, from)?;
         }
         let manifest = packer.finish(manifest)?;
-        if archive::verify(part)? == manifest {
+        if archive::verify(part, None)? == manifest {
             return Ok(manifest);
         }
         Err(ArchiveError::Changed { path: part.to_owned() })
@@ -228,21 +270,6 @@ fn pack(part: &Path, files: &[(String, PathBuf)], manifest: Manifest) -> anyhow:
 fn told_by(error: ArchiveError) -> anyhow::Error {
     let hint = error.hint();
     failed(error, hint)
-}
-
-/// Gives the finished file its name, unless that has been taken meanwhile.
-fn place(part: &Path, out: &Path) -> anyhow::Result<()> {
-    let hint = "nothing was replaced; name another file";
-    match fs::hard_link(part, out) {
-        Ok(()) => {}
-        // A stick with FAT has no links.
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists && !out.exists() => {
-            fs::rename(part, out).advise(hint)?;
-        }
-        Err(error) => return Err(failed(error, hint)),
-    }
-    let folder = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::File::open(folder).and_then(|folder| folder.sync_all()).advise("check the disk")
 }
 
 impl Found {

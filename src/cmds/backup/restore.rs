@@ -7,6 +7,7 @@
 //! devices recorded meanwhile they still have, and the server asks for it when it sees the gap.
 
 use super::archive::{self, Manifest};
+use super::passphrase::{PassphraseOption, Purpose};
 use super::{check_store, told_by};
 use crate::app::ports::{Evidence as _, Trail as _};
 use crate::clock::{Clock as _, SystemClock};
@@ -35,10 +36,19 @@ pub struct Args {
     /// Folder of device profiles to make
     #[arg(long, value_name = "DIR", default_value = "device-profiles", env = "LOA_PROFILES")]
     profiles: PathBuf,
-    /// Only check the file and say what it holds
+    /// Only check the file, its sealed part too where the passphrase is given
     #[arg(long)]
     check: bool,
-    /// Print `{made, station, keys, records, devices, members, done, missing}`
+    /// Write nothing: check everything and say what would be made; exit code 1 when a folder is
+    /// in the way
+    #[arg(long, conflicts_with = "check")]
+    dry_run: bool,
+    /// Leave the sealed keys and other private files out, to put them back by hand
+    #[arg(long)]
+    without_keys: bool,
+    #[command(flatten)]
+    passphrase: PassphraseOption,
+    /// Print `{made, station, keys, records, devices, members, bytes, done, missing, in_the_way}`
     #[arg(long)]
     json: bool,
 }
@@ -52,61 +62,114 @@ struct Restored {
     records: u64,
     devices: u64,
     members: usize,
-    /// Whether folders were made; not with `--check`.
+    /// Of all files together, once unpacked.
+    bytes: u64,
+    /// Whether folders were made; not with `--check` and `--dry-run`.
     done: bool,
     /// Private files that must be put back by hand.
     missing: Vec<PathBuf>,
+    /// Folders that are not empty, for which nothing is restored.
+    in_the_way: Vec<PathBuf>,
+}
+
+/// Checks a backup and says what it holds; what is sealed too when the passphrase is given, which
+/// is not asked for.
+pub fn check(file: &Path, passphrase: &PassphraseOption, json: bool) -> anyhow::Result<Answer> {
+    let given = passphrase.given()?;
+    let held = archive::verify(file, given.as_ref().map(|text| text.as_str())).map_err(told_by)?;
+    if !held.sealed.is_empty() && given.is_none() {
+        eprintln!(
+            "note: {} private files are sealed in it; whether the passphrase opens them is checked \
+             with `--passphrase-file`",
+            held.sealed.len()
+        );
+    }
+    let told = Restored::of(&held);
+    if json {
+        print_json(&told)?;
+    } else {
+        print_text(&told.text(file))?;
+    }
+    Ok(Answer::Yes)
 }
 
 /// Restores the backup, or only checks it.
 pub fn run(args: Args) -> anyhow::Result<Answer> {
-    let held = archive::verify(&args.file).map_err(told_by)?;
-    let mut missing = Vec::new();
-    if !args.check {
-        let folders =
-            [("data", &args.data), ("station", &args.playlists), ("profiles", &args.profiles)];
+    if args.check {
+        return check(&args.file, &args.passphrase, args.json);
+    }
+    let folders =
+        [("data", &args.data), ("station", &args.playlists), ("profiles", &args.profiles)];
+    if !args.dry_run {
+        // Before anything is asked for or read through.
         for (_, folder) in folders {
             must_be_empty(folder)?;
         }
-        // Unpacked beside, then renamed, the data folder last: what is there is whole.
-        for (_, folder) in folders {
-            let beside = beside(folder);
-            if beside.exists() {
-                fs::remove_dir_all(&beside).advise("remove what an earlier attempt left there")?;
-            }
-            fs::create_dir_all(&beside).advise("name a folder on a disk that can be written to")?;
-        }
-        let place = |name: &str| {
-            folders
-                .iter()
-                .find(|(of, _)| *of == name)
-                .map_or_else(PathBuf::new, |(_, to)| beside(to))
-        };
-        let again = archive::unpack(&args.file, place).map_err(told_by)?;
-        anyhow::ensure!(again == held, "`{}` changed while it was read", args.file.display());
-        let data = DataFolder::at(&beside(&args.data));
-        data.make()?;
-        runtime()?.block_on(wake(&data, &args.file, &held))?;
-        for (_, folder) in folders.iter().rev() {
-            fs::rename(beside(folder), folder)
-                .advise(format!("`{}` must be empty or not there", folder.display()))?;
-        }
-        missing.extend(held.left_out.iter().filter_map(|name| {
-            let (of, below) = name.split_once('/')?;
-            let (_, folder) = folders.iter().find(|(folder, _)| *folder == of)?;
-            Some(folder.join(below))
-        }));
     }
-    let Manifest { made, station, keys, records, devices, members, .. } = held;
-    let members = members.len();
-    let done = !args.check;
-    let told = Restored { made, station, keys, records, devices, members, done, missing };
+    let held = archive::verify(&args.file, None).map_err(told_by)?;
+    let passphrase = if held.sealed.is_empty() || args.without_keys {
+        None
+    } else {
+        Some(args.passphrase.read(Purpose::Open)?)
+    };
+    let passphrase = passphrase.as_ref().map(|text| text.as_str());
+    if passphrase.is_some() {
+        archive::verify(&args.file, passphrase).map_err(told_by)?;
+    }
+    let mut told = Restored::of(&held);
+    let sealed = held.sealed.iter().filter(|_| passphrase.is_none());
+    let missing = held.left_out.iter().chain(sealed);
+    told.missing.extend(missing.filter_map(|name| {
+        let (of, below) = name.split_once('/')?;
+        let (_, folder) = folders.iter().find(|(folder, _)| *folder == of)?;
+        Some(folder.join(below))
+    }));
+    if args.dry_run {
+        for (_, folder) in folders {
+            if must_be_empty(folder).is_err() {
+                told.in_the_way.push(folder.clone());
+            }
+        }
+    } else {
+        put(&args, folders, passphrase, &held)?;
+        told.done = true;
+    }
     if args.json {
         print_json(&told)?;
     } else {
-        print_text(&text(&told, &args))?;
+        print_text(&text(&told, &held, &args))?;
     }
-    Ok(Answer::Yes)
+    Ok(if told.in_the_way.is_empty() { Answer::Yes } else { Answer::No })
+}
+
+/// Unpacks beside, then renames, the data folder last: what is there is whole.
+fn put(
+    args: &Args,
+    folders: [(&str, &PathBuf); 3],
+    passphrase: Option<&str>,
+    held: &Manifest,
+) -> anyhow::Result<()> {
+    for (_, folder) in folders {
+        let beside = beside(folder);
+        if beside.exists() {
+            fs::remove_dir_all(&beside).advise("remove what an earlier attempt left there")?;
+        }
+        fs::create_dir_all(&beside).advise("name a folder on a disk that can be written to")?;
+    }
+    let place = |name: &str| {
+        let found = folders.iter().find(|(of, _)| *of == name);
+        found.map_or_else(PathBuf::new, |(_, to)| beside(to))
+    };
+    let again = archive::unpack(&args.file, passphrase, place).map_err(told_by)?;
+    anyhow::ensure!(again == *held, "`{}` changed while it was read", args.file.display());
+    let data = DataFolder::at(&beside(&args.data));
+    data.make()?;
+    runtime()?.block_on(wake(&data, &args.file, held))?;
+    for (_, folder) in folders.iter().rev() {
+        fs::rename(beside(folder), folder)
+            .advise(format!("`{}` must be empty or not there", folder.display()))?;
+    }
+    Ok(())
 }
 
 /// Where a folder is put together: beside it, on the same disk.
@@ -146,15 +209,63 @@ async fn wake(data: &DataFolder, file: &Path, held: &Manifest) -> anyhow::Result
     Ok(())
 }
 
-fn text(told: &Restored, args: &Args) -> String {
-    let Restored { made, station, keys, records, devices, members, .. } = told;
-    let with = if *keys { "with" } else { "without" };
-    let mut text = format!(
-        "{}: whole; {station}, {made}; {records} records, {devices} devices, {members} files, \
-         {with} private keys\n",
-        args.file.display()
-    );
+impl Restored {
+    fn of(held: &Manifest) -> Self {
+        let Manifest { made, station, keys, records, devices, members, .. } = held.clone();
+        Self {
+            made,
+            station,
+            keys,
+            records,
+            devices,
+            bytes: members.iter().map(|member| member.bytes).sum(),
+            members: members.len(),
+            done: false,
+            missing: Vec::new(),
+            in_the_way: Vec::new(),
+        }
+    }
+
+    fn text(&self, file: &Path) -> String {
+        let Self { made, station, keys, records, devices, members, bytes, .. } = self;
+        let with = if *keys { "with" } else { "without" };
+        format!(
+            "{}: whole; {station}, {made}; {records} records, {devices} devices, {members} files \
+             of {bytes} bytes, {with} private keys\n",
+            file.display()
+        )
+    }
+}
+
+/// Says what would be made, or stands in the way.
+fn plan(told: &Restored, held: &Manifest, args: &Args) -> String {
+    let mut text = String::new();
+    for (name, folder) in
+        [("data", &args.data), ("station", &args.playlists), ("profiles", &args.profiles)]
+    {
+        let shown = folder.display();
+        let below = |path: &&str| path.split('/').next() == Some(name);
+        let of = |paths: &mut dyn Iterator<Item = &str>| paths.filter(below).count();
+        let files = of(&mut held.members.iter().map(|member| member.path.as_str()))
+            + of(&mut held.sealed.iter().map(String::as_str));
+        let line = if told.in_the_way.contains(folder) {
+            format!("`{shown}` is not empty: nothing would be restored\n")
+        } else {
+            format!("`{shown}` would be made with {files} files\n")
+        };
+        text.push_str(&line);
+    }
+    for file in &told.missing {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "`{}` would be missing: put it back by hand", file.display());
+    }
+    text
+}
+
+fn text(told: &Restored, held: &Manifest, args: &Args) -> String {
+    let mut text = told.text(&args.file);
     if !told.done {
+        text.push_str(&plan(told, held, args));
         return text;
     }
     let mut steps = Vec::new();

@@ -34,7 +34,10 @@ fn after_the_disk_is_lost_an_old_backup_brings_every_record_and_the_next_timetab
     let (playlists, profiles) = (commune.path("playlists"), commune.path("profiles"));
     let folders = [playlists.display().to_string(), profiles.display().to_string()];
     let folders = ["--playlists", &folders[0], "--profiles", &folders[1]];
-    let args = [&["backup", "--with-keys", "--out", &file], &folders[..]].concat();
+    commune.write("pw", "bốn từ không ai đoán");
+    let pw = commune.path("pw").display().to_string();
+    let with = ["--with-keys", "--passphrase-file", &pw];
+    let args = [&["backup", "--out", &file], &with[..], &folders[..]].concat();
     let written = commune.json(&args);
     let held = written["records"].as_u64().unwrap();
     assert!(held > 0);
@@ -51,7 +54,7 @@ fn after_the_disk_is_lost_an_old_backup_brings_every_record_and_the_next_timetab
     fs::remove_dir_all(&playlists).unwrap();
     fs::remove_dir_all(&profiles).unwrap();
     let data = commune.path("data").display().to_string();
-    let args = [&["restore", &file, "--json", "--data", &data], &folders[..]].concat();
+    let args = [&["restore", &file, "--json", "--data", &data], &with[1..], &folders[..]].concat();
     assert_eq!(json(&args)["records"], held);
     assert_eq!(commune.records().len() as u64, held, "the rest is gone from here");
 

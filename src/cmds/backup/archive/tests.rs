@@ -9,6 +9,7 @@ fn manifest() -> Manifest {
         loa: "0.1.0".into(),
         station: "Đài xã".into(),
         keys: false,
+        sealed: Vec::new(),
         records: 0,
         devices: 0,
         left_out: Vec::new(),
@@ -31,7 +32,7 @@ fn packed() -> (tempfile::TempDir, PathBuf) {
 }
 
 fn refused(path: &Path) -> String {
-    let error = verify(path).unwrap_err();
+    let error = verify(path, None).unwrap_err();
     assert!(!error.hint().is_empty());
     error.to_string()
 }
@@ -39,17 +40,17 @@ fn refused(path: &Path) -> String {
 #[test]
 fn what_is_packed_comes_out_as_it_was() {
     let (dir, path) = packed();
-    let held = verify(&path).unwrap();
+    let held = verify(&path, None).unwrap();
     let names: Vec<_> = held.members.iter().map(|m| (&m.path[..13], m.bytes)).collect();
     assert_eq!(names, [("data/store.db", 5), ("station/clips", 100_000)]);
     let out = dir.path().join("ra");
-    assert_eq!(unpack(&path, |folder| out.join(folder)).unwrap(), held);
+    assert_eq!(unpack(&path, None, |folder| out.join(folder)).unwrap(), held);
     assert_eq!(fs::read(out.join("data/store.db")).unwrap(), "một".as_bytes());
     assert_eq!(fs::read(out.join(&held.members[1].path)).unwrap().len(), 100_000);
     let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
     assert!(matches!(Packer::create(&path), Err(ArchiveError::Write { .. })), "never over");
-    let again = unpack(&path, |folder| out.join(folder));
+    let again = unpack(&path, None, |folder| out.join(folder));
     assert!(matches!(again, Err(ArchiveError::Read { .. })), "nor over what is there");
 }
 
@@ -114,13 +115,17 @@ fn paths_that_leave_the_folders_and_links_are_refused() {
         forged(&path, |tar| tar.append(&plain, &b"x"[..]).unwrap());
         assert!(refused(&path).contains("outside the folders"), "{name}");
     }
-    for kind in [tar::EntryType::Symlink, tar::EntryType::Link, tar::EntryType::Directory] {
+    for (kind, told) in [
+        (tar::EntryType::Symlink, "no plain file"),
+        (tar::EntryType::Directory, "no plain file"),
+        (tar::EntryType::Link, "a link to nothing before it"),
+    ] {
         let mut odd = header("data/x", kind);
         odd.set_size(0);
         odd.set_link_name("/etc/passwd").unwrap();
         odd.set_cksum();
         forged(&path, |tar| tar.append(&odd, &b""[..]).unwrap());
-        assert!(refused(&path).contains("no plain file"), "{kind:?}");
+        assert!(refused(&path).contains(told), "{kind:?}");
     }
     let member = header("data/x", tar::EntryType::Regular);
     forged(&path, |tar| {
@@ -135,7 +140,7 @@ fn paths_that_leave_the_folders_and_links_are_refused() {
     };
     for (list, told) in [
         (list(1, vec![]), "other than the members before it"),
-        (list(2, vec![]), "has version 2"),
+        (list(3, vec![]), "has version 3"),
         (b"{}".to_vec(), "cannot be read"),
     ] {
         forged(&path, |tar| {
@@ -147,4 +152,53 @@ fn paths_that_leave_the_folders_and_links_are_refused() {
         });
         assert!(refused(&path).contains(told), "{told}");
     }
+}
+
+#[test]
+fn equal_files_are_stored_once_and_come_out_as_two() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a"), vec![7; 100_000]).unwrap();
+    fs::write(dir.path().join("b"), vec![7; 100_000]).unwrap();
+    fs::write(dir.path().join("c"), vec![8; 100_000]).unwrap();
+    let path = dir.path().join("s.loa");
+    let mut packer = Packer::create(&path).unwrap();
+    for (name, from) in [("data/assets/x", "a"), ("station/clips/tin.mp3", "b"), ("station/c", "c")]
+    {
+        packer.add(name, &dir.path().join(from)).unwrap();
+    }
+    let held = packer.finish(manifest()).unwrap();
+    assert!(fs::metadata(&path).unwrap().len() < 210_000);
+    let same: Vec<_> = held.members.iter().map(|member| member.same.as_deref()).collect();
+    assert_eq!(same, [None, Some("data/assets/x"), None]);
+    assert_eq!(verify(&path, None).unwrap(), held);
+    let out = dir.path().join("ra");
+    assert_eq!(unpack(&path, None, |folder| out.join(folder)).unwrap(), held);
+    fs::write(out.join("station/clips/tin.mp3"), "khác").unwrap();
+    assert_eq!(fs::read(out.join("data/assets/x")).unwrap(), vec![7; 100_000], "a copy, no link");
+    assert_eq!(fs::read(out.join("station/c")).unwrap(), vec![8; 100_000]);
+}
+
+#[test]
+fn what_is_sealed_comes_out_with_the_passphrase_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("k"), "khoá của máy chủ").unwrap();
+    let files = [("data/keys.json".to_owned(), dir.path().join("k"))];
+    let (sealed, path) = (dir.path().join("s"), dir.path().join("s.loa"));
+    seal(&sealed, &files, "bốn từ khó đoán").unwrap();
+    let mut packer = Packer::create(&path).unwrap();
+    packer.add(SEALED, &sealed).unwrap();
+    let list = Manifest { keys: true, sealed: vec!["data/keys.json".into()], ..manifest() };
+    let held = packer.finish(list).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let secret = "khoá của".as_bytes();
+    assert!(!bytes.windows(secret.len()).any(|part| part == secret));
+    assert_eq!(verify(&path, None).unwrap(), held, "whole, also for who cannot open it");
+    assert_eq!(verify(&path, Some("bốn từ khó đoán")).unwrap(), held);
+    let wrong = verify(&path, Some("bốn từ dễ đoán")).unwrap_err();
+    assert!(matches!(wrong, ArchiveError::Sealed { source: SealError::Passphrase, .. }), "{wrong}");
+    let (with, without) = (dir.path().join("có"), dir.path().join("không"));
+    unpack(&path, None, |folder| without.join(folder)).unwrap();
+    assert!(!without.exists());
+    unpack(&path, Some("bốn từ khó đoán"), |folder| with.join(folder)).unwrap();
+    assert_eq!(fs::read_to_string(with.join("data/keys.json")).unwrap(), "khoá của máy chủ");
 }
