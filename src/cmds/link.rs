@@ -3,8 +3,10 @@
 use super::data::{DataFolder, DataOption};
 use super::reach::reach;
 use super::registers::Stationed;
+use super::trail::command_line;
 use super::{Answer, print_json, print_text, runtime};
 use crate::app::access;
+use crate::app::ports::Trail as _;
 use crate::clock::{Clock as _, SystemClock};
 use serde::Serialize;
 
@@ -47,6 +49,7 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
         };
         let life = Some(access::LINK_MS);
         let secret = access::grant(&store, "loa link", None, access::LINK, now, life).await?;
+        store.append(&command_line().did(now, "issue-link", "page")).await?;
         store.close().await;
         anyhow::Ok((url, secret))
     })?;

@@ -2,8 +2,10 @@
 
 use super::certificates::{CHAIN, Certificates, KEY, certificate, with_paths};
 use super::data::{DataFolder, DataOption};
-use super::{Answer, failed, print_json, print_text, wrong_use};
+use super::trail::command_line;
+use super::{Answer, failed, print_json, print_text, runtime, wrong_use};
 use crate::app::ca::Certificate;
+use crate::app::ports::Trail as _;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{self, ClipSource, StationConfig};
 use crate::domain::station::AssetFacts;
@@ -110,6 +112,7 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
         Act::Make { place, names } => {
             let (data, certificates) = place.open()?;
             let made = make(&data, &place.playlists, &place.profiles, &names, now)?;
+            tell(&data, "make-certificate", &made, now)?;
             let shown = [Shown::new(certificates.chain_file(), made, now)];
             place.print(&shown, &next_steps(&names))
         }
@@ -137,14 +140,16 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
             place.print(&shown, "")
         }
         Act::Renew { place, names } => {
-            let (_, certificates) = place.open()?;
+            let (data, certificates) = place.open()?;
             let renewed = certificates.renew(&names, now)?;
+            tell(&data, "renew-certificate", &renewed, now)?;
             let shown = [Shown::new(certificates.chain_file(), renewed, now)];
             place.print(&shown, "A running `loa serve` shows it within seconds, to whoever connects from then on.\n")
         }
         Act::Issue { place, names, out } => {
-            let (_, certificates) = place.open()?;
+            let (data, certificates) = place.open()?;
             let issued = certificates.issue(&names, &out, now)?;
+            tell(&data, "issue-certificate", &issued, now)?;
             let shown = [Shown::new(out.join("chain.pem"), issued, now)];
             place.print(
                 &shown,
@@ -153,6 +158,17 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
             )
         }
     }
+}
+
+/// Tells the trail of a certificate that was made.
+fn tell(data: &DataFolder, action: &str, made: &Certificate, now: UtcMs) -> anyhow::Result<()> {
+    let entry = command_line().did(now, action, made.names.join(", "));
+    runtime()?.block_on(async {
+        let store = data.open_store().await?;
+        let told = store.append(&entry.after(format!("until {}", made.until.datetime()))).await;
+        store.close().await;
+        told.context("the certificate was made, but the trail was not told")
+    })
 }
 
 impl Place {

@@ -99,11 +99,10 @@ impl FromRequestParts<AppState> for Bearer {
         let presented = bearer(&parts.headers).ok_or_else(ApiError::unauthorised)?;
         let (now, mono) = (state.clock.now(), state.clock.mono_ms());
         let peer = peer(parts);
-        state.turnstile.admit(Door::Api, peer, mono)?;
+        state.turnstile.pace(Door::Api, peer, mono)?;
         let found = access::check(&*state.store, access::API, presented, now).await?;
         let Some(Token { name, hash, person: Some(person), .. }) = found else {
-            state.turnstile.wrong(Door::Api, peer, mono);
-            return Err(ApiError::unauthorised());
+            return Err(state.turnstile.refuse(Door::Api, peer, mono));
         };
         state.turnstile.right(Door::Api, peer);
         state.turnstile.admit_token(&hash, mono)?;

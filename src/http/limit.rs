@@ -3,7 +3,8 @@
 //! Three counts a minute: of enrolments and log-ins by address, of API requests by address and by
 //! token. After [`WRONG`] wrong secrets (ten for enrolment: devices are configured by hand) within
 //! a quarter of an hour an address is locked out for a quarter of an hour, for that kind alone.
-//! What was refused is answered with 429 and `Retry-After`.
+//! What was refused is answered with 429 and `Retry-After`. A good token comes in all the same: it
+//! has 256 bits, so that nobody finds one by guessing, and a proxy may stand before many people.
 //!
 //! # Invariants
 //! * Whoever asks cannot make this grow: beyond [`PLACES`] the rest shares one count, and an IPv6
@@ -79,6 +80,24 @@ struct Count {
 }
 
 impl Count {
+    fn locked(&self, now: i64) -> Result<(), ApiError> {
+        if now < self.locked_until_ms {
+            return Err(too_many("too many wrong secrets", self.locked_until_ms - now));
+        }
+        Ok(())
+    }
+
+    fn pace(&mut self, door: Door, now: i64) -> Result<(), ApiError> {
+        if now - self.minute_ms >= MINUTE_MS {
+            (self.minute_ms, self.asked) = (now, 0);
+        }
+        self.asked = self.asked.saturating_add(1);
+        if self.asked > door.a_minute() {
+            return Err(too_many("too many requests", self.minute_ms + MINUTE_MS - now));
+        }
+        Ok(())
+    }
+
     fn is_over(&self, now: i64) -> bool {
         now >= self.locked_until_ms
             && now - self.minute_ms >= MINUTE_MS
@@ -119,6 +138,24 @@ impl Turnstile {
         self.ask(door, Who::Address(subscriber(from)), now_mono)
     }
 
+    /// Counts a request of an address that may be locked out: a good secret still comes in, so
+    /// that wrong ones of somebody behind the same proxy keep nobody else out.
+    pub fn pace(&self, door: Door, from: IpAddr, now_mono: i64) -> Result<(), ApiError> {
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        table.count(door, Who::Address(subscriber(from)), now_mono).pace(door, now_mono)
+    }
+
+    /// Counts a wrong secret of an address that was let in by [`Turnstile::pace`]; what to answer.
+    pub fn refuse(&self, door: Door, from: IpAddr, now_mono: i64) -> ApiError {
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let locked = table.count(door, Who::Address(subscriber(from)), now_mono).locked(now_mono);
+        drop(table);
+        locked.err().unwrap_or_else(|| {
+            self.wrong(door, from, now_mono);
+            ApiError::unauthorised()
+        })
+    }
+
     /// Counts a request with a good token and says whether it may go on.
     pub fn admit_token(&self, token: &Digest, now_mono: i64) -> Result<(), ApiError> {
         self.ask(Door::Api, Who::Token(token.0), now_mono)
@@ -127,17 +164,8 @@ impl Turnstile {
     fn ask(&self, door: Door, who: Who, now: i64) -> Result<(), ApiError> {
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = table.count(door, who, now);
-        if now < count.locked_until_ms {
-            return Err(too_many("too many wrong secrets", count.locked_until_ms - now));
-        }
-        if now - count.minute_ms >= MINUTE_MS {
-            (count.minute_ms, count.asked) = (now, 0);
-        }
-        count.asked = count.asked.saturating_add(1);
-        if count.asked > door.a_minute() {
-            return Err(too_many("too many requests", count.minute_ms + MINUTE_MS - now));
-        }
-        Ok(())
+        count.locked(now)?;
+        count.pace(door, now)
     }
 
     /// Counts a wrong secret.

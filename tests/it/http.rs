@@ -131,11 +131,17 @@ fn device(id: &str) -> Device {
     }
 }
 
-type Got = Response<ureq::Body>;
+pub(crate) type Got = Response<ureq::Body>;
 
 impl Front {
     /// Sends a request off the async threads, with extra headers.
-    async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Got {
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Got {
         let mut request = ureq::http::Request::builder().method(method);
         request = request.uri(format!("{}{path}", self.url));
         for (name, value) in headers {
@@ -146,7 +152,7 @@ impl Front {
         tokio::task::spawn_blocking(move || agent.run(request).unwrap()).await.unwrap()
     }
 
-    async fn ask_as_token(&self, method: &str, path: &str, body: &str) -> Got {
+    pub(crate) async fn ask_as_token(&self, method: &str, path: &str, body: &str) -> Got {
         let bearer = format!("Bearer {}", self.token);
         self.ask(method, path, &[("authorization", &bearer)], body).await
     }
@@ -174,7 +180,7 @@ impl Front {
     }
 }
 
-fn json(mut got: Got) -> serde_json::Value {
+pub(crate) fn json(mut got: Got) -> serde_json::Value {
     serde_json::from_slice(&bytes(&mut got)).unwrap()
 }
 
@@ -503,6 +509,25 @@ async fn wrong_links_lock_the_address_out_and_the_answer_says_for_how_long() {
     assert_eq!(json(refused)["code"], "too-many");
     front.clock.pass(i64::from(wait) * 1_000);
     assert_eq!(front.get("/in/wrong").await.status(), 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_tokens_lock_guessers_out_and_not_who_has_a_good_one_at_the_same_address() {
+    let front = front().await;
+    // What a proxy may say is not believed: each request counts for who really connected.
+    let guess = async |n: u32| {
+        let from = format!("10.0.0.{n}");
+        let headers = [("authorization", "Bearer wrong"), ("x-forwarded-for", from.as_str())];
+        front.ask("GET", "/api/v1/station", &headers, "").await.status().as_u16()
+    };
+    for n in 0..5 {
+        assert_eq!(guess(n).await, 401);
+    }
+    assert_eq!(guess(9).await, 429);
+    assert_eq!(front.get("/api/v1/station").await.status(), 200, "the administrator comes in");
+    assert_eq!(guess(9).await, 429, "which opens nothing to who guesses");
+    front.clock.pass(15 * 60_000 + 1);
+    assert_eq!(guess(9).await, 401);
 }
 
 #[tokio::test(flavor = "multi_thread")]

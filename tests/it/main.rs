@@ -36,4 +36,6 @@ mod secrets;
 mod sound;
 mod support;
 mod timetable;
+#[cfg(feature = "server")]
+mod trail;
 mod wire_vectors;

@@ -1,11 +1,13 @@
 //! Records brought in by hand, line by line.
 
 use super::super::data::{DataFolder, DataOption};
+use super::super::trail::command_line;
 use super::super::{Advise as _, Answer, print_json, print_text, runtime};
 use super::PAGE;
 use crate::app::ingest::{Arrived, Ingest, Tally};
 use crate::app::keyring::Keyring;
-use crate::clock::SystemClock;
+use crate::app::ports::Trail as _;
+use crate::clock::{Clock as _, SystemClock};
 use crate::domain::ids::DeviceId;
 use crate::store::SqliteStore;
 use crate::wire::{b64, limits, record, topic::Topics};
@@ -72,6 +74,9 @@ pub(super) fn import(data: &DataOption, file: &Path, json: bool) -> anyhow::Resu
         }
         tally += take(&mut ingest, batch).await?;
         drop(ingest);
+        let said = format!("{} lines, {} stored", tally.lines + refused, tally.stored);
+        let entry = command_line().did(SystemClock::new().now(), "import-records", file.display());
+        store.append(&entry.after(said)).await?;
         store.close().await;
         anyhow::Ok((tally, refused))
     })?;

@@ -6,7 +6,7 @@ use super::{Body, id, instant, local};
 use crate::app::live::{Light, Live};
 use crate::app::outlet::Told;
 use crate::app::people::Role;
-use crate::app::ports::{NoticeKind, StoredNotice};
+use crate::app::ports::{NoticeKind, Store, StoredNotice};
 use crate::app::urgent::{
     Asked, DeviceProgress, Notices, Preview, Progress, Reached, Stage, Tally, UrgentError,
 };
@@ -485,6 +485,7 @@ pub async fn list(
 pub async fn upload(
     bearer: Bearer,
     State(notices): State<Arc<Notices>>,
+    State(store): State<Arc<dyn Store>>,
     called: Result<Query<Called>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<ClipKept>), ApiError> {
@@ -498,6 +499,8 @@ pub async fn upload(
     })?;
     let title = called.title.as_deref().unwrap_or("");
     let facts = notices.keep_clip(body, title).await?;
+    let entry = bearer.actor().did(notices.now(), "upload-clip", facts.sha256);
+    store.append(&entry.after(&facts.title)).await?;
     let (sha256, title) = (facts.sha256.to_string(), facts.title);
     Ok((StatusCode::CREATED, Json(ClipKept { sha256, title, bytes: facts.bytes, ms: facts.ms })))
 }
