@@ -237,19 +237,19 @@ impl Folder {
     /// Says when the station file has come to say something that only a start brings into force.
     fn needs_restart(&mut self, config: &StationConfig) -> Option<Alarm> {
         let started = self.started_with.get_or_insert_with(|| config.clone());
-        let same = started.listen == config.listen
-            && started.broker == config.broker
-            && started.retention == config.retention
-            && started.insecure_lan == config.insecure_lan
-            && started.name == config.name;
-        (!same).then(|| Alarm {
+        let same = [
+            ("name", started.name == config.name),
+            ("insecure_lan", started.insecure_lan == config.insecure_lan),
+            ("[listen]", started.listen == config.listen),
+            ("[broker]", started.broker == config.broker),
+            ("[retention]", started.retention == config.retention),
+        ];
+        let changed: Vec<_> = same.iter().filter(|(_, same)| !same).map(|(key, _)| *key).collect();
+        let changed = changed.join(", ");
+        (!changed.is_empty()).then(|| Alarm {
             code: "restart-needed",
-            vi: "station.toml đã đổi tên đài, cổng, máy chủ MQTT hoặc thời hạn lưu: \
-                 khởi động lại máy chủ để áp dụng"
-                .to_owned(),
-            en: "`station.toml` has another name, listener, broker or retention: \
-                 restart the server to apply it"
-                .to_owned(),
+            vi: format!("station.toml đã đổi {changed}: khởi động lại máy chủ để áp dụng"),
+            en: format!("`station.toml` has changed {changed}: restart the server to apply it"),
         })
     }
 

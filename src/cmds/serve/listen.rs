@@ -9,6 +9,7 @@ use crate::app::keyring::Keyring;
 use crate::app::link::{Link, LinkEvent, LinkEvents};
 use crate::app::live::Live;
 use crate::app::ports::Standing;
+use crate::app::publish::Publication;
 use crate::clock::SharedClock;
 use crate::domain::ids::DeviceId;
 use crate::wire::doc::{self, Presence, State, TimeAnswer, WantedKind};
@@ -199,6 +200,16 @@ impl Listener {
         let own = super::presence::claims(text).is_some_and(|p: Presence| p.conn == self.conn);
         if !own {
             self.inbox.put(|waiting| waiting.foreign_presence = true);
+        }
+    }
+}
+
+/// Publishes receipts as they come; one that the line lost is told again after the next
+/// connection, from the store.
+pub async fn hand_out(link: Link, mut receipts: mpsc::Receiver<Publication>) {
+    while let Some(Publication { topic, payload, retain }) = receipts.recv().await {
+        if let Err(error) = link.publish(topic, payload, retain).await {
+            tracing::debug!(%error, "A receipt waits for the next connection");
         }
     }
 }

@@ -40,29 +40,27 @@ use crate::app::assets::{Courier, FileLibrary, Shelf};
 use crate::app::hold::Holds;
 use crate::app::ingest::{Ingest, Shares};
 use crate::app::keyring::Keyring;
-use crate::app::link::Link;
 use crate::app::live::{Live, Picture};
 use crate::app::mosquitto::Passwords;
 use crate::app::outlet::Outlet;
 use crate::app::ports::{LeaseName, Store};
-use crate::app::publish::{Publication, Publisher, Settings};
+use crate::app::publish::{Publisher, Settings};
 use crate::app::registry::Register;
 use crate::app::urgent::Notices;
 use crate::clock::{SharedClock, SystemClock};
 use crate::http::{AppState, Site, Turnstile};
 use crate::lifecycle::{End, Lifecycle};
-use crate::store::SqliteStore;
 use crate::wire::b64;
 use anyhow::Context as _;
 use duty::{Duty, Lead, Tenure};
 use folder::Folder;
 use inbox::Inbox;
-use listen::Listener;
+use listen::{Listener, hand_out};
 use notes::{guard_lan, note_settings};
 use presence::Present;
 use process::{random, share_arenas};
 use publish::{Parts, Publishing};
-use side::{Side, embedded, external, kick, show_anew};
+use side::{Side, embedded, external, finish, kick, show_anew};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -377,32 +375,6 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         ));
     }
     Ok(end)
-}
-
-/// Waits for the end, then closes what all tasks used.
-async fn finish(lifecycle: Lifecycle, side: Side, store: &SqliteStore) -> anyhow::Result<End> {
-    let end = lifecycle.wait().await;
-    match side {
-        #[cfg(feature = "embedded-broker")]
-        Side::Embedded(broker) => {
-            if let Some(broker) = Arc::into_inner(broker) {
-                broker.stop().await;
-            }
-        }
-        Side::External => {}
-    }
-    store.close().await;
-    Ok(end)
-}
-
-/// Publishes receipts as they come; one that the line lost is told again after the next
-/// connection, from the store.
-async fn hand_out(link: Link, mut receipts: mpsc::Receiver<Publication>) {
-    while let Some(Publication { topic, payload, retain }) = receipts.recv().await {
-        if let Err(error) = link.publish(topic, payload, retain).await {
-            tracing::debug!(%error, "A receipt waits for the next connection");
-        }
-    }
 }
 
 /// Writes an error with its causes on one line.

@@ -8,7 +8,9 @@ use super::gate;
 use super::upkeep;
 use crate::app::live::Live;
 use crate::config::StationConfig;
+use crate::lifecycle::{End, Lifecycle};
 use crate::mqtt::{BrokerUrl, MqttConfig, Password, TlsSettings};
+use crate::store::SqliteStore;
 use anyhow::Context as _;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -138,4 +140,24 @@ pub(super) fn show_anew(side: &Side) -> ShowAnew {
         }
         Side::External => Box::new(|| Box::pin(async { Ok(()) })),
     }
+}
+
+/// Waits for the end, then closes what all tasks used.
+pub(super) async fn finish(
+    lifecycle: Lifecycle,
+    side: Side,
+    store: &SqliteStore,
+) -> anyhow::Result<End> {
+    let end = lifecycle.wait().await;
+    match side {
+        #[cfg(feature = "embedded-broker")]
+        Side::Embedded(broker) => {
+            if let Some(broker) = Arc::into_inner(broker) {
+                broker.stop().await;
+            }
+        }
+        Side::External => {}
+    }
+    store.close().await;
+    Ok(end)
 }

@@ -1,5 +1,5 @@
 //! Two servers on one store and a real mosquitto: one publishes, both take records in, and when
-//! one is cut off the other goes on.
+//! one is cut off the other goes on; when that one wakes, it changes nothing any more.
 
 use super::commune::{CLIP_S, Commune, claims, in_seconds};
 use super::mosquitto::Mosquitto;
@@ -7,6 +7,7 @@ use super::process::{Running, free_port, run, wait_for};
 use loa::clock::{Clock as _, SystemClock};
 use rumqttc::{Client, Event, MqttOptions, Packet, QoS};
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 /// Everything published live (not handed out as retained), by topic.
@@ -51,6 +52,11 @@ pub fn version(jws: &[u8]) -> u64 {
     serde_json::from_slice::<serde_json::Value>(&json).unwrap()["ver"].as_u64().unwrap()
 }
 
+fn signal(server: &Running, which: &str) {
+    let id = server.id().to_string();
+    assert!(Command::new("kill").args([which, &id]).status().unwrap().success());
+}
+
 fn second(commune: &Commune) -> Running {
     let address = format!("127.0.0.1:{}", free_port());
     commune.start_server("second.log", &["--http", &address, "--broker-user", "loa.server-2"])
@@ -80,7 +86,9 @@ fn of_two_servers_one_publishes_and_the_other_goes_on_when_it_is_cut_off() {
     commune.playlist(&[first]);
     let cut = first - 1_500 + seed.rem_euclid(5_000);
     wait_for("the moment of the cut", 20, || (clock.now().0 >= cut).then_some(()));
-    commune.server.take().unwrap().kill();
+    // Stopped in its tracks, not ended: it will wake and believe that it still leads.
+    let mut first_server = commune.server.take().unwrap();
+    signal(&first_server, "-STOP");
     let since = clock.mono_ms();
     wait_for("the other one to lead", 30, || {
         other.assert_alive();
@@ -112,9 +120,20 @@ fn of_two_servers_one_publishes_and_the_other_goes_on_when_it_is_cut_off() {
     seqs.sort_unstable();
     assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
 
+    // It wakes, finds its lease taken, writes and publishes nothing, and ends with the reason.
+    let told = heard.lock().unwrap().clone();
+    signal(&first_server, "-CONT");
+    let ended = wait_for("the end of the one that slept", 20, || first_server.ended());
+    assert_eq!(ended.code(), Some(3), "{}", first_server.said());
+    assert!(first_server.said().contains("another server has taken over"));
+    other.assert_alive();
+
     // Each version once. What the one that was cut off had sent but not yet noted as sent may be
     // told once more, with the very same bytes: nobody can know.
     let heard = heard.lock().unwrap();
+    let late = heard.iter().filter(|(topic, bodies)| told.get(*topic) != Some(*bodies));
+    let late: Vec<_> = late.map(|(topic, _)| topic).collect();
+    assert!(late.is_empty(), "published by the one that slept: {late:?}");
     let mut twice = 0;
     let mut versions = 0;
     for (topic, bodies) in heard.iter() {
