@@ -12,6 +12,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 const EVERY: Duration = Duration::from_millis(50);
+/// What a file may grow by without a sound: the list of its holes takes a block of its own when the
+/// system writes it back, seconds later. 50 ms of sound take more.
+const LIST: u64 = 8;
 
 /// Listens until it is asked what it heard.
 pub struct Ear {
@@ -42,7 +45,7 @@ fn listen(file: &PathBuf, stop: &AtomicBool) -> Vec<(i64, i64)> {
         let at = clock.now().0;
         let blocks = std::fs::metadata(file).map_or(0, |meta| meta.blocks());
         // The first block is the file's head.
-        if blocks > before.1 && before.1 > 0 {
+        if blocks > before.1 + LIST && before.1 > 0 {
             heard.push((before.0, at));
         }
         before = (at, blocks);
