@@ -72,6 +72,7 @@ mod board;
 #[cfg(feature = "speaker")]
 mod speaker;
 
+#[cfg(feature = "server")]
 use crate::app::ports::StoreError;
 use clap::{Parser, Subcommand};
 use std::fmt::{self, Display};
@@ -238,7 +239,10 @@ pub fn exit(result: anyhow::Result<Answer>) -> ExitCode {
 fn hint(error: &anyhow::Error) -> Option<&str> {
     match error.downcast_ref::<Told>() {
         Some(told) => told.hint.as_deref(),
+        #[cfg(feature = "server")]
         None => error.downcast_ref::<StoreError>().map(StoreError::hint),
+        #[cfg(not(feature = "server"))]
+        None => None,
     }
 }
 
@@ -340,15 +344,20 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    #[cfg(feature = "server")]
+    #[test]
+    fn a_failure_of_the_store_is_never_left_without_a_hint() {
+        let full = || StoreError::Full { source: "no space".into() };
+        let error = anyhow::Error::from(full()).context("opening the station");
+        assert_eq!(hint(&error), Some(full().hint()));
+    }
+
     #[test]
     fn a_hint_and_its_exit_code_survive_added_context() {
         let error = wrong_use("`x` is not a number", "write digits").context("reading `--n`");
         let told = error.downcast_ref::<Told>().unwrap();
         assert_eq!((told.code, told.hint.as_deref()), (2, Some("write digits")));
         assert_eq!(format!("{error:#}"), "reading `--n`: `x` is not a number");
-        let full = || StoreError::Full { source: "no space".into() };
-        let error = anyhow::Error::from(full()).context("opening the station");
-        assert_eq!(hint(&error), Some(full().hint()), "a failure of the store is never left so");
         let error = std::fs::read("/nowhere/at/all").advise("check the path").unwrap_err();
         assert_eq!(error.downcast_ref::<Told>().unwrap().code, 3);
     }

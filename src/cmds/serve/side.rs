@@ -95,7 +95,6 @@ pub(super) async fn embedded(
 
 /// This build has no broker of its own.
 #[cfg(not(feature = "embedded-broker"))]
-#[expect(clippy::unused_async, reason = "the same shape as with the broker")]
 pub(super) async fn embedded(
     _: &StationConfig,
     _: &Path,
