@@ -1,15 +1,20 @@
 //! Where connections come in: plain or TLS, bounded in number, cut when idle.
 //!
 //! A handshake runs in a task of its own, so a peer that stalls in it keeps nobody waiting.
-//! At most [`CONNECTIONS`] are open; further ones wait in the system's queue. A connection on
-//! which nothing moves for [`IDLE`] is closed, whether it waits for headers, body or reader.
+//! At most [`CONNECTIONS`] are open; further ones wait in the system's queue. At most [`OF_ONE`] of
+//! them come from one address; its further ones are closed at once, so that somebody who opens many
+//! and reads a byte now and then does not keep everybody else out. A connection on which nothing
+//! moves for [`IDLE`] is closed, whether it waits for headers, body or reader.
 
+use super::limit::subscriber;
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
+use metrics::counter;
+use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -21,6 +26,8 @@ use tokio_rustls::server::TlsStream;
 
 /// Most connections at once.
 pub const CONNECTIONS: usize = 1024;
+/// Most of them from one address: a quarter. A whole office behind one address needs less.
+pub const OF_ONE: usize = CONNECTIONS / 4;
 /// Longest silence of a connection.
 pub const IDLE: Duration = Duration::from_mins(1);
 /// Longest TLS handshake.
@@ -65,6 +72,7 @@ async fn accept(
     found: mpsc::Sender<(Guest, SocketAddr)>,
 ) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let guests = Arc::new(Guests::default());
     loop {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
         let (stream, peer) = match listener.accept().await {
@@ -76,10 +84,15 @@ async fn accept(
                 continue;
             }
         };
+        let Some(place) = guests.seat(peer.ip(), permit) else {
+            counter!("loa_http_crowded_total").increment(1);
+            tracing::debug!(%peer, "Closed a connection: too many from this address");
+            continue;
+        };
         let _ = stream.set_nodelay(true);
         match &tls {
             None => {
-                if found.send((Guest::new(Stream::Plain(stream), permit), peer)).await.is_err() {
+                if found.send((Guest::new(Stream::Plain(stream), place), peer)).await.is_err() {
                     return;
                 }
             }
@@ -88,7 +101,7 @@ async fn accept(
                 tokio::spawn(async move {
                     match tokio::time::timeout(HANDSHAKE, handshake).await {
                         Ok(Ok(stream)) => {
-                            let guest = Guest::new(Stream::Tls(Box::new(stream)), permit);
+                            let guest = Guest::new(Stream::Tls(Box::new(stream)), place);
                             let _ = found.send((guest, peer)).await;
                         }
                         Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
@@ -116,6 +129,43 @@ impl Listener for Door {
     }
 }
 
+/// How many connections each address has open; an IPv6 subscriber is one address.
+#[derive(Debug, Default)]
+struct Guests(Mutex<BTreeMap<IpAddr, usize>>);
+
+impl Guests {
+    /// Takes a place for an address, unless it has too many.
+    fn seat(self: &Arc<Self>, from: IpAddr, permit: OwnedSemaphorePermit) -> Option<Place> {
+        let from = subscriber(from);
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(from).or_default();
+        if *count >= OF_ONE {
+            return None;
+        }
+        *count += 1;
+        Some(Place { from, guests: Arc::clone(self), _permit: permit })
+    }
+}
+
+/// A place of one connection, given back when dropped.
+struct Place {
+    from: IpAddr,
+    guests: Arc<Guests>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.guests.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.from) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.from);
+            }
+        }
+    }
+}
+
 enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
@@ -125,12 +175,12 @@ enum Stream {
 pub struct Guest {
     stream: Stream,
     idle: Pin<Box<Sleep>>,
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Guest {
-    fn new(stream: Stream, permit: OwnedSemaphorePermit) -> Self {
-        Self { stream, idle: Box::pin(tokio::time::sleep(IDLE)), _permit: permit }
+    fn new(stream: Stream, place: Place) -> Self {
+        Self { stream, idle: Box::pin(tokio::time::sleep(IDLE)), _place: place }
     }
 
     /// Passes progress on and restarts the idle time; turns silence beyond it into an error.

@@ -196,7 +196,7 @@ impl Turnstile {
 }
 
 /// Who pays for the line: an IPv6 subscriber has 2^64 addresses.
-fn subscriber(from: IpAddr) -> IpAddr {
+pub(super) fn subscriber(from: IpAddr) -> IpAddr {
     match from.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();

@@ -1,6 +1,7 @@
 //! What the embedded broker's library gets wrong or leaves open, one test each.
 
 use crate::support::brokers::{Client, Embedded, Kind, World, accounts, will};
+use crate::support::hostile::Hostile;
 use crate::support::wait::{until, within};
 use loa::app::link::LinkError;
 use loa::broker::{Broker, BrokerConfig, BrokerError, TlsFiles};
@@ -89,6 +90,28 @@ async fn trap_5_what_a_full_queue_drops_is_counted_though_it_was_acknowledged() 
     let broker = embedded(&world).broker();
     until("what does not fit is dropped", || broker.counts().dropped >= sent - held - 1).await;
     assert!(broker.counts().dropped <= sent - held + 1, "{}", broker.counts().dropped);
+}
+
+/// What waits for it is bounded by number and size, and is given up, oldest first.
+#[tokio::test]
+async fn a_device_that_does_not_read_holds_back_nobody() {
+    let world = World::embedded().await;
+    let server = world.server().await;
+    let login = Some(("loa-1", "m\u{1ead}t kh\u{1ea9}u 1"));
+    let mut stalled = Hostile::login(embedded(&world).devices, "loa-1", login, None).await.unwrap();
+    assert_eq!(stalled.subscribe(&["loa/1/d/loa-1/command"]).await, Some(vec![1]));
+    let mut other = world.device("loa-2").await;
+    other.subscribe(&["loa/1/d/loa-2/command"]).await;
+    // It reads nothing from here on, not even what lies in its socket.
+    let large = vec![b'x'; 8_000];
+    for n in 0..1_000_u32 {
+        server.publish("loa/1/d/loa-1/command", large.clone(), false).await;
+        server.publish("loa/1/d/loa-2/command", n.to_string(), false).await;
+        assert_eq!(other.message().await.1, n.to_string().into_bytes());
+    }
+    let broker = embedded(&world).broker();
+    until("what the stalled one cannot take is dropped", || broker.counts().dropped > 500).await;
+    assert!(stalled.heard.is_empty());
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ mod relay;
 mod reload;
 mod restore;
 mod secrets;
+mod slow;
 mod sound;
 mod stranger;
 mod street;
