@@ -346,6 +346,17 @@ mod tests {
 
     #[cfg(feature = "server")]
     #[test]
+    fn a_token_may_begin_with_a_hyphen_as_one_in_64_does() {
+        for args in [
+            ["loa", "propose", "thu.toml", "--token", "-CcgL5Xz_5NWZDO86pzSpO"].as_slice(),
+            &["loa", "hold", "90001", "--until", "2h", "--reason", "Lễ tang", "--token", "-Cc"],
+        ] {
+            Cli::try_parse_from(args).unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+
+    #[cfg(feature = "server")]
+    #[test]
     fn a_failure_of_the_store_is_never_left_without_a_hint() {
         let full = || StoreError::Full { source: "no space".into() };
         let error = anyhow::Error::from(full()).context("opening the station");

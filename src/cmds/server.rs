@@ -30,7 +30,13 @@ pub struct ServerOption {
     #[arg(long, value_name = "FILE", env = "LOA_TOKEN_FILE")]
     token_file: Option<PathBuf>,
     /// The token itself, where no file can hold it
-    #[arg(long, env = "LOA_TOKEN", hide_env_values = true, hide = true)]
+    #[arg(
+        long,
+        env = "LOA_TOKEN",
+        hide_env_values = true,
+        hide = true,
+        allow_hyphen_values = true
+    )]
     token: Option<Hidden>,
 }
 

@@ -27,7 +27,13 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 pub struct TokenOption {
     /// The person's token, from `loa user token`
-    #[arg(long, value_name = "TOKEN", env = "LOA_TOKEN", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "LOA_TOKEN",
+        hide_env_values = true,
+        allow_hyphen_values = true
+    )]
     token: Hidden,
 }
 

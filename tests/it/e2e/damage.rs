@@ -49,14 +49,18 @@ fn a_damaged_page_is_named_and_an_older_backup_brings_every_record_back() {
     let folders = ["--data", data, "--playlists", lists, "--profiles", profiles];
     let (file, bad) = (commune.path("tốt.loa"), commune.path("hỏng.loa"));
     let (file, bad) = (file.display().to_string(), bad.display().to_string());
-    let good = json(&[&["backup", "--json", "--with-keys", "--out", &file], &folders[..]].concat());
+    commune.write("pw", "bốn từ không ai đoán");
+    let pw = commune.path("pw").display().to_string();
+    let keys = ["--with-keys", "--passphrase-file", &pw];
+    let args = [&["backup", "--json", "--out", &file], &keys[..], &folders[..]].concat();
+    let good = json(&args);
     played(&commune, first);
     let before = commune.records();
     assert!(before.len() as u64 > good["records"].as_u64().unwrap());
 
     commune.server.take().unwrap().terminate(10);
     damage(&commune, before.iter().find(|record| record["kind"] == "start").unwrap());
-    let (code, _, error) = run(&[&["backup", "--with-keys", "--out", &bad], &folders[..]].concat());
+    let (code, _, error) = run(&[&["backup", "--out", &bad], &keys[..], &folders[..]].concat());
     assert_eq!(code, 3, "{error}");
     assert!(error.contains("the store's file is damaged") && error.contains("restore"), "{error}");
     assert!(!fs::exists(&bad).unwrap());
@@ -78,7 +82,7 @@ fn a_damaged_page_is_named_and_an_older_backup_brings_every_record_back() {
     for folder in [lists, profiles] {
         fs::remove_dir_all(folder).unwrap();
     }
-    json(&[&["restore", &file, "--json"], &folders[..]].concat());
+    json(&[&["restore", &file, "--json"], &keys[1..], &folders[..]].concat());
     commune.serve();
     let second = in_seconds(10);
     commune.playlist(&[first, second]);

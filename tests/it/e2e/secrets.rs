@@ -181,7 +181,12 @@ fn at_the_most_talkative_level_no_process_says_a_secret_and_no_file_of_one_is_op
     all.ask(&["keys", "rotate", "--root", &usb]);
     all.gather_keys("after the rotation");
     let backup = all.commune.path("sao lưu.loa").display().to_string();
-    all.ask(&[&["backup", "--with-keys", "--out", &backup], &folders[..]].concat());
+    let passphrase = "bốn từ không ai đoán";
+    all.text("the passphrase of the backup", passphrase);
+    all.commune.write("pw", passphrase);
+    let pw = all.commune.path("pw").display().to_string();
+    let with = ["--with-keys", "--passphrase-file", &pw, "--out", &backup];
+    all.ask(&[&["backup"], &with[..], &folders[..]].concat());
     device.terminate(20);
     server.terminate(20);
     all.judge(&["server.log", "device.log"]);
