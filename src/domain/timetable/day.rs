@@ -14,9 +14,10 @@ use chrono_tz::Tz;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How many dates before a day, and after it, its plan depends on: sessions reach two days back,
-/// an occurrence may last into the next day, and each date is settled with its neighbours.
-pub(super) const REACH_BACK: i32 = 4;
+/// How many dates before a day, and after it, its plan depends on: sessions reach two days back
+/// and over a date that the zone leaves out, an occurrence may last into the next day, and each date
+/// is settled with its neighbours.
+pub(super) const REACH_BACK: i32 = 5;
 pub(super) const REACH_AHEAD: i32 = 1;
 
 /// Works out days of one group; keeps what neighbouring days share.
@@ -67,6 +68,13 @@ impl<'a> DayMaker<'a> {
         (pieces, dropped)
     }
 
+    /// The date before, passing over one that the zone leaves out: a session goes on behind it.
+    fn before(&self, date: NaiveDate) -> NaiveDate {
+        let day = shift(date, -1);
+        let (from, to) = wall::day(self.zone, day);
+        if from < to { day } else { shift(day, -1) }
+    }
+
     /// Returns the plan of a local date, or `None` for a date that the zone leaves out.
     pub fn plan(&mut self, date: NaiveDate) -> Option<(DaySheet, Vec<PlannedCue>, Vec<LeftOut>)> {
         let (from_ms, to_ms) = wall::day(self.zone, date);
@@ -78,8 +86,9 @@ impl<'a> DayMaker<'a> {
         }
         let rules = &self.key.rules;
         let (pieces, dropped) = self.starting(date);
-        let (yesterday, _) = self.starting(shift(date, -1));
-        let (two_before, _) = self.starting(shift(date, -2));
+        let day_before = self.before(date);
+        let (yesterday, _) = self.starting(day_before);
+        let (two_before, _) = self.starting(self.before(day_before));
         let near = [shift(date, -1), date, shift(date, 1)];
         let silence: Vec<_> = near.iter().flat_map(|d| rules.silence(self.zone, *d)).collect();
         let allowed = limits::allow(rules, &silence, &pieces, &yesterday, &two_before);

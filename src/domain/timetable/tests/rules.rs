@@ -233,6 +233,26 @@ fn a_morning_call_at_night_is_left_out_and_the_evening_is_cut_by_quiet_hours() {
         ");
 }
 
+/// Samoa had no 30 December 2011: the clocks went from the end of the 29th to the 31st.
+#[test]
+fn minutes_a_session_hold_also_over_a_date_that_the_zone_leaves_out() {
+    let mut station = morning();
+    station.zone = chrono_tz::Pacific::Apia;
+    station.policies.push(Policy { minutes_per_session: Some(20), ..policy("buoi") });
+    add(&mut station, abc(at(&["23:50"]), 60));
+    let compiled = compile(&station, "2011-12-29", 3);
+    let plan = compiled.device(&device("loa-1")).unwrap();
+    let reading = date("2011-12-29").and_hms_opt(23, 50, 0).unwrap();
+    let begun = crate::domain::recurrence::wall::first(station.zone, reading);
+    let session: Vec<_> = plan
+        .cues()
+        .map(|(cue, _)| (cue.at_ms.since(begun) / 60_000, cue.end_ms.since(begun) / 60_000))
+        .filter(|(at, _)| (0..60).contains(at))
+        .collect();
+    // The second is that of the date without hours, at the first instant behind it.
+    assert_eq!(session, [(0, 10), (10, 20)]);
+}
+
 #[test]
 fn sessions_a_day_and_minutes_a_session_hold_also_across_midnight() {
     let mut station = morning();
