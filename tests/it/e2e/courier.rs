@@ -6,11 +6,12 @@
 //! clock is set now and then.
 
 use super::chance::Chance;
+use super::process::wait_for;
 use loa::app::link::{Link, LinkEvent};
 use loa::clock::{Clock as _, SystemClock};
 use loa::device::accept::{Accepted, Gate};
 use loa::device::enrol::{self, Dates};
-use loa::device::identity::Home;
+use loa::device::identity::{Home, IdentityError};
 use loa::device::ledger::delivery::{Delivery, Span};
 use loa::device::ledger::{Ledger, LedgerConfig, Stamp};
 use loa::domain::ids::DeviceId;
@@ -180,7 +181,11 @@ struct Life {
 
 impl Life {
     fn open(dir: &Path, told: Arc<Told>, chance: Chance) -> Self {
-        let home = Home::open(dir).unwrap();
+        // A process that is just being started elsewhere holds a copy of the old lock for a moment.
+        let home = wait_for("the lock of the courier's folder", 10, || match Home::open(dir) {
+            Err(IdentityError::Busy { .. }) => None,
+            home => Some(home.unwrap()),
+        });
         let mut ledger = Ledger::open(&dir.join("ledger"), config(&home)).unwrap();
         let begun = ledger.begun.take();
         assert!(

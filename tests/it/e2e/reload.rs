@@ -139,18 +139,10 @@ fn of_two_servers_both_sign_with_the_new_keys_and_devices_obey_both() {
             server.said().contains("Signing with the keys of a new epoch").then_some(())
         });
     }
-    // The other one reads the register every few seconds.
-    let secret = fs::read_to_string(commune.path("token")).unwrap();
-    let devices = format!("http://{address}/api/v1/devices");
-    wait_for("the second server to know the device", 20, || {
-        let bearer = format!("Bearer {secret}");
-        let mut answer = ureq::get(&devices).header("authorization", &bearer).call().ok()?;
-        answer.body_mut().read_to_string().ok()?.contains("\"enrolled\"").then_some(())
-    });
     // Ordered of the one that only stands by: signed by its keys, obeyed by the device.
     let (server, token) =
         (format!("http://{address}"), commune.path("token").display().to_string());
-    let held = json(&[
+    let args = [
         "hold",
         "99901-dinh",
         "--until",
@@ -164,7 +156,12 @@ fn of_two_servers_both_sign_with_the_new_keys_and_devices_obey_both() {
         "--token-file",
         &token,
         "--json",
-    ]);
+    ];
+    // It reads the register every few seconds; until then it knows of no device there.
+    let held = wait_for("the second server to know the device", 60, || {
+        let held: serde_json::Value = serde_json::from_str(&run(&args).1).ok()?;
+        (!held["devices"].as_array()?.is_empty()).then_some(held)
+    });
     assert_eq!((&held["confirmed"], &held["unconfirmed"]), (&1.into(), &0.into()), "{held}");
     let gone =
         commune.ordered(&["hold", "99901-dinh", "--release", "--reason", "xong", "--wait", "20"]);
