@@ -253,6 +253,7 @@ def check(typ, claims):  # §6 and the schemas
         members(claims, common | {"iss": str, "unit": str, "ver": int, "jti": str})
         members(claims, {"until_ms": int, "reason": str, "by": str})
         need(claims["ver"] > 0 and claims["until_ms"] >= 0, "content")
+        need(claims["until_ms"] <= claims["iat"] * 1_000 + 366 * 86_400_000, "content")
         need(claims["reason"].strip() and claims["by"].strip() and claims["jti"], "content")
     elif typ == "loa-receipt+jwt":
         members(claims, common | {"aud": DEVICE, "chain": str, "upto": int})
