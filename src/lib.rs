@@ -13,13 +13,14 @@
 //! | `store` | SQL behind the ports |
 //! | [`mqtt`], `broker` | the client; the embedded broker and who may do what there |
 //! | `http` | API, enrolment, the page |
+//! | `log` | tiles, checkpoints, the sequencer, the witness: the evidence log on disk |
 //! | [`audio`], `raster` | clips measured and decoded; text to pixels |
 //! | [`device`] | the pure executor, the ledger, outputs, and the loop around them |
 //! | [`cmds`] | one file per subcommand: builds the parts and wires them together |
 //!
 //! Allowed directions (`a ← b`: b may use a), held by `tests/it/architecture.rs`:
 //! `domain ← wire ← app ← { store, mqtt, broker, http, device } ← cmds`,
-//! `domain ← { raster, audio, config }`; `clock` serves all but `domain`, `wire`, `raster`.
+//! `wire ← log ← { app, http, store } ← cmds`; `domain ← { raster, audio, config }`; `clock` serves all but `domain`, `wire`, `raster`.
 //!
 //! # Architecture invariants
 //! * What is signed is never serialised again: bytes are kept, hashed and shown as received.
@@ -46,6 +47,8 @@ pub mod domain;
 #[cfg(feature = "server")]
 pub mod http;
 pub mod lifecycle;
+#[cfg(feature = "server")]
+pub mod log;
 pub mod mqtt;
 #[cfg(feature = "board")]
 pub mod raster;

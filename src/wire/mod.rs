@@ -12,7 +12,7 @@
 //! # Where to start
 //! [`jws`] signs and opens; [`doc`] holds the documents; [`judge`] says whether one may take
 //! effect; [`epoch`] is the register of the server's keys; [`sheet`], [`record`], [`chunk`] are
-//! the bulk; [`enrol`] is how a device comes to know all this; [`topic`] says where it travels.
+//! the bulk; [`tlog`] holds the formats of the evidence log; [`enrol`] is how a device comes to know all this; [`topic`] says where it travels.
 
 #![warn(missing_docs)]
 
@@ -30,6 +30,7 @@ pub mod record;
 mod refusal;
 pub mod server_keys;
 pub mod sheet;
+pub mod tlog;
 pub mod topic;
 pub mod version;
 

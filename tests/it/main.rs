@@ -27,6 +27,8 @@ mod inspect;
 mod key_commands;
 mod link_contract;
 #[cfg(feature = "server")]
+mod log_judges;
+#[cfg(feature = "server")]
 mod peers;
 #[cfg(feature = "server")]
 mod records;

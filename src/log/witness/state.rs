@@ -1,0 +1,211 @@
+//! The witness with its memory: one file a log, written before the answer.
+
+use super::super::disk::{Disk, DiskError, Hold, replace, settle};
+use super::decide::{Answer, Known, Verdict, WitnessedLog, decide};
+use crate::domain::ids::Digest;
+use crate::wire::tlog::{
+    CheckpointError, Cosigner, NOTE_BYTES, Name, SignedCheckpoint, VerifierKey,
+};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Requests kept as evidence, of all logs together.
+const EVIDENCE: usize = 256;
+
+/// See the module above.
+#[derive(Debug)]
+pub struct Witness<D> {
+    disk: D,
+    folder: PathBuf,
+    cosigner: Cosigner,
+    logs: Vec<WitnessedLog>,
+    known: BTreeMap<Name, (Known, SignedCheckpoint)>,
+    _hold: Hold,
+}
+
+/// Whether a witness has a memory already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// A new key that never cosigned anything: begin a memory. Refused where one is.
+    Begin,
+    /// A memory must be there: a witness that forgot could cosign a fork.
+    GoOn,
+}
+
+/// Why a witness does not start or answer.
+#[derive(Debug, thiserror::Error)]
+pub enum WitnessError {
+    #[error("the witness's memory cannot be used")]
+    Disk(#[from] DiskError),
+    #[error("another process uses the witness's folder `{}`", path.display())]
+    Held { path: PathBuf },
+    #[error("the witness's memory `{}` is damaged", path.display())]
+    Damaged {
+        path: PathBuf,
+        #[source]
+        source: CheckpointError,
+    },
+    #[error("the witness's memory `{}` is not this key's", path.display())]
+    Foreign { path: PathBuf },
+    #[error("there is no memory of a witness in `{}`", path.display())]
+    Forgot { path: PathBuf },
+    #[error("there is a memory of a witness in `{}` already", path.display())]
+    Remembers { path: PathBuf },
+    #[error("log `{origin}` is named twice")]
+    Twice { origin: Name },
+    #[error("log `{origin}` names the witness's own key")]
+    OwnKey { origin: Name },
+}
+
+impl WitnessError {
+    /// Says what to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Disk(error) => error.hint(),
+            Self::Held { .. } => "stop the other `loa witness` on this folder",
+            Self::Remembers { .. } => "go on with it, or begin elsewhere with another key",
+            Self::Damaged { .. } | Self::Foreign { .. } | Self::Forgot { .. } => {
+                "name the right folder; if it is lost: a witness that forgot may cosign a fork: begin anew with another key and folder, \
+                 and put the new verifier key into the policies"
+            }
+            Self::Twice { .. } | Self::OwnKey { .. } => "correct the list of witnessed logs",
+        }
+    }
+}
+
+impl<D: Disk> Witness<D> {
+    /// Takes up the folder's memory of the given logs; what it knows of others stays there.
+    pub fn open(
+        disk: D,
+        folder: &Path,
+        cosigner: Cosigner,
+        logs: Vec<WitnessedLog>,
+        memory: Memory,
+    ) -> Result<Self, WitnessError> {
+        let own = cosigner.verifier().key_bytes();
+        for (at, log) in logs.iter().enumerate() {
+            if logs[..at].iter().any(|other| other.origin == log.origin) {
+                return Err(WitnessError::Twice { origin: log.origin.clone() });
+            }
+            if log.keys.iter().any(|key| key.key_bytes() == own) {
+                return Err(WitnessError::OwnKey { origin: log.origin.clone() });
+            }
+        }
+        settle(&disk, folder)?;
+        let held = folder.join("held");
+        let Some(hold) = disk.hold(&held).map_err(DiskError::at("hold", &held))? else {
+            return Err(WitnessError::Held { path: folder.to_owned() });
+        };
+        own_memory(&disk, folder, &cosigner, memory)?;
+        let mut known = BTreeMap::new();
+        for log in &logs {
+            let path = file_of(folder, &log.origin);
+            let bytes =
+                disk.read(&path, NOTE_BYTES as u64).map_err(DiskError::at("read", &path))?;
+            if let Some(bytes) = bytes {
+                let remembered = remember(&bytes, log, &cosigner, &path)?;
+                known.insert(log.origin.clone(), remembered);
+            }
+        }
+        Ok(Self { disk, folder: folder.to_owned(), cosigner, logs, known, _hold: hold })
+    }
+
+    /// Returns the witness's key, for policies.
+    pub fn verifier(&self) -> &VerifierKey {
+        self.cosigner.verifier()
+    }
+
+    /// Returns the newest checkpoint it cosigned of a log, with the signatures.
+    pub fn newest(&self, origin: &Name) -> Option<&SignedCheckpoint> {
+        self.known.get(origin).map(|(_, signed)| signed)
+    }
+
+    /// Answers `add-checkpoint`. One at a time: what is decided upon cannot change meanwhile.
+    pub fn add_checkpoint(&mut self, body: &[u8], now_s: u64) -> Result<Answer, WitnessError> {
+        let known = |origin: &Name| self.known.get(origin).map(|(known, _)| known.clone());
+        match decide(body, &self.logs, known, now_s) {
+            Verdict::Cosign { checkpoint, time_s } => self.cosign(&checkpoint, time_s),
+            Verdict::Refuse { refusal, known } => Ok(Answer::refused(&refusal, known)),
+            Verdict::Contradiction { refusal, known } => {
+                self.keep(body)?;
+                Ok(Answer::refused(&refusal, known))
+            }
+        }
+    }
+
+    fn cosign(&mut self, signed: &SignedCheckpoint, time_s: u64) -> Result<Answer, WitnessError> {
+        let checkpoint = signed.checkpoint().clone();
+        let origin = checkpoint.origin.clone();
+        let line = self.cosigner.sign(time_s, signed.note().text());
+        // The log's own lines with ours; those of others are theirs to give.
+        let keys = self.logs.iter().filter(|log| log.origin == origin).flat_map(|log| &log.keys);
+        let keys: Vec<&VerifierKey> = keys.collect();
+        let mut lines = signed.note().lines().to_vec();
+        lines.retain(|line| keys.iter().any(|key| key.is_checkable() && key.matches(line)));
+        lines.push(line.clone());
+        let note = signed.note().with_lines(lines);
+        let path = file_of(&self.folder, &origin);
+        replace(&self.disk, &self.folder, &[(path, note.to_string().as_bytes())])?;
+        if let Some(remembered) = signed.with_note(note) {
+            self.known.insert(origin, (Known { checkpoint, time_s }, remembered));
+        }
+        Ok(Answer::cosigned(line))
+    }
+
+    /// Keeps a contradiction, named by its hash: the same one again takes no room.
+    fn keep(&self, body: &[u8]) -> Result<(), WitnessError> {
+        let folder = self.folder.join("contradictions");
+        let held = self.disk.list(&folder).map_err(DiskError::at("list", &folder))?;
+        let name = Digest::of(body).to_string();
+        if held.len() < EVIDENCE && !held.contains(&name) {
+            replace(&self.disk, &self.folder, &[(folder.join(name), body)])?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns where the memory of a log lies: named by hash, as origins are foreign text.
+fn file_of(folder: &Path, origin: &Name) -> PathBuf {
+    folder.join(Digest::of(origin.as_str().as_bytes()).to_string())
+}
+
+/// Checks that the folder is the memory of this very key, or makes it so.
+fn own_memory<D: Disk>(
+    disk: &D,
+    folder: &Path,
+    cosigner: &Cosigner,
+    memory: Memory,
+) -> Result<(), WitnessError> {
+    let path = folder.join("key");
+    let text = format!("{}\n", cosigner.verifier());
+    let found = disk.read(&path, NOTE_BYTES as u64).map_err(DiskError::at("read", &path))?;
+    let base = folder;
+    let folder = folder.to_owned();
+    match (memory, found) {
+        (Memory::Begin, None) => Ok(replace(disk, base, &[(path, text.as_bytes())])?),
+        (Memory::Begin, Some(_)) => Err(WitnessError::Remembers { path: folder }),
+        (Memory::GoOn, None) => Err(WitnessError::Forgot { path: folder }),
+        (Memory::GoOn, Some(found)) if found == text.as_bytes() => Ok(()),
+        (Memory::GoOn, Some(_)) => Err(WitnessError::Foreign { path }),
+    }
+}
+
+fn remember(
+    bytes: &[u8],
+    log: &WitnessedLog,
+    cosigner: &Cosigner,
+    path: &Path,
+) -> Result<(Known, SignedCheckpoint), WitnessError> {
+    let damaged = |source| WitnessError::Damaged { path: path.to_owned(), source };
+    let own = [cosigner.verifier().clone()];
+    let signed = SignedCheckpoint::parse(bytes).map_err(damaged)?;
+    if signed.checkpoint().origin != log.origin {
+        return Err(WitnessError::Foreign { path: path.to_owned() });
+    }
+    let found = signed.note().signatures(&own).map_err(|error| damaged(error.into()))?;
+    let time_s = found.first().and_then(|(_, signed)| signed.time_s);
+    match time_s {
+        Some(time_s) => Ok((Known { checkpoint: signed.checkpoint().clone(), time_s }, signed)),
+        None => Err(WitnessError::Foreign { path: path.to_owned() }),
+    }
+}
