@@ -2,7 +2,7 @@
 
 use super::rows::{Columns, json};
 use super::trail::append;
-use super::{SqliteStore, commit, failed};
+use super::{SqliteStore, commit, failed, guard};
 use crate::app::approval::{Proposal, Version};
 use crate::app::ports::{ApprovalMark, ApprovalStep, Approvals, StoreError};
 use crate::domain::ids::Digest;
@@ -70,6 +70,7 @@ async fn put_proposal(conn: &mut SqliteConnection, one: &Proposal) -> Result<(),
 impl Approvals for SqliteStore {
     async fn approval_step(&self, step: &ApprovalStep) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
+        guard(&mut tx, step.fence.as_slice()).await?;
         let newest: i64 = sqlx::query_scalar("SELECT COALESCE(MAX(number), 0) FROM versions")
             .fetch_one(&mut *tx)
             .await

@@ -427,6 +427,17 @@ async fn old_schedules_are_forgotten_but_not_the_one_in_force(store: &dyn Store)
     assert_eq!(store.sheets(&[b.sha256]).await.unwrap().len(), 1);
 }
 
+/// Returns the fences of a leader that slept through the end of its lease, and of its heir.
+async fn two_leaders(store: &dyn Store) -> [Fence; 2] {
+    let mut fences = Vec::new();
+    for (at, holder) in (0..).zip(["a", "b"]) {
+        let (now, until) = (UtcMs(at * 1_000), UtcMs(at * 1_000 + 500));
+        let taken = store.take_leases(&[LeaseName::Compiler], holder, now, until).await.unwrap();
+        fences.push(taken[0].fence());
+    }
+    [fences[0], fences[1]]
+}
+
 async fn retained_documents_never_go_back(store: &dyn Store) {
     let doc = |topic: &str, ver| RetainedDocument {
         topic: topic.into(),
@@ -445,16 +456,10 @@ async fn retained_documents_never_go_back(store: &dyn Store) {
     let changes = [(7, floor(9)), (1, doc("loa/1/keys", 3)), (5, doc("loa/1/none", 6))];
     assert_eq!(store.replace_retained(&changes, None).await.unwrap(), 1);
     assert_eq!(store.retained().await.unwrap(), [floor(9), doc("loa/1/keys", 2)]);
-    let held = [(LeaseName::Compiler, "a"), (LeaseName::Compiler, "b")];
-    let mut fences = Vec::new();
-    for (at, (name, holder)) in (0..).zip(held) {
-        let (now, until) = (UtcMs(at * 1_000), UtcMs(at * 1_000 + 500));
-        let taken = store.take_leases(&[name], holder, now, until).await.unwrap();
-        fences.push(taken[0].fence());
-    }
-    let refused = store.replace_retained(&[(9, floor(10))], Some(fences[0])).await;
+    let [slept, leads] = two_leaders(store).await;
+    let refused = store.replace_retained(&[(9, floor(10))], Some(slept)).await;
     assert!(matches!(refused, Err(StoreError::Fenced { .. })), "{refused:?}");
-    assert_eq!(store.replace_retained(&[(9, floor(10))], Some(fences[1])).await.unwrap(), 1);
+    assert_eq!(store.replace_retained(&[(9, floor(10))], Some(leads)).await.unwrap(), 1);
     store.drop_retained(&["loa/1/keys".into()]).await.unwrap();
     assert_eq!(store.retained().await.unwrap().len(), 1);
 }
@@ -627,9 +632,18 @@ async fn facts_are_replaced_by_path(store: &dyn Store) {
         accepted_ms: UtcMs(1),
         accepted,
     };
-    store.put_station_files(&[file("a.toml", 1), file("b.toml", 2)], &[]).await.unwrap();
-    store.put_station_files(&[file("a.toml", 3)], &["b.toml".into()]).await.unwrap();
+    store.put_station_files(&[file("a.toml", 1), file("b.toml", 2)], &[], None).await.unwrap();
+    let gone = ["b.toml".into()];
+    store.put_station_files(&[file("a.toml", 3)], &gone, None).await.unwrap();
     assert_eq!(store.station_files().await.unwrap(), [file("a.toml", 3)]);
+    // Whoever slept through the end of its lease puts nothing in the place of what came since.
+    let [slept, leads] = two_leaders(store).await;
+    let (newer, gone) = ([file("a.toml", 4)], ["a.toml".into()]);
+    let refused = store.put_station_files(&newer, &gone, Some(slept)).await;
+    assert!(matches!(refused, Err(StoreError::Fenced { .. })), "{refused:?}");
+    assert_eq!(store.station_files().await.unwrap(), [file("a.toml", 3)]);
+    store.put_station_files(&newer, &[], Some(leads)).await.unwrap();
+    assert_eq!(store.station_files().await.unwrap(), [file("a.toml", 4)]);
 }
 
 async fn people_are_read_back_with_their_grants_and_the_trail_tells_of_it(store: &dyn Store) {
@@ -902,6 +916,7 @@ async fn an_approval_step_is_done_whole_over_the_version_it_was_decided_on(store
         blobs: [(sha256, Arc::clone(&bytes))].into(),
         off: Some(true),
         entries: vec![Actor::server().did(UtcMs(5), "approve", "x")],
+        fence: None,
     };
     assert_eq!(store.approval_mark().await.unwrap(), ApprovalMark::default());
     store.approval_step(&step).await.unwrap();
@@ -928,6 +943,12 @@ async fn an_approval_step_is_done_whole_over_the_version_it_was_decided_on(store
     assert_eq!(store.trail(Page::Newest { limit: 9 }).await.unwrap().len(), 1);
     let closed = Proposal { stand: Stand::Superseded { at_ms: UtcMs(9) }, ..kept };
     let step = ApprovalStep { over: 1, proposals: vec![closed], ..ApprovalStep::default() };
+    // Decided by a server that another one has replaced: nothing either.
+    let [slept, leads] = two_leaders(store).await;
+    let refused = store.approval_step(&ApprovalStep { fence: Some(slept), ..step.clone() }).await;
+    assert!(matches!(refused, Err(StoreError::Fenced { .. })), "{refused:?}");
+    assert_eq!(store.approval_mark().await.unwrap(), mark);
+    let step = ApprovalStep { fence: Some(leads), ..step };
     store.approval_step(&step).await.unwrap();
     assert_eq!(store.proposals(9).await.unwrap()[0].stand.word(), "superseded");
     assert_eq!(store.pending_proposals().await.unwrap(), []);

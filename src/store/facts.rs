@@ -1,8 +1,8 @@
 //! Known clips and last good files.
 
 use super::rows::{Columns, big};
-use super::{SqliteStore, commit, failed};
-use crate::app::ports::{Facts, KnownClip, StationFile, StoreError};
+use super::{SqliteStore, commit, failed, guard};
+use crate::app::ports::{Facts, Fence, KnownClip, StationFile, StoreError};
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
@@ -74,8 +74,10 @@ impl Facts for SqliteStore {
         &self,
         files: &[StationFile],
         gone: &[String],
+        fence: Option<Fence>,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
+        guard(&mut tx, fence.as_slice()).await?;
         for file in files {
             sqlx::query(
                 "INSERT INTO station_files (path, sha256, bytes, accepted_ms, accepted) \

@@ -1,12 +1,13 @@
 //! What the server stores when it has looked at the folder.
 
 use super::{Bench, Manifest, Over, Proposal, Settled, Stand, Version, Waiting, same_on_air};
-use crate::app::ports::{ApprovalStep, Store, StoreError};
+use crate::app::ports::{ApprovalStep, Fence, Store, StoreError};
 use crate::app::trail::Actor;
 use crate::domain::time::UtcMs;
 use std::sync::Arc;
 
-/// Stores what came into force by itself and what waits, in one step; returns what waits.
+/// Stores what came into force by itself and what waits, in one step and under the lease of
+/// whoever looked; returns what waits.
 pub async fn keep(
     store: &dyn Store,
     bench: &Bench,
@@ -14,6 +15,7 @@ pub async fn keep(
     settled: Settled,
     pending: Vec<Proposal>,
     now: UtcMs,
+    fence: Option<Fence>,
 ) -> Result<Vec<Proposal>, StoreError> {
     let mut step = ApprovalStep { over: over.number, ..ApprovalStep::default() };
     let mut base = over.number;
@@ -35,6 +37,7 @@ pub async fn keep(
         waits.push(one);
     }
     supersede(pending, &waits, &mut step, now);
+    step.fence = fence;
     if step.version.is_some() || !step.proposals.is_empty() {
         store.approval_step(&step).await?;
     }

@@ -1,6 +1,6 @@
 //! What is in force and what waits to be.
 
-use super::StoreError;
+use super::{Fence, StoreError};
 use crate::app::approval::{Proposal, Version};
 use crate::app::trail::Entry;
 use crate::domain::ids::Digest;
@@ -25,6 +25,9 @@ pub struct ApprovalStep {
     pub off: Option<bool>,
     /// What the trail tells of it.
     pub entries: Vec<Entry>,
+    /// The lease under which a server looks at its folder; people decide without one.
+    /// [`StoreError::Fenced`] when another server leads by now.
+    pub fence: Option<Fence>,
 }
 
 /// Changes whenever something of this room does: cheap to ask for each second.

@@ -1,6 +1,6 @@
 //! What was measured and accepted: clips, files of the station folder.
 
-use super::StoreError;
+use super::{Fence, StoreError};
 use crate::domain::ids::Digest;
 use crate::domain::time::UtcMs;
 use async_trait::async_trait;
@@ -41,10 +41,11 @@ pub trait Facts: Send + Sync {
     async fn put_clips(&self, clips: &[KnownClip]) -> Result<(), StoreError>;
     /// Returns the last good version of each file by path.
     async fn station_files(&self) -> Result<Vec<StationFile>, StoreError>;
-    /// Adds or replaces by path, and drops `gone`, together.
+    /// Adds or replaces by path, and drops `gone`, together, while the lease is held.
     async fn put_station_files(
         &self,
         files: &[StationFile],
         gone: &[String],
+        fence: Option<Fence>,
     ) -> Result<(), StoreError>;
 }

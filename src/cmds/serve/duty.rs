@@ -32,8 +32,26 @@ pub struct Lead {
     pub fence: Fence,
     /// The process that led until now, when this one was there beside it.
     pub heir_of: Option<String>,
-    /// Another process led first: what this one read at its start is no longer what counts.
-    pub stood_by: bool,
+}
+
+/// Takes the lead for the start, if nobody has it: what is read of the folder then may be written.
+/// [`Duty`] prolongs it.
+pub async fn begin(
+    store: &dyn Store,
+    holder: &str,
+    now: UtcMs,
+) -> Result<Option<Fence>, StoreError> {
+    let lead = [LeaseName::Compiler, LeaseName::Publisher];
+    let taken = store.take_leases(&lead, holder, now, now.plus(LEASE_MS)).await?;
+    match taken.as_slice() {
+        [compiler, _] => Ok(Some(compiler.fence())),
+        some => {
+            for lease in some {
+                store.release_lease(lease).await?;
+            }
+            Ok(None)
+        }
+    }
 }
 
 /// Until when this process may believe that it leads.
@@ -222,13 +240,10 @@ impl Duty {
             }
             (None, Some(fence)) => {
                 tracing::info!(number = fence.number, "This server leads");
-                let mut stood_by = false;
                 self.live.change(|picture| {
-                    let before = picture.notices.len();
                     picture.notices.retain(|notice| notice.code != "standing-by");
-                    stood_by = picture.notices.len() < before;
                 });
-                lead.send_replace(Some(Lead { fence, heir_of, stood_by }));
+                lead.send_replace(Some(Lead { fence, heir_of }));
             }
         }
         // Counted from before the lease was asked for, so never longer than the store's.
@@ -355,7 +370,6 @@ mod tests {
         let lead = watch::Sender::new(Some(Lead {
             fence: Fence { name: LeaseName::Compiler, number: 1 },
             heir_of: None,
-            stood_by: false,
         }));
         a.look().await;
         assert!(!a.duty.note_lead(&a.held, None, 0, &lead), "a leader that was replaced ends");

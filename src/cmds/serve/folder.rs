@@ -1,36 +1,28 @@
-//! Watches the station folder and keeps what is in force.
+//! Reads the station folder and keeps what is in force.
 //!
-//! Changes are noticed by the system's notices and, since those can be lost (network shares,
-//! renamed folders), by looking again every [`AGAIN`]. A load begins only after [`QUIET`] without a
-//! change, so a file that is being written is not read half; what cannot be read keeps its last
-//! good version, also over a restart.
+//! What cannot be read keeps its last good version, also over a restart.
+//!
+//! Only whoever leads writes what it finds, under the number of its lease: one that stands by shows
+//! what is stored, and one that slept while another took over changes nothing when it wakes.
+
+mod watch;
 
 use super::approve::{Approving, InForce};
 use super::clips::StoredClips;
 use crate::app::assets::FileLibrary;
 use crate::app::live::{Alarm, Live};
-use crate::app::ports::{StationFile, Store};
+use crate::app::ports::{Fence, StationFile, Store};
 use crate::clock::SharedClock;
 use crate::config::{self, Approval, LastGood, Loaded, Overlay, StationConfig};
 use crate::domain::ids::Digest;
 use crate::domain::station::Station;
-use notify::{RecursiveMode, Watcher as _};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
-
-/// Time without a change before a load begins.
-const QUIET: Duration = Duration::from_millis(400);
-/// Longest wait for quiet: a clip that is copied for minutes must not hold up the rest.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// How often the folder is looked at without a notice.
-const AGAIN: Duration = Duration::from_secs(20);
 
 /// How often the store is asked whether somebody has approved something.
-const ASK: Duration = Duration::from_secs(1);
+pub const ASK: Duration = Duration::from_secs(1);
 
 /// The station folder of a running server.
 pub struct Folder {
@@ -47,6 +39,23 @@ pub struct Folder {
     seen: Option<Look>,
     /// What the station file said when the server started.
     started_with: Option<StationConfig>,
+    /// The lease under which it writes; none while another process leads.
+    fence: Option<Fence>,
+}
+
+/// The folder as it was read, before anything came of it.
+pub struct Reading {
+    loaded: Loaded,
+    look: Look,
+    /// Nothing is registered yet.
+    empty: bool,
+}
+
+impl Reading {
+    /// Returns what the station file says.
+    pub fn config(&self) -> Option<&StationConfig> {
+        self.loaded.config.as_ref()
+    }
 }
 
 /// What the folder looks like from outside.
@@ -70,6 +79,7 @@ impl Folder {
             dir: dir.to_owned(),
             profiles: profiles.to_owned(),
             approving: Approving::new(Arc::clone(&store)),
+            fence: None,
             store,
             live,
             clock,
@@ -81,25 +91,77 @@ impl Folder {
         })
     }
 
-    /// Reads the folder over what the store remembers now: another process may have accepted
-    /// files meanwhile.
-    pub async fn load_anew(&mut self) -> anyhow::Result<Option<Arc<Station>>> {
+    /// Leads under this lease; returns what is in force. What was read before is taken as it is
+    /// only if this process led already: another one may have accepted files since.
+    pub async fn lead(&mut self, fence: Fence) -> anyhow::Result<Option<Arc<Station>>> {
+        self.fence = Some(fence);
+        self.approving.lead(fence);
+        self.seen = None;
+        self.remind().await?;
+        self.load().await
+    }
+
+    /// The lease under which it writes.
+    pub fn leads(&self) -> Option<Fence> {
+        self.fence
+    }
+
+    /// Takes up what the store remembers now.
+    async fn remind(&mut self) -> anyhow::Result<()> {
         let files = self.store.station_files().await?;
         self.accepted = files.iter().map(|file| (file.path.clone(), file.accepted)).collect();
         let files = files.into_iter().map(|file| (file.path, file.bytes.into())).collect();
         self.good = LastGood { files };
-        Ok(self.load().await?.1)
+        Ok(())
     }
 
-    /// Reads the folder once; returns what the station file says. The register takes the place of
-    /// the CSV files, and is filled from them while it is empty.
-    pub async fn load(&mut self) -> anyhow::Result<(Option<StationConfig>, Option<Arc<Station>>)> {
+    /// Shows what is stored by now, while another process leads, if it is news.
+    pub async fn stand_by(&mut self) -> anyhow::Result<()> {
+        if self.approving.has_news().await {
+            self.remind().await?;
+            let reading = self.read().await?;
+            self.show(reading).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the folder once and brings into force what comes of it, or shows what is stored as
+    /// long as another process leads.
+    async fn load(&mut self) -> anyhow::Result<Option<Arc<Station>>> {
+        let reading = self.read().await?;
+        self.take(reading).await
+    }
+
+    /// Begins with what was read, under a lease or beside the process that leads.
+    pub async fn begin(
+        &mut self,
+        reading: Reading,
+        fence: Option<Fence>,
+    ) -> anyhow::Result<Option<Arc<Station>>> {
+        match fence {
+            None => self.show(reading).await,
+            Some(fence) => {
+                self.fence = Some(fence);
+                self.approving.lead(fence);
+                self.take(reading).await
+            }
+        }
+    }
+
+    /// Reads the folder and writes nothing. The register takes the place of the CSV files.
+    pub async fn read(&mut self) -> anyhow::Result<Reading> {
         let (units, devices) = (self.store.units().await?, self.store.devices().await?);
         let empty = units.is_empty() && devices.is_empty();
         let overlay = Overlay::of_registers(&units, devices.iter().map(|known| &known.device));
-        let look = look(&self.dir, &self.profiles);
-        let loaded = self.read(overlay).await?;
-        self.seen = Some(look);
+        self.live.set_register(devices, &units);
+        let look = watch::look(&self.dir, &self.profiles);
+        let loaded = self.read_over(overlay).await?;
+        Ok(Reading { loaded, look, empty })
+    }
+
+    /// Brings into force what was read. An empty register is filled from the CSV files.
+    async fn take(&mut self, reading: Reading) -> anyhow::Result<Option<Arc<Station>>> {
+        let Reading { loaded, look, empty } = reading;
         if empty && let Some(station) = &loaded.station {
             let units: Vec<_> = station.units.values().cloned().collect();
             let devices: Vec<_> = station.devices.values().cloned().collect();
@@ -108,12 +170,31 @@ impl Folder {
             tracing::info!(units = units.len(), devices = devices.len(), "Filled the register");
         }
         self.remember(&loaded).await?;
-        let required = loaded.config.as_ref().is_none_or(|c| c.approval == Approval::Required);
+        let required = is_required(&loaded);
+        let found = self.approving.decide(&loaded, &self.accepted, required, self.clock.now());
+        let found = found.await?;
+        self.good = loaded.good.clone();
+        let station = self.picture(loaded, found).await?;
+        // Only now: what failed on the way is tried again.
+        self.seen = Some(look);
+        Ok(station)
+    }
+
+    /// Shows what was read beside what is in force.
+    async fn show(&mut self, reading: Reading) -> anyhow::Result<Option<Arc<Station>>> {
+        let found = self.approving.stored(is_required(&reading.loaded)).await?;
+        self.picture(reading.loaded, found).await
+    }
+
+    /// Tells handlers of it.
+    async fn picture(
+        &mut self,
+        loaded: Loaded,
+        found: InForce,
+    ) -> anyhow::Result<Option<Arc<Station>>> {
         let now = self.clock.now();
-        let found = self.approving.decide(&loaded, &self.accepted, required, now).await?;
         let InForce { station, files, proposals, notice, alarm } = found;
         let station = station.map(Arc::new);
-        self.good = loaded.good;
         let (units, devices) = (self.store.units().await?, self.store.devices().await?);
         let mut notices = self.differences(&units, &devices);
         notices.extend(loaded.config.as_ref().and_then(|config| self.needs_restart(config)));
@@ -139,11 +220,11 @@ impl Folder {
             picture.proposals = proposals;
             picture.files = Arc::new(files);
         });
-        Ok((loaded.config, station))
+        Ok(station)
     }
 
     /// Reads off the async threads: inspecting an hour of audio takes seconds.
-    async fn read(&mut self, overlay: Overlay) -> anyhow::Result<Loaded> {
+    async fn read_over(&mut self, overlay: Overlay) -> anyhow::Result<Loaded> {
         let Some(mut clips) = self.clips.take() else {
             anyhow::bail!("an earlier load of the station folder broke off");
         };
@@ -190,7 +271,7 @@ impl Folder {
             });
         }
         if !(changed.is_empty() && gone.is_empty()) {
-            self.store.put_station_files(&changed, &gone).await?;
+            self.store.put_station_files(&changed, &gone, self.fence).await?;
             for path in &gone {
                 self.accepted.remove(path);
             }
@@ -252,111 +333,11 @@ impl Folder {
             en: format!("`station.toml` has changed {changed}: restart the server to apply it"),
         })
     }
-
-    /// Watches until told to stop; what comes into force goes to `in_force`. `nudge` asks for a
-    /// load because the register has changed.
-    pub async fn watch(
-        mut self,
-        in_force: watch::Sender<Option<Arc<Station>>>,
-        mut nudge: mpsc::Receiver<()>,
-        stop: CancellationToken,
-    ) {
-        let (noticed, mut notices) = mpsc::channel(1);
-        let _watcher = self.notices(noticed);
-        let mut again = tokio::time::interval(AGAIN);
-        let mut ask = tokio::time::interval(ASK);
-        ask.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            let asked = tokio::select! {
-                () = stop.cancelled() => return,
-                Some(()) = notices.recv() => {
-                    settle(&mut notices, &stop).await;
-                    false
-                }
-                Some(()) = nudge.recv() => true,
-                _ = again.tick() => false,
-                _ = ask.tick() => {
-                    if !self.approving.has_news().await {
-                        continue;
-                    }
-                    true
-                }
-            };
-            let look = look(&self.dir, &self.profiles);
-            if !asked && self.seen.as_ref() == Some(&look) {
-                continue;
-            }
-            match self.load().await {
-                Ok((_, Some(station))) => {
-                    in_force.send_if_modified(|current| {
-                        let changed = current.as_ref() != Some(&station);
-                        *current = Some(station);
-                        changed
-                    });
-                }
-                Ok((_, None)) => {}
-                Err(error) => {
-                    tracing::error!(error = format!("{error:#}"), "Failed to read the station");
-                    self.seen = None;
-                }
-            }
-        }
-    }
-
-    /// Asks the system for notices of changes; without them looking again must do.
-    fn notices(&self, noticed: mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| !event.kind.is_access()) {
-                // Full means that a notice already waits.
-                let _ = noticed.try_send(());
-            }
-        });
-        let watched = watcher.and_then(|mut watcher| {
-            watcher.watch(&self.dir, RecursiveMode::Recursive)?;
-            if self.profiles.is_dir() {
-                watcher.watch(&self.profiles, RecursiveMode::Recursive)?;
-            }
-            Ok(watcher)
-        });
-        match watched {
-            Ok(watcher) => Some(watcher),
-            Err(error) => {
-                let every_s = AGAIN.as_secs();
-                tracing::warn!(%error, every_s, "No notices of changed files; looking again");
-                None
-            }
-        }
-    }
 }
 
-/// Waits until nothing has changed for a while.
-async fn settle(notices: &mut mpsc::Receiver<()>, stop: &CancellationToken) {
-    let patience = tokio::time::sleep(PATIENCE);
-    tokio::pin!(patience);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = &mut patience => return,
-            () = tokio::time::sleep(QUIET) => return,
-            Some(()) = notices.recv() => {}
-        }
-    }
+fn is_required(loaded: &Loaded) -> bool {
+    loaded.config.as_ref().is_none_or(|config| config.approval == Approval::Required)
 }
 
-/// Looks at names, lengths and change times; bounded like the load itself.
-fn look(dir: &Path, profiles: &Path) -> Look {
-    let mut found = Look::new();
-    let mut folders = vec![(dir.to_owned(), 0), (profiles.to_owned(), 0)];
-    while let Some((folder, depth)) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let Ok(meta) = entry.metadata() else { continue };
-            if meta.is_dir() && depth < 8 {
-                folders.push((entry.path(), depth + 1));
-            } else if found.len() < 100_000 {
-                found.insert(entry.path(), (meta.len(), meta.modified().ok()));
-            }
-        }
-    }
-    found
-}
+#[cfg(test)]
+mod tests;

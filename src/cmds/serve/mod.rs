@@ -116,8 +116,8 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         clock.clone(),
     )
     .await?;
-    let (config, station) = folder.load().await?;
-    let config = config.ok_or_else(|| {
+    let reading = folder.read().await?;
+    let config = reading.config().cloned().ok_or_else(|| {
         let shown = options.playlists.display();
         failed(
             anyhow::anyhow!("`{shown}` has no valid station and never had one"),
@@ -219,8 +219,6 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         turnstile: Turnstile::default(),
         metrics: front::metrics()?,
     };
-    http.spawn(front::serve(door, state, http.token()));
-    front::announce(&*store, &clock, http_bound, config.listen.tls.is_some()).await?;
 
     // Several processes share the devices of a store among them, and one of them publishes.
     let (holder, member) = match hold {
@@ -233,7 +231,12 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
             store.release_lease(&lease).await?;
         }
     }
+    let began = duty::begin(&*store, &holder, clock.now()).await?;
     let _held = held.share(hold)?;
+    let station = folder.begin(reading, began).await?;
+    http.spawn(front::serve(door, state, http.token()));
+    front::announce(&*store, &clock, http_bound, config.listen.tls.is_some()).await?;
+
     let (shares, tenure) = (Shares::default(), Tenure::default());
     let (leading, mut leads) = watch::channel(None);
     let deposed = Arc::new(AtomicBool::new(false));
@@ -304,21 +307,31 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
     let lead_inbox = inbox.clone();
     let months = config.retention.evidence_months;
     publishing.spawn(async move {
-        tokio::select! {
-            () = stop.cancelled() => {
-                // A process that only stood by goes without a will that others must answer.
-                let _ = link.disconnect().await;
-                return;
+        let mut look = tokio::time::interval(folder::ASK);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => {
+                    // A process that only stood by goes without a will that others must answer.
+                    let _ = link.disconnect().await;
+                    return;
+                }
+                waited = leads.changed() => if waited.is_err() { return } else { break },
+                _ = look.tick() => {}
             }
-            waited = leads.changed() => if waited.is_err() { return },
+            if folder.leads().is_none()
+                && let Err(error) = folder.stand_by().await
+            {
+                tracing::warn!("Failed to read what is in force: {error:#}");
+            }
         }
         // It changes once: whoever loses the lead ends.
-        let Some(Lead { fence, heir_of, stood_by }) = leads.borrow().clone() else { return };
+        let Some(Lead { fence, heir_of }) = leads.borrow().clone() else { return };
         let mut station = station;
-        if stood_by {
+        if folder.leads() != Some(fence) {
             // Published as it was at our start, it would for a moment take back what the server
             // before has accepted since.
-            station = match folder.load_anew().await {
+            station = match folder.lead(fence).await {
                 Ok(station) => station,
                 Err(error) => {
                     tracing::error!("Failed to read the station: {error:#}");

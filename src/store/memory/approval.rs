@@ -12,6 +12,7 @@ use std::sync::Arc;
 impl Approvals for MemoryStore {
     async fn approval_step(&self, step: &ApprovalStep) -> Result<(), StoreError> {
         let mut state = self.write()?;
+        state.guard(step.fence.as_slice())?;
         let newest = state.versions.last().map_or(0, |version| version.number);
         if newest != step.over {
             return Err(StoreError::Stale { what: "version", key: newest.to_string() });

@@ -162,8 +162,10 @@ impl Facts for MemoryStore {
         &self,
         files: &[StationFile],
         gone: &[String],
+        fence: Option<Fence>,
     ) -> Result<(), StoreError> {
         let mut state = self.write()?;
+        state.guard(fence.as_slice())?;
         for file in files {
             state.files.insert(file.path.clone(), file.clone());
         }

@@ -114,7 +114,7 @@ impl Town {
         }
         let over = Over { number: over, manifest: &in_force };
         let settled = settle(&self.bench, over, &target, &candidate, &pending, NOW).unwrap();
-        keep(&self.store, &self.bench, over, settled, pending, NOW).await.unwrap()
+        keep(&self.store, &self.bench, over, settled, pending, NOW, None).await.unwrap()
     }
 
     /// The only one that waits.

@@ -10,7 +10,7 @@ use crate::app::approval::{
     put_in_force, settle, supersede, unapproved,
 };
 use crate::app::live::Alarm;
-use crate::app::ports::{ApprovalMark, Store, StoreError};
+use crate::app::ports::{ApprovalMark, Fence, Store, StoreError};
 use crate::app::trail::Actor;
 use crate::config::Loaded;
 use crate::domain::ids::Digest;
@@ -27,6 +27,8 @@ pub struct Approving {
     store: Arc<dyn Store>,
     bench: Bench,
     mark: ApprovalMark,
+    /// The lease under which it decides.
+    fence: Option<Fence>,
 }
 
 /// What came of it.
@@ -52,7 +54,40 @@ impl InForce {
 impl Approving {
     /// Returns the decider over what the store remembers.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, bench: Bench::default(), mark: ApprovalMark::default() }
+        Self { store, bench: Bench::default(), mark: ApprovalMark::default(), fence: None }
+    }
+
+    /// Decides under this lease from now on.
+    pub fn lead(&mut self, fence: Fence) {
+        self.fence = Some(fence);
+    }
+
+    /// Returns what is in force by what is stored, and decides nothing: so long as another server
+    /// leads. `required` is what the station file says.
+    pub async fn stored(&mut self, required: bool) -> anyhow::Result<InForce> {
+        let mark = self.store.approval_mark().await?;
+        let notice = if mark.off && !required { words::off() } else { words::notice(required) };
+        let Some(version) = self.store.newest_version().await? else {
+            self.mark = mark;
+            return Ok(InForce::new(None, &Manifest::default(), notice));
+        };
+        self.fetch(&version).await?;
+        let (bench, manifest) = (self.bench.clone(), version.manifest.clone());
+        let station = tokio::task::spawn_blocking(move || bench.station(&manifest)).await?;
+        let proposals = Desk::pending(&*self.store).await?;
+        let mut found = InForce::new(station, &version.manifest, notice);
+        found.alarm = words::waiting(&proposals, 0);
+        found.proposals = proposals.into_iter().map(Arc::new).collect();
+        let used: BTreeSet<Digest> = version.manifest.files.values().map(|f| f.sha256).collect();
+        self.bench.blobs.retain(|hash, _| used.contains(hash));
+        self.mark = mark;
+        Ok(found)
+    }
+
+    async fn fetch(&mut self, version: &Version) -> Result<(), StoreError> {
+        let lacking = self.bench.lacks(&version.manifest);
+        self.bench.blobs.extend(self.store.blobs(&lacking).await?);
+        Ok(())
     }
 
     /// Says whether somebody has decided something since the last load.
@@ -105,8 +140,7 @@ impl Approving {
         let off = self.store.approval_mark().await?.off;
         let newest = self.store.newest_version().await?;
         if let Some(version) = &newest {
-            let lacking = self.bench.lacks(&version.manifest);
-            self.bench.blobs.extend(self.store.blobs(&lacking).await?);
+            self.fetch(version).await?;
         }
         let found = if !required && off {
             self.all(loaded, newest, target, now).await?
@@ -125,11 +159,6 @@ impl Approving {
         target: &Manifest,
         now: UtcMs,
     ) -> anyhow::Result<InForce> {
-        let notice = Alarm {
-            code: "approval",
-            vi: "Đài đang chạy không cần người duyệt (approval = \"off\").".to_owned(),
-            en: "This station runs without approval (`approval = \"off\"`).".to_owned(),
-        };
         let mut station = loaded.station.clone();
         let mut in_force = Manifest::default();
         if let Some(station) = &mut station {
@@ -147,12 +176,13 @@ impl Approving {
                 let entry = entry.after(names(&before, &manifest));
                 let mut step = put_in_force(&self.bench, over, manifest.clone(), now);
                 step.entries.push(entry);
+                step.fence = self.fence;
                 supersede(Desk::pending(&*self.store).await?, &[], &mut step, now);
                 self.store.approval_step(&step).await?;
             }
             in_force = manifest;
         }
-        Ok(InForce::new(station, &in_force, notice))
+        Ok(InForce::new(station, &in_force, words::off()))
     }
 
     async fn approved(
@@ -174,6 +204,7 @@ impl Approving {
                 let mut step = put_in_force(&self.bench, 0, manifest.clone(), now);
                 let entry = Actor::server().did(now, "begin", "station folder");
                 step.entries.push(entry.after("registers and policies; nothing sounds yet"));
+                step.fence = self.fence;
                 self.store.approval_step(&step).await?;
                 over = 1;
                 manifest
@@ -211,7 +242,9 @@ impl Approving {
             InForce::new(Some(settled.station.clone()), &settled.manifest, words::notice(required));
         let beyond = settled.beyond;
         let before = Over { number: over, manifest: &in_force };
-        let proposals = keep(&*self.store, &self.bench, before, settled, pending, now).await?;
+        let fence = self.fence;
+        let proposals =
+            keep(&*self.store, &self.bench, before, settled, pending, now, fence).await?;
         self.bench.blobs.retain(|hash, _| used.contains(hash));
         found.alarm = words::waiting(&proposals, beyond);
         found.proposals = proposals.into_iter().map(Arc::new).collect();

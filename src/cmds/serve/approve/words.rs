@@ -4,6 +4,15 @@ use crate::app::approval::{MOST_OPEN, Proposal, Stand};
 use crate::app::live::Alarm;
 use std::fmt::Write as _;
 
+/// Says that the station runs without approval.
+pub fn off() -> Alarm {
+    Alarm {
+        code: "approval",
+        vi: "Đài đang chạy không cần người duyệt (approval = \"off\").".to_owned(),
+        en: "This station runs without approval (`approval = \"off\"`).".to_owned(),
+    }
+}
+
 /// Says how the station runs.
 pub fn notice(required: bool) -> Alarm {
     if required {
