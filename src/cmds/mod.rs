@@ -64,6 +64,8 @@ mod unit;
 mod urgent;
 #[cfg(feature = "server")]
 mod user;
+#[cfg(feature = "server")]
+mod witness;
 
 #[cfg(any(feature = "speaker", feature = "board"))]
 mod agent;
@@ -141,6 +143,8 @@ enum Command {
     Link(link::Args),
     #[cfg(feature = "server")]
     Tls(tls::Args),
+    #[cfg(feature = "server")]
+    Witness(witness::Args),
     #[cfg(feature = "speaker")]
     #[command(hide = true)]
     Play(play::Args),
@@ -209,6 +213,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Answer> {
         Command::Link(args) => link::run(args),
         #[cfg(feature = "server")]
         Command::Tls(args) => tls::run(args),
+        #[cfg(feature = "server")]
+        Command::Witness(args) => witness::run(args),
         #[cfg(feature = "speaker")]
         Command::Play(args) => play::run(args),
         #[cfg(feature = "speaker")]

@@ -41,6 +41,8 @@ pub enum Door {
     Api,
     /// A browser with a session.
     Page,
+    /// A log that asks to be witnessed.
+    Witness,
 }
 
 impl Door {
@@ -48,7 +50,7 @@ impl Door {
         match self {
             Self::Enrolment | Self::LogIn => 30,
             Self::Api => 1_200,
-            Self::Page => 600,
+            Self::Page | Self::Witness => 600,
         }
     }
 
@@ -57,7 +59,7 @@ impl Door {
         match self {
             Self::Enrolment => Some(2 * WRONG),
             Self::LogIn | Self::Api => Some(WRONG),
-            Self::Page => None,
+            Self::Page | Self::Witness => None,
         }
     }
 }

@@ -28,7 +28,7 @@ mod state;
 
 pub use asset::Shelf;
 pub use error::ApiError;
-pub use limit::Turnstile;
+pub use limit::{Door as Asked, Turnstile};
 pub use shown::ShownCertificate;
 pub use state::{AppState, Site};
 

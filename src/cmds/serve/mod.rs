@@ -30,6 +30,7 @@ mod publish;
 mod side;
 mod upkeep;
 
+pub(super) use front::{certified, open as front_door};
 pub use options::{Args, Options};
 pub(super) use process::raise_descriptors;
 

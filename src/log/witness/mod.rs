@@ -15,7 +15,7 @@ mod decide;
 mod state;
 
 pub use decide::{Answer, Known, Refusal, Verdict, WitnessedLog, decide};
-pub use state::{Memory, Witness, WitnessError};
+pub use state::{Memory, Witness, WitnessError, newest};
 
 #[cfg(test)]
 mod tests;

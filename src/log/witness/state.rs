@@ -115,6 +115,11 @@ impl<D: Disk> Witness<D> {
         self.cosigner.verifier()
     }
 
+    /// Returns the logs it watches.
+    pub fn logs(&self) -> &[WitnessedLog] {
+        &self.logs
+    }
+
     /// Returns the newest checkpoint it cosigned of a log, with the signatures.
     pub fn newest(&self, origin: &Name) -> Option<&SignedCheckpoint> {
         self.known.get(origin).map(|(_, signed)| signed)
@@ -162,6 +167,21 @@ impl<D: Disk> Witness<D> {
         }
         Ok(())
     }
+}
+
+/// Reads the newest checkpoint that the witness of this folder cosigned of a log, also while it
+/// runs; believes nothing.
+pub fn newest<D: Disk>(
+    disk: &D,
+    folder: &Path,
+    origin: &Name,
+) -> Result<Option<SignedCheckpoint>, WitnessError> {
+    let path = file_of(folder, origin);
+    let bytes = disk.read(&path, NOTE_BYTES as u64).map_err(DiskError::at("read", &path))?;
+    bytes
+        .map(|bytes| SignedCheckpoint::parse(&bytes))
+        .transpose()
+        .map_err(|source| WitnessError::Damaged { path, source })
 }
 
 /// Returns where the memory of a log lies: named by hash, as origins are foreign text.
