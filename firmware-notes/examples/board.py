@@ -9,7 +9,8 @@ roles of key epochs, retired keys (refused here), parking, drift and lower bound
 sizes, counts and ranges (§7, §14). Duties it leaves out: TLS (so: loopback only), commands, drills, moves
 to other units, clips
 and the quiet floor, `refuse` records (it prints the word), records of cues never shown, of quarters
-of an hour and of a clock that was set, growing waits, `want`, server presence. Pages are text here:
+of an hour and of a clock that was set, growing waits, `want`, server presence, checkpoints of the
+evidence log (it keeps every record for ever, so none is forgotten too early). Pages are text here:
 no `frame`, so grade 2.
 """
 import argparse, base64, functools, hashlib, hmac, json, os, pathlib, random, secrets, signal

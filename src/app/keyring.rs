@@ -64,7 +64,7 @@ impl Keyring {
 mod tests {
     use super::*;
     use crate::domain::time::UtcMs;
-    use crate::wire::epoch::Change;
+    use crate::wire::epoch::{Change, LogChange};
     use std::collections::BTreeSet;
 
     #[test]
@@ -74,7 +74,7 @@ mod tests {
         let (handle, first) = (ring.clone(), ring.in_use());
         let root = SecretKey::from_seed(&[0x72; 32]);
         let (later, none) = (keys(2), BTreeSet::new());
-        let change = Change { keys: &later, revoke: &none, root: None };
+        let change = Change { keys: &later, revoke: &none, root: None, log: LogChange::Keep };
         let chain = epoch::next(&first.chain, &root, &change, UtcMs(1_800_000_000_000)).unwrap();
         assert!(ring.replace(later.clone(), chain));
         assert_eq!(handle.in_use().keys.schedule.kid(), later.schedule.kid());

@@ -156,6 +156,7 @@ mod tests {
             chain: ChainId([1; 16]),
             upto: 7,
             head: Some(Digest::of(b"7")),
+            logged: None,
             checkpoint: None,
         };
         let jws = doc::sign(&old.receipt, &receipt).unwrap().into();

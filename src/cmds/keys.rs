@@ -12,7 +12,7 @@ use crate::app::ports::{Lease, Leases as _, Trail as _};
 use crate::app::trail::Entry;
 use crate::clock::{Clock as _, SystemClock};
 use crate::domain::time::UtcMs;
-use crate::wire::epoch::{self, Change, KeySet};
+use crate::wire::epoch::{self, Change, KeySet, LogChange};
 use crate::wire::jws::{Keys as _, Kid, Role, SecretKey};
 use crate::wire::limits;
 use crate::wire::server_keys::{ServerKeys, secret_from_text};
@@ -205,10 +205,11 @@ fn rotate(common: &Common, roles: &[Role], new_root: Option<&Path>) -> anyhow::R
     };
     let nothing = BTreeSet::new();
     let root = fresh.as_ref().map(|(_, key)| key.public());
-    let mut chain = desk.next(&Change { keys: &keys, revoke: &nothing, root }, &desk.root)?;
+    let mut chain = desk
+        .next(&Change { keys: &keys, revoke: &nothing, root, log: LogChange::Keep }, &desk.root)?;
     if let Some((path, key)) = &fresh {
         // The new root speaks at once: a root that was only named has vouched for nothing.
-        let change = Change { keys: &keys, revoke: &nothing, root: None };
+        let change = Change { keys: &keys, revoke: &nothing, root: None, log: LogChange::Keep };
         chain = epoch::next(&chain, key, &change, desk.now).map_err(refused)?;
         write_private(path, &root_text(key, &key.kid().to_string()))?;
     }
@@ -255,7 +256,10 @@ fn revoke(common: &Common, key: &str, reason: &str) -> anyhow::Result<()> {
         keys.set(role, SecretKey::from_seed(&*seed()?));
     }
     let revoke = BTreeSet::from([kid]);
-    let chain = desk.next(&Change { keys: &keys, revoke: &revoke, root: None }, &desk.root)?;
+    let chain = desk.next(
+        &Change { keys: &keys, revoke: &revoke, root: None, log: LogChange::Keep },
+        &desk.root,
+    )?;
     let entry = desk.entry("revoke-key", kid).after(format!("revoked: {reason}"));
     let served = desk.put(&keys, &chain, entry)?;
     finish(&chain, served, common.json)

@@ -309,6 +309,7 @@ mod tests {
             roles: server(2).public(),
             retired: Vec::new(),
             revoked: vec![server(1).schedule.kid(), server(1).policy.kid()],
+            log: None,
         };
         KeysBody::new(vec![first(), jws::sign(&root(), Typ::Keys, &epoch)]).encode()
     }

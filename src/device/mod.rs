@@ -27,3 +27,4 @@ pub mod run;
 pub mod speaker;
 pub mod storage;
 pub mod trust;
+pub mod vouched;

@@ -25,6 +25,8 @@ pub const ROLE_KEYS: usize = 8;
 pub const RETIRED: usize = 32;
 /// Revoked keys named by one epoch.
 pub const REVOKED: usize = 128;
+/// Policy of the evidence log in one epoch.
+pub const LOG_POLICY_BYTES: usize = 4_096;
 
 /// Timetable.
 pub const TIMETABLE_BYTES: usize = 8_192;
@@ -67,8 +69,10 @@ pub const COMMAND_BYTES: usize = 2_048;
 pub const COMMAND_LIFE_S: i64 = 300;
 /// Time answer.
 pub const TIME_BYTES: usize = 1_024;
-/// Receipt.
+/// Receipt, with the checkpoint in it.
 pub const RECEIPT_BYTES: usize = 4_096;
+/// Note of a checkpoint in a receipt.
+pub const CHECKPOINT_BYTES: usize = 2_560;
 /// Server presence.
 pub const PRESENCE_BYTES: usize = 4_096;
 /// Marker of the server on `epoch`.

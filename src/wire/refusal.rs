@@ -64,6 +64,8 @@ pub enum Refusal {
     Root,
     #[error("the content contradicts itself: {why}")]
     Content { why: String },
+    #[error("the checkpoint of the log does not count: {why}")]
+    Checkpoint { why: String },
     #[error("not an enrolment code: {why}")]
     Code { why: &'static str },
 }
@@ -100,6 +102,7 @@ impl Refusal {
             Self::Epoch { .. } => "epoch",
             Self::Root => "root",
             Self::Content { .. } => "content",
+            Self::Checkpoint { .. } => "checkpoint",
             Self::Code { .. } => "code",
         }
     }
@@ -115,6 +118,10 @@ impl Refusal {
                 "versions only rise: was the server restored from a copy?"
             }
             Self::Root => "enrol the device again with a code of this server",
+            Self::Checkpoint { .. } => {
+                "compare the log's policy in `keys` with its witnesses; if two roots of one size \
+                 were vouched for, keep both: they prove it"
+            }
             Self::Code { .. } => "copy the whole code, or ask the operator for a new one",
             Self::Limit { .. } => "see the table of limits in `firmware-notes`",
             _ => "see the table of refusals in `firmware-notes`",

@@ -383,6 +383,7 @@ impl Server {
             chain: last.head.chain,
             upto: last.head.seq,
             head: self.texts.last().map(|text| wire_record::digest(text)),
+            logged: None,
             checkpoint: None,
         };
         let text = doc::sign(&self.keys.receipt, &receipt).unwrap();

@@ -10,6 +10,8 @@ import json
 import re
 
 import jwt
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 B64 = re.compile(r"[A-Za-z0-9_-]*")
 DEVICE = re.compile(r"[a-z0-9][a-z0-9-]{1,38}[a-z0-9]")
@@ -156,6 +158,8 @@ class Keys:  # §5
 
     def take(self, number, claims, root):
         self.current, seen = {}, set()
+        if claims.get("log") is not None:
+            need(len(claims["log"]["policy"].encode()) <= 4_096, "limit")
         for role in ("schedule", "urgent", "policy", "time", "receipt"):
             for jwk in claims["roles"].get(role, []):
                 kid = kid_of(jwk)
@@ -258,6 +262,9 @@ def check(typ, claims):  # §6 and the schemas
     elif typ == "loa-receipt+jwt":
         members(claims, common | {"aud": DEVICE, "chain": str, "upto": int})
         need((claims["upto"] == 0) == (claims["head"] is None), "content")
+        need(len(claims.get("checkpoint", "").encode()) <= 2_560, "limit")
+        need(claims.get("logged", 0) <= claims["upto"], "content")
+        need("logged" not in claims or "checkpoint" in claims, "content")
 
 
 def judge(
@@ -284,4 +291,74 @@ def judge(
         need(claims["iat"] * 1_000 <= now_ms + 86_400_000, "ahead")
         need(claims.get("ver", 0) <= now_ms + 86_400_000, "ahead")
     need(claims.get("jti") not in seen, "replay")
+    return "accept"
+
+
+def verifier(text):  # §12: NAME+ID+BASE64
+    name, number, key = text.split("+", 2)
+    raw = base64.b64decode(key, validate=True)
+    known = hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4]
+    assert known.hex() == number, text
+    return name, known, raw[0], Ed25519PublicKey.from_public_bytes(raw[1:])
+
+
+class Policy:  # §12
+    def __init__(self, text):
+        self.logs, self.witnesses, self.groups, self.quorum = [], {}, {}, None
+        for line in text.splitlines():
+            word, *rest = line.split() or ["#"]
+            if word == "log":
+                self.logs.append(verifier(rest[0]))
+            elif word == "witness":
+                self.witnesses[rest[0]] = verifier(rest[1])
+            elif word == "group":
+                self.groups[rest[0]] = (int(rest[1]), rest[2:])
+            elif word == "quorum":
+                self.quorum = rest[0]
+
+    def met(self, name, there):
+        if name == "none" or name in there:
+            return True
+        need_of, members = self.groups.get(name, (1, []))
+        return sum(self.met(member, there) for member in members) >= need_of
+
+
+def judge_checkpoint(note, policy, before):  # §12
+    text, gap, lines = note.rpartition("\n\n")
+    need(gap and lines.endswith("\n"), "checkpoint")
+    text += "\n"
+    three = text.split("\n")[:-1]
+    need(len(three) == 3 and re.fullmatch("0|[1-9][0-9]*", three[1]), "checkpoint")
+    origin, size, root = three[0], int(three[1]), three[2]
+    found = []
+    for line in lines.split("\n")[:-1]:
+        dash, name, signature = (line.split(" ") + ["", ""])[:3]
+        need(dash == "\u2014" and signature, "checkpoint")
+        found.append((name, base64.b64decode(signature)))
+
+    def signed_by(key):
+        name, number, kind, public_key = key
+        mine = [raw[4:] for who, raw in found if (who, raw[:4]) == (name, number)]
+        need(len(mine) <= 1, "checkpoint")
+        if not mine:
+            return False
+        body, signature = text.encode(), mine[0]
+        if kind == 4:
+            seconds, signature = int.from_bytes(signature[:8], "big"), signature[8:]
+            body = f"cosignature/v1\ntime {seconds}\n".encode() + body
+        try:
+            public_key.verify(signature, body)
+        except InvalidSignature:
+            raise Refused("checkpoint") from None
+        return True
+
+    need(any([signed_by(key) for key in policy.logs if key[0] == origin]), "checkpoint")
+    there = {name for name, key in policy.witnesses.items() if signed_by(key)}
+    need(policy.met(policy.quorum, there), "checkpoint")
+    for known in before:
+        if known["origin"] == origin and size <= known["size"]:
+            if size < known["size"]:
+                return "older"
+            need(root == known["root"], "checkpoint")
+            return "same"
     return "accept"

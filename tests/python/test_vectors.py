@@ -258,6 +258,12 @@ def test_a_reader_written_from_the_prose_agrees_with_every_vector():
                 nonce=vector.get("nonce"), units=given.get("units", ()), topic=vector["topic"],
             )
             wrong += [(vector["name"], vector["expect"], said)] if said != vector["expect"] else []
+    checkpoints = load("checkpoints.json")
+    policy = reader.Policy(checkpoints["given"]["policy"])
+    for vector in checkpoints["vectors"]:
+        before = vector.get("before", [])
+        said = word(reader.judge_checkpoint, vector["body"], policy, before)
+        wrong += [(vector["name"], vector["expect"], said)] if said != vector["expect"] else []
     assert not wrong, wrong
 
 

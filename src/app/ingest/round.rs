@@ -256,6 +256,7 @@ impl Ingest {
                 chain: *chain,
                 upto,
                 head: work.known.chain.head(),
+                logged: None,
                 checkpoint: None,
             };
             let jws = match doc::sign(&self.keys.in_use().keys.receipt, &receipt) {

@@ -25,6 +25,8 @@ pub(super) struct Chain {
     pub head: Option<Digest>,
     pub last: u64,
     pub upto: u64,
+    /// Covered by a checkpoint of the evidence log.
+    pub logged: u64,
 }
 
 impl Chain {
@@ -35,7 +37,8 @@ impl Chain {
         newest: bool,
         gaps: &mut Vec<(u64, u64, Digest)>,
     ) -> Result<Self, LedgerError> {
-        let mut chain = Self { id, segments: Vec::new(), head: None, last: 0, upto };
+        let segments = Vec::new();
+        let mut chain = Self { id, segments, head: None, last: 0, upto, logged: 0 };
         for path in segments_of(dir, id)
             .map_err(|source| LedgerError::Read { path: dir.to_owned(), source })?
         {
@@ -66,6 +69,11 @@ impl Chain {
 
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.segments.iter().flat_map(|s| &s.entries)
+    }
+
+    /// Returns up to which number nobody needs the device's copy any more.
+    pub fn settled(&self, log_asked: bool) -> u64 {
+        if log_asked { self.logged } else { self.upto }
     }
 
     /// Reads a record's text; `None` when it is not held or damaged meanwhile.

@@ -7,8 +7,9 @@
 //! # Invariants
 //! * Numbers of a chain have no gap and no record ever changes. A torn tail was never acted upon
 //!   and is cut; a tail that the server holds but the disk lost ends the chain: a new one begins.
-//! * Only what a receipt covers is deleted, unless the disk is full: then the oldest go, and a
-//!   `lost` record says which.
+//! * Only what a receipt covers is deleted, and where the server keeps an evidence log only what a
+//!   checkpoint with enough witnesses covers, unless the disk is full: then the oldest go, and a
+//!   `lost` record says which of them no receipt covered.
 //! * Damage in the middle of a file costs the damaged records only; they are declared lost.
 
 mod chain;
@@ -19,12 +20,13 @@ mod room;
 
 use super::disk;
 use crate::domain::ids::{ChainId, DeviceId, Digest};
-use crate::domain::proof::record::{Attestor, Body, ClockNote, Head, Record};
+use crate::domain::proof::record::{Attestor, Body, ClockNote, Head, Record, Seen};
 use crate::domain::time::UtcMs;
 use crate::wire::jws::SecretKey;
 use crate::wire::record as wire_record;
 use chain::{Chain, Segment, append, chains_on_disk};
 use frame::Entry;
+use room::Spare;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -117,6 +119,9 @@ struct Meta {
     boot: u64,
     /// Receipts by chain.
     upto: BTreeMap<ChainId, u64>,
+    /// Up to which number a checkpoint covers each chain.
+    #[serde(default)]
+    logged: BTreeMap<ChainId, u64>,
 }
 
 /// See the module.
@@ -134,6 +139,10 @@ pub struct Ledger {
     dropped: Vec<Body>,
     /// The disk did not take `meta`: it is written before the next record.
     meta_waits: bool,
+    /// The server keeps an evidence log: a receipt alone deletes nothing.
+    log_asked: bool,
+    /// The checkpoint that records quote.
+    seen: Option<Seen>,
 }
 
 impl Ledger {
@@ -148,14 +157,16 @@ impl Ledger {
         } else {
             let found = chains_on_disk(dir).map_err(write)?;
             begun = Some(if found.is_empty() { "enrolment" } else { "storage" });
-            Meta { v: 1, chains: found, boot: 0, upto: BTreeMap::new() }
+            let (upto, logged) = (BTreeMap::new(), BTreeMap::new());
+            Meta { v: 1, chains: found, boot: 0, upto, logged }
         };
         let mut chains = Vec::new();
         let mut gaps = Vec::new();
         for id in &meta.chains {
             let upto = meta.upto.get(id).copied().unwrap_or(0);
             let newest = Some(id) == meta.chains.last();
-            let chain = Chain::load(dir, *id, upto, newest, &mut gaps)?;
+            let mut chain = Chain::load(dir, *id, upto, newest, &mut gaps)?;
+            chain.logged = meta.logged.get(id).copied().unwrap_or(0).min(upto);
             chains.push(chain);
         }
         if begun.is_none() && chains.last().is_none_or(|chain| chain.last == 0) {
@@ -171,6 +182,8 @@ impl Ledger {
             gaps,
             dropped: Vec::new(),
             meta_waits: true,
+            log_asked: false,
+            seen: None,
         };
         if ledger.begun.is_some() {
             ledger.name_chain()?;
@@ -235,7 +248,7 @@ impl Ledger {
         self.append_relieved(bodies, stamp, || false)
     }
 
-    /// Appends; when the disk is full receipted records go first, then what `relieve` gives up
+    /// Appends; when the disk is full settled records go first, then what `relieve` gives up
     /// (it says whether there was anything), and one file of records without a receipt last.
     pub fn append_relieved(
         &mut self,
@@ -253,10 +266,10 @@ impl Ledger {
                 return Err(error);
             }
             tracing::warn!(%error, "Making room for records");
-            if self.drop_oldest(true)? || relieve() {
+            if self.drop_oldest(Spare::Settled)? || relieve() {
                 continue;
             }
-            if last_resort || !self.drop_oldest(false)? {
+            if last_resort || !self.drop_oldest(Spare::Any)? {
                 return Err(error);
             }
             last_resort = true;
@@ -306,6 +319,26 @@ impl Ledger {
         Ok(Receipted::Raised)
     }
 
+    /// Says whether what is deleted must be in the evidence log, and which checkpoint to quote.
+    pub fn follow_log(&mut self, asked: bool, seen: Option<Seen>) {
+        self.log_asked = asked;
+        self.seen = seen.filter(|_| asked);
+    }
+
+    /// Takes a checkpoint's word: the records of a chain up to this number are in the log, and
+    /// witnesses vouched for it. Says whether that is news.
+    pub fn logged(&mut self, chain: ChainId, upto: u64) -> Result<bool, LedgerError> {
+        let Some(chain) = self.chains.iter_mut().find(|c| c.id == chain) else { return Ok(false) };
+        let upto = upto.min(chain.upto);
+        if upto <= chain.logged {
+            return Ok(false);
+        }
+        chain.logged = upto;
+        self.meta.logged.insert(chain.id, upto);
+        self.save_meta()?;
+        Ok(true)
+    }
+
     /// Begins a new chain: what the server holds of the old one cannot be continued.
     fn begin_chain(&mut self) -> Result<(), LedgerError> {
         self.name_chain()?;
@@ -317,7 +350,8 @@ impl Ledger {
         getrandom::fill(&mut id).map_err(LedgerError::Random)?;
         let id = ChainId(id);
         self.meta.chains.push(id);
-        self.chains.push(Chain { id, segments: Vec::new(), head: None, last: 0, upto: 0 });
+        let segments = Vec::new();
+        self.chains.push(Chain { id, segments, head: None, last: 0, upto: 0, logged: 0 });
         Ok(())
     }
 
@@ -361,7 +395,7 @@ impl Ledger {
                     at_ms: stamp.at,
                     mono_ms: stamp.mono_ms,
                     clock: stamp.clock,
-                    seen: None,
+                    seen: self.seen.clone(),
                     attestor: Attestor::Device,
                 },
                 body: body.clone(),

@@ -17,6 +17,18 @@ impl Ledger {
         })
     }
 
+    /// Returns the newest record of each chain that the server holds and no checkpoint covers yet:
+    /// sent again, it brings a receipt that may name one.
+    pub fn unvouched(&self) -> Vec<Span> {
+        let asked = self.chains.iter().filter(|_| self.log_asked);
+        let spans = asked.filter_map(|chain| {
+            let waits = |e: &&super::frame::Entry| chain.logged < e.seq && e.seq <= chain.upto;
+            let newest = chain.entries().filter(waits).last()?;
+            Some(Span { chain: chain.id, from: newest.seq, to: newest.seq })
+        });
+        spans.collect()
+    }
+
     /// Returns a batch of a stretch and the number of its last record; `None` when nothing of it
     /// is held.
     pub fn batch(&self, span: Span) -> Result<Option<(Vec<u8>, u64)>, LedgerError> {

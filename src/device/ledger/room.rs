@@ -7,13 +7,22 @@ use crate::domain::proof::record::Body;
 use crate::domain::time::UtcMs;
 use crate::wire::record as wire_record;
 
+/// Which files may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spare {
+    /// Those whose records nobody needs from here any more.
+    Settled,
+    /// The oldest, whatever it holds.
+    Any,
+}
+
 impl Ledger {
-    /// Deletes receipted records older than 35 days.
+    /// Deletes settled records older than 35 days.
     pub fn prune(&mut self, now: UtcMs) -> Result<(), LedgerError> {
         let before = now.plus(-KEEP_MS).0;
         let newest = self.chains.len().saturating_sub(1);
         for (index, chain) in self.chains.iter_mut().enumerate() {
-            let upto = chain.upto;
+            let upto = chain.settled(self.log_asked);
             let spare = usize::from(index == newest);
             while chain.segments.len() > spare {
                 let old = chain.segments[0]
@@ -33,6 +42,7 @@ impl Ledger {
             self.chains.retain(|chain| !empty.contains(&chain.id));
             self.meta.chains.retain(|id| !empty.contains(id));
             self.meta.upto.retain(|id, _| !empty.contains(id));
+            self.meta.logged.retain(|id, _| !empty.contains(id));
             self.save_meta()?;
         }
         Ok(())
@@ -44,7 +54,7 @@ impl Ledger {
             chains.iter().flat_map(|c| &c.segments).map(|s| s.bytes as u64).sum()
         };
         while used(&self.chains) > self.config.most_bytes {
-            if !(self.drop_oldest(true)? || self.drop_oldest(false)?) {
+            if !(self.drop_oldest(Spare::Settled)? || self.drop_oldest(Spare::Any)?) {
                 break;
             }
         }
@@ -52,13 +62,15 @@ impl Ledger {
     }
 
     /// Deletes the oldest file but the one that is written to, perhaps only one whose records
-    /// all have a receipt; says whether there was one. What is lost is declared later.
-    pub(super) fn drop_oldest(&mut self, receipted: bool) -> Result<bool, LedgerError> {
+    /// are all settled; says whether there was one. What no receipt covers is declared lost later.
+    pub(super) fn drop_oldest(&mut self, which: Spare) -> Result<bool, LedgerError> {
+        let asked = self.log_asked;
         let newest = self.chains.len().saturating_sub(1);
         let found = self.chains.iter().enumerate().position(|(index, chain)| {
             let spare = usize::from(index == newest);
-            let done = |segment: &Segment| segment.entries.iter().all(|e| e.seq <= chain.upto);
-            chain.segments.len() > spare && (!receipted || done(&chain.segments[0]))
+            let settled = chain.settled(asked);
+            let done = |segment: &Segment| segment.entries.iter().all(|e| e.seq <= settled);
+            chain.segments.len() > spare && (which == Spare::Any || done(&chain.segments[0]))
         });
         let Some(index) = found else { return Ok(false) };
         let chain = &self.chains[index];

@@ -318,3 +318,58 @@ proptest! {
         prop_assert_eq!(records.len() as u64, ledger.last());
     }
 }
+
+#[test]
+fn where_a_log_is_kept_a_receipt_alone_deletes_nothing() {
+    let dir = TempDir::new().unwrap();
+    let mut ledger = open(&dir);
+    let chain = ledger.chain();
+    let many = |ledger: &mut Ledger| {
+        for n in 0..2_000 {
+            ledger.append(&[beat(n)], stamp(1)).unwrap();
+        }
+    };
+    let held = |ledger: &Ledger| ledger.counts().1;
+    let later = UtcMs(KEEP_MS + 10_000);
+    many(&mut ledger);
+    ledger.follow_log(true, None);
+    let upto = ledger.last() - 1;
+    ledger.receipt(chain, upto, None).unwrap();
+    ledger.prune(later).unwrap();
+    assert_eq!(held(&ledger), 2_000, "no checkpoint covers them");
+    assert_eq!(ledger.unvouched(), [Span { chain, from: upto, to: upto }]);
+    assert!(ledger.logged(chain, 1_500).unwrap() && !ledger.logged(chain, 1_400).unwrap());
+    // It is remembered over a start, and never beyond the receipt.
+    drop(ledger);
+    let mut ledger = open(&dir);
+    ledger.follow_log(true, None);
+    ledger.prune(later).unwrap();
+    let after = held(&ledger);
+    assert!((500..2_000).contains(&after), "{after}");
+    assert!(ledger.logged(chain, u64::MAX).unwrap());
+    assert_eq!(ledger.unvouched(), []);
+    assert!(!ledger.logged(chain, upto).unwrap(), "no further than receipted");
+    // Without a log the receipt is enough.
+    let other = TempDir::new().unwrap();
+    let mut ledger = open(&other);
+    many(&mut ledger);
+    ledger.receipt(ledger.chain(), 2_000, None).unwrap();
+    assert_eq!(ledger.unvouched(), []);
+    ledger.prune(later).unwrap();
+    assert!(held(&ledger) < 2_000);
+}
+
+#[test]
+fn records_quote_the_checkpoint_that_was_vouched_for() {
+    let dir = TempDir::new().unwrap();
+    let mut ledger = open(&dir);
+    let seen = Seen { origin: "loa.example/log/2027".into(), size: 7, root: "x".into() };
+    ledger.append(&[beat(1)], stamp(1)).unwrap();
+    ledger.follow_log(true, Some(seen.clone()));
+    ledger.append(&[beat(2)], stamp(2)).unwrap();
+    ledger.follow_log(false, Some(seen.clone()));
+    ledger.append(&[beat(3)], stamp(3)).unwrap();
+    let quoted: Vec<_> =
+        checked(&ledger, ledger.chain()).into_iter().map(|record| record.head.seen).collect();
+    assert_eq!(quoted, [None, Some(seen), None]);
+}

@@ -33,6 +33,7 @@ fn later_keys() -> KeySet {
         roles: server(2).public(),
         retired: Vec::new(),
         revoked: vec![server(1).urgent.kid(), server(1).schedule.kid()],
+        log: None,
     };
     let body = KeysBody::new(vec![first(), jws::sign(&root(), Typ::Keys, &epoch)]).encode();
     KeySet::verify(&body, &root().kid()).unwrap()

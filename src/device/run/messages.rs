@@ -7,8 +7,10 @@ use crate::device::executor::{Event, Order, Schedule};
 use crate::device::floor::QuietFloor;
 use crate::device::ledger::Receipted;
 use crate::device::ledger::delivery::Span;
+use crate::device::vouched::Word;
 use crate::domain::proof::record::Body;
 use crate::wire::doc::{Command, Do, Presence, Receipt, ServerState, TimeAnswer};
+use crate::wire::epoch::LogTrust;
 use crate::wire::topic::Topic;
 use bytes::Bytes;
 
@@ -36,6 +38,7 @@ impl Agent {
             Accepted::Keys { timetable_void, floor_void, orders } => {
                 self.keep("keys.json", payload);
                 self.time.signed_at(self.gate.keys().iat());
+                self.follow_log();
                 if timetable_void {
                     tracing::error!("The key of the timetable was revoked: its days are dropped");
                     self.void_timetable();
@@ -152,8 +155,9 @@ impl Agent {
             Ok(Receipted::Raised) => {
                 self.delivery.receipted(now.mono_ms, receipt.chain, receipt.upto);
                 self.time.signed_at(receipt.iat);
+                self.checkpoint(topic, receipt, payload);
             }
-            Ok(Receipted::Known) => {}
+            Ok(Receipted::Known) => self.checkpoint(topic, receipt, payload),
             Ok(Receipted::Ahead) => {
                 tracing::error!("The disk lost records that the server holds: a new chain begins");
                 if let Some(why) = self.ledger.begun.take() {
@@ -166,6 +170,35 @@ impl Agent {
             }
             Err(error) => tracing::error!(error = %error, "Cannot keep a receipt"),
         }
+    }
+
+    /// Judges the checkpoint in a receipt. One that does not count changes nothing about what is
+    /// durable; it only lets nothing be deleted.
+    fn checkpoint(&mut self, topic: &str, receipt: &Receipt, payload: &[u8]) {
+        match self.vouched.judge(self.gate.keys().log(), receipt) {
+            Ok(Word::Nothing) => {}
+            Ok(Word::Counts { fresh }) => {
+                if fresh {
+                    self.keep("log.json", &self.vouched.to_bytes());
+                    self.follow_log();
+                }
+                let logged = receipt.logged.unwrap_or(0);
+                if let Err(error) = self.ledger.logged(receipt.chain, logged) {
+                    tracing::error!(%error, hint = error.hint(), "Cannot keep what is logged");
+                }
+            }
+            Err(refusal) => {
+                tracing::error!(%refusal, hint = refusal.hint(), "A checkpoint does not count");
+                let now = self.time.moment();
+                self.refusals.count(topic, refusal.reason(), payload, now.utc, now.mono_ms);
+            }
+        }
+    }
+
+    /// Lets records quote the newest checkpoint, and what is deleted wait for one, as `keys` says.
+    pub(super) fn follow_log(&mut self) {
+        let asked = *self.gate.keys().log() != LogTrust::None;
+        self.ledger.follow_log(asked, self.vouched.newest().cloned());
     }
 
     fn presence(&mut self, presence: &Presence) {

@@ -32,6 +32,7 @@ use super::ledger::{Ledger, Stamp};
 use super::progress::Progress;
 use super::refusals::Refusals;
 use super::storage::Storage;
+use super::vouched::Vouched;
 use crate::app::link::{Link, LinkEvents};
 use crate::clock::Sleep;
 use crate::domain::ids::Digest;
@@ -54,6 +55,8 @@ const TICK_MS: i64 = 200;
 const GRACE_MS: i64 = 2_500;
 /// A sign of life is recorded so often.
 const BEAT_MS: i64 = 1_800_000;
+/// How often what no checkpoint covers is asked about.
+const VOUCH_MS: i64 = 2 * 3_600_000;
 /// Records that wait while the disk does not take them.
 const UNSAVED: usize = 1_000;
 /// How far back records may still concern what is to be decided.
@@ -119,6 +122,7 @@ struct Agent {
     fetcher: Fetcher,
     delivery: Delivery,
     refusals: Refusals,
+    vouched: Vouched,
     mailer: Mailer,
     reporter: Reporter,
     assets: assets::Assets,
@@ -128,6 +132,7 @@ struct Agent {
     tone_name: Digest,
     beat_mono: i64,
     prune_mono: i64,
+    vouch_mono: i64,
     done: bool,
 }
 
@@ -285,6 +290,12 @@ impl Agent {
             if let Err(error) = self.ledger.prune(now.utc) {
                 tracing::warn!(error = %error, "Cannot delete old records");
             }
+        }
+        // Each record brings a receipt, and that the newest checkpoint; a chain that gets no more of
+        // them is asked about by its last one.
+        if now.mono_ms.saturating_sub(self.vouch_mono) >= VOUCH_MS {
+            self.vouch_mono = now.mono_ms;
+            self.ledger.unvouched().into_iter().for_each(|span| self.delivery.wish(span));
         }
         let actions = self.fetcher.tick(now.mono_ms);
         self.fetch(actions);

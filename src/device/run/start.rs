@@ -13,6 +13,7 @@ use crate::device::hardware::Hardware;
 use crate::device::identity::Home;
 use crate::device::ledger::delivery::Delivery;
 use crate::device::refusals::Refusals;
+use crate::device::vouched::Vouched;
 use crate::domain::chunk::ChunkSize;
 use crate::domain::ids::Digest;
 use crate::wire::Refusal;
@@ -59,6 +60,8 @@ impl Agent {
         };
         let fetcher = Fetcher::new(config, random());
         let now_mono = time.moment().mono_ms;
+        let vouched = disk::read(&home.dir.join("log.json")).unwrap_or_default();
+        let vouched = Vouched::restore(&vouched);
         let (assets, checked) = Assets::new(
             ChunkSize::from_kib(settings.profile.chunk_kib).unwrap_or(ChunkSize::USUAL),
         );
@@ -67,10 +70,12 @@ impl Agent {
             reporter: Reporter::new(connections),
             delivery: Delivery::default(),
             refusals: Refusals::default(),
+            vouched,
             connection: Connection::Down,
             unsaved: VecDeque::new(),
             beat_mono: now_mono,
             prune_mono: now_mono,
+            vouch_mono: now_mono,
             done: false,
             tone_name,
             home,
@@ -86,6 +91,7 @@ impl Agent {
             fetcher,
             assets,
         };
+        agent.follow_log();
         agent.record_boot(unclean);
         let mut names: Vec<Digest> = days.iter().map(|day| day.sheet).collect();
         if let Some(timetable) = &timetable {

@@ -244,6 +244,7 @@ mod tests {
             chain: ChainId([1; 16]),
             upto: 3,
             head: Some(Digest::of(b"3")),
+            logged: None,
             checkpoint: None,
         };
         assert_eq!(reopen(&receipt).unwrap().claims, receipt);

@@ -4,6 +4,7 @@ use super::{Document, word};
 use crate::domain::ids::{ChainId, DeviceId, Digest};
 use crate::wire::judge::Judged;
 use crate::wire::jws::Typ;
+use crate::wire::limits;
 use crate::wire::refusal::Refusal;
 use serde::{Deserialize, Serialize};
 
@@ -22,9 +23,14 @@ pub struct Receipt {
     pub upto: u64,
     /// SHA-256 of record `upto` as received; null when `upto` is 0.
     pub head: Option<Digest>,
-    /// Newest checkpoint of the evidence log; absent until the log exists.
+    /// Every record up to this number is a leaf of the tree that `checkpoint` names, or of an
+    /// earlier log that its tree continues; 0 or absent: none is said to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checkpoint: Option<Checkpoint>,
+    pub logged: Option<u64>,
+    /// The newest checkpoint of the evidence log that meets its policy, as a signed note with its
+    /// cosignatures; absent where there is none yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
 }
 
 /// A checkpoint of the evidence log.
@@ -49,8 +55,17 @@ impl Checkpoint {
 impl Receipt {
     /// Checks what types cannot say.
     pub fn check(&self) -> Result<(), Refusal> {
-        if let Some(checkpoint) = &self.checkpoint {
-            checkpoint.check()?;
+        if let Some(note) = &self.checkpoint {
+            Refusal::limit("checkpoint", note.len(), limits::CHECKPOINT_BYTES)?;
+        }
+        match self.logged {
+            Some(logged) if logged > self.upto => {
+                return Err(Refusal::content("`logged` is above `upto`"));
+            }
+            Some(_) if self.checkpoint.is_none() => {
+                return Err(Refusal::content("`logged` without a `checkpoint`"));
+            }
+            _ => {}
         }
         if (self.upto == 0) == self.head.is_none() {
             Ok(())

@@ -7,6 +7,7 @@
 
 use super::jws::{self, Found, Keys, Kid, OneKey, PublicKey, Role, SecretKey, Typ};
 use super::refusal::Refusal;
+use super::tlog::{Policy, PolicyError};
 use super::{json, limits};
 use crate::domain::ids::Digest;
 use crate::domain::time::UtcMs;
@@ -43,6 +44,39 @@ pub struct Epoch {
     /// Keys whose documents are dropped at once.
     #[serde(default)]
     pub revoked: Vec<Kid>,
+    /// The evidence log and its witnesses; absent where there is no log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogRule>,
+}
+
+/// By which rule a device believes a checkpoint of the evidence log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogRule {
+    /// A C2SP tlog-policy: keys of the logs, keys of the witnesses, how many of them are enough.
+    pub policy: String,
+}
+
+impl LogRule {
+    /// Returns the rule of a policy; addresses of witnesses are not a device's business.
+    pub fn new(policy: &Policy) -> Self {
+        Self { policy: String::from_utf8_lossy(&policy.without_urls().to_bytes()).into_owned() }
+    }
+
+    /// Reads the policy.
+    pub fn read(&self) -> Result<Policy, PolicyError> {
+        Policy::parse(self.policy.as_bytes())
+    }
+}
+
+/// What the keys say about the evidence log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogTrust {
+    /// There is none: what is receipted may be deleted.
+    None,
+    /// Checkpoints are judged by this.
+    By(Box<Policy>),
+    /// There is one whose policy this version cannot read: no checkpoint counts.
+    Unread,
 }
 
 /// A key that signs nothing new.
@@ -80,6 +114,7 @@ pub struct KeySet {
     signer: Kid,
     kids: BTreeSet<Kid>,
     revoked: BTreeSet<Kid>,
+    log: LogTrust,
 }
 
 /// What a new body of `keys` means for a device.
@@ -169,7 +204,13 @@ impl KeySet {
         let epoch = last.map_or(0, |e| e.epoch);
         let iat = last.map_or(0, |e| e.iat);
         let current = last.cloned();
-        Self { epochs, epoch, iat, root, known, current, signer, kids, revoked }
+        let log = match last.and_then(|e| e.log.as_ref()).map(LogRule::read) {
+            None => LogTrust::None,
+            Some(Ok(policy)) => LogTrust::By(Box::new(policy)),
+            // A later version's policy must not cost a device its keys.
+            Some(Err(_)) => LogTrust::Unread,
+        };
+        Self { epochs, epoch, iat, root, known, current, signer, kids, revoked, log }
     }
 
     /// Judges a newer body against this one; ask [`Self::timely`] of the new set before use.
@@ -222,6 +263,11 @@ impl KeySet {
     /// Returns what the newest epoch says.
     pub fn current(&self) -> Option<&Epoch> {
         self.current.as_ref()
+    }
+
+    /// Returns what the newest epoch says about the evidence log.
+    pub fn log(&self) -> &LogTrust {
+        &self.log
     }
 
     /// Returns every key that was ever revoked.
@@ -302,6 +348,9 @@ fn named(epoch: &Epoch) -> impl Iterator<Item = (Role, &PublicKey)> {
 fn check(epoch: &Epoch) -> Result<(), Refusal> {
     Refusal::limit("retired keys", epoch.retired.len(), limits::RETIRED)?;
     Refusal::limit("revoked keys", epoch.revoked.len(), limits::REVOKED)?;
+    if let Some(log) = &epoch.log {
+        Refusal::limit("log policy", log.policy.len(), limits::LOG_POLICY_BYTES)?;
+    }
     for keys in epoch.roles.values() {
         Refusal::limit("keys of a role", keys.len(), limits::ROLE_KEYS)?;
     }
@@ -339,6 +388,20 @@ pub struct Change<'a> {
     pub revoke: &'a BTreeSet<Kid>,
     /// The root that signs the next epoch, when it is another one.
     pub root: Option<PublicKey>,
+    /// What is said about the evidence log from now on.
+    pub log: LogChange,
+}
+
+/// What a new epoch says about the evidence log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LogChange {
+    /// The same as before.
+    #[default]
+    Keep,
+    /// This.
+    Set(LogRule),
+    /// Nothing: devices give up what is receipted.
+    Clear,
 }
 
 /// Signs the epoch that follows a chain and returns the longer chain, verified as a device would.
@@ -375,14 +438,32 @@ pub fn next(
         roles,
         retired,
         revoked: change.revoke.iter().copied().collect(),
+        log: match &change.log {
+            LogChange::Keep => last.log.clone(),
+            LogChange::Set(rule) => Some(rule.clone()),
+            LogChange::Clear => None,
+        },
     };
+    if epoch.log.as_ref().is_some_and(|log| log.read().is_err()) {
+        return Err(Refusal::Epoch { epoch: epoch.epoch, why: "its log policy cannot be read" });
+    }
     let mut epochs = chain.epochs.clone();
     epochs.push(jws::sign_within(root, Typ::Keys, &epoch)?);
     KeySet::verify(&KeysBody::new(epochs).encode(), &root.kid())
 }
 
-/// Signs the first epoch of a server.
+/// Signs the first epoch of a server without an evidence log.
 pub fn first(root: &SecretKey, keys: &super::server_keys::ServerKeys, iat: i64) -> String {
+    first_with(root, keys, None, iat)
+}
+
+/// Signs the first epoch of a server.
+pub fn first_with(
+    root: &SecretKey,
+    keys: &super::server_keys::ServerKeys,
+    log: Option<LogRule>,
+    iat: i64,
+) -> String {
     let epoch = Epoch {
         v: 1,
         epoch: 1,
@@ -392,6 +473,7 @@ pub fn first(root: &SecretKey, keys: &super::server_keys::ServerKeys, iat: i64) 
         roles: keys.public(),
         retired: Vec::new(),
         revoked: Vec::new(),
+        log,
     };
     jws::sign(root, Typ::Keys, &epoch)
 }

@@ -20,6 +20,7 @@ fn next(signer: &SecretKey, before: &[String], change: impl FnOnce(&mut Epoch)) 
         roles: server(1).public(),
         retired: Vec::new(),
         revoked: Vec::new(),
+        log: None,
     };
     change(&mut epoch);
     jws::sign(signer, Typ::Keys, &epoch)
@@ -158,7 +159,13 @@ fn chain() -> KeySet {
 
 fn longer(set: &KeySet, keys: &ServerKeys, revoke: &[Kid], now: i64) -> KeySet {
     let revoke = revoke.iter().copied().collect();
-    super::next(set, &root(1), &Change { keys, revoke: &revoke, root: None }, UtcMs(now)).unwrap()
+    super::next(
+        set,
+        &root(1),
+        &Change { keys, revoke: &revoke, root: None, log: LogChange::Keep },
+        UtcMs(now),
+    )
+    .unwrap()
 }
 
 #[test]
@@ -201,7 +208,12 @@ fn a_revoked_key_is_dropped_whether_in_use_or_retired_and_stays_so() {
 fn only_the_root_key_makes_an_epoch_and_a_new_root_takes_its_place() {
     let one = chain();
     let nothing = BTreeSet::new();
-    let change = |root| Change { keys: Box::leak(Box::new(server(2))), revoke: &nothing, root };
+    let change = |root| Change {
+        keys: Box::leak(Box::new(server(2))),
+        revoke: &nothing,
+        root,
+        log: LogChange::Keep,
+    };
     for thief in [&server(1).schedule, &server(1).policy, &root(2)] {
         let refused = super::next(&one, thief, &change(None), UtcMs(2_000_000));
         assert_eq!(refused.unwrap_err(), Refusal::Root);
@@ -229,7 +241,7 @@ fn a_full_chain_is_not_made_longer() {
         made += 1;
         let keys = server(u8::try_from(made % 9).unwrap());
         let nothing = BTreeSet::new();
-        let change = Change { keys: &keys, revoke: &nothing, root: None };
+        let change = Change { keys: &keys, revoke: &nothing, root: None, log: LogChange::Keep };
         match super::next(&set, &root(1), &change, UtcMs(i64::from(made) * RETIRED_MS)) {
             Ok(longer) => set = longer,
             Err(refusal) => break refusal,

@@ -218,7 +218,8 @@ async fn a_device_away_for_weeks_follows_a_chain_of_epochs_and_what_was_parked_f
         keys.set(Role::Schedule, SecretKey::from_seed(&[70 + n; 32]));
         keys.set(Role::Receipt, SecretKey::from_seed(&[80 + n; 32]));
         let revoke = if n == 2 { [stolen.kid()].into() } else { std::collections::BTreeSet::new() };
-        let change = epoch::Change { keys: &keys, revoke: &revoke, root: None };
+        let change =
+            epoch::Change { keys: &keys, revoke: &revoke, root: None, log: epoch::LogChange::Keep };
         chain = epoch::next(&chain, &server.root, &change, now).unwrap();
         server.keys = keys;
     }

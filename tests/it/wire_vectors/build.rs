@@ -15,7 +15,7 @@ pub const NOW_S: i64 = 1_790_000_000;
 /// 2026-09-22T00:00:00 in Viet Nam.
 pub const DAY: i64 = 1_790_010_000_000;
 
-const NAMES: [(&str, &str); 13] = [
+const NAMES: [(&str, &str); 17] = [
     ("root", "root"),
     ("root-2", "root"),
     ("schedule-1", "schedule"),
@@ -29,6 +29,10 @@ const NAMES: [(&str, &str); 13] = [
     ("device", "device"),
     ("device-2", "device"),
     ("stranger", ""),
+    ("log", "log"),
+    ("witness-1", "witness"),
+    ("witness-2", "witness"),
+    ("witness-3", "witness"),
 ];
 
 pub fn seed(name: &str) -> [u8; 32] {
@@ -112,6 +116,7 @@ pub fn epoch(number: u32, before: Option<&str>) -> Epoch {
         ]),
         retired: Vec::new(),
         revoked: Vec::new(),
+        log: None,
     }
 }
 

@@ -48,16 +48,15 @@ fn seen(size: u64, leaf: &str) -> Value {
 
 pub fn make() -> Value {
     let good = good();
-    let vector = |name, expect, body: &str, why| vector(name, expect, body, why);
     let after = |name, expect, body: &str, why, size, leaf: &str| {
         with(vector(name, expect, body, why), "before", seen(size, leaf))
     };
     let unsigned: String =
-        good.lines().filter(|line| !line.contains(" loa.")).map(|l| format!("{l}\n")).collect();
+        good.split_inclusive('\n').filter(|line| !line.contains(" loa.")).collect();
     let other = note(ORIGIN, 70_000, "b", &[1, 3]);
     let foreign = note("loa.example.vn/log/2027", 5, "a", &[1, 2, 3]);
     let line = good.lines().last().unwrap().to_owned();
-    let stranger = format!("{}\u{2014} stranger AAAAAAAA\n", good);
+    let stranger = format!("{good}\u{2014} stranger AAAAAAAA\n");
     let vectors = vec![
         vector("good", "accept", &good, "the log and two of three witnesses signed it"),
         vector("all-three", "accept", &note(ORIGIN, 9, "a", &[1, 2, 3]), "more than enough"),

@@ -64,6 +64,7 @@ fn receipt() -> Receipt {
         chain: ChainId([0xab; 16]),
         upto: 13,
         head: Some(Digest::of(b"record 13")),
+        logged: None,
         checkpoint: None,
     }
 }
@@ -194,6 +195,20 @@ fn accepted() -> Vec<Value> {
             NONCE,
         ),
         good("receipt", &receipt(), "records up to 13 are durable"),
+        good(
+            "receipt-logged",
+            &Receipt {
+                logged: Some(12),
+                checkpoint: Some(super::checkpoints::good()),
+                ..receipt()
+            },
+            "records up to 12 are in the log, vouched for",
+        ),
+        good(
+            "receipt-checkpoint",
+            &Receipt { checkpoint: Some(super::checkpoints::good()), ..receipt() },
+            "a checkpoint to quote; none of the records is in it yet",
+        ),
         good("receipt-zero", &Receipt { upto: 0, head: None, ..receipt() }, "no record yet"),
         stated::<Receipt>(
             "unknown-member",
@@ -426,6 +441,28 @@ fn content() -> Vec<Value> {
             "content",
             &sign_any(&Receipt { head: None, ..receipt() }),
             "`head` is null exactly when `upto` is 0",
+        ),
+        stated::<Receipt>(
+            "receipt-logged-above",
+            "content",
+            &sign_any(&Receipt {
+                logged: Some(14),
+                checkpoint: Some(super::checkpoints::good()),
+                ..receipt()
+            }),
+            "`logged` is at most `upto`",
+        ),
+        stated::<Receipt>(
+            "receipt-logged-alone",
+            "content",
+            &sign_any(&Receipt { logged: Some(1), ..receipt() }),
+            "`logged` says nothing without a checkpoint",
+        ),
+        stated::<Receipt>(
+            "receipt-checkpoint-long",
+            "limit",
+            &sign_any(&Receipt { checkpoint: Some("x".repeat(2_561)), ..receipt() }),
+            "a checkpoint has at most 2,560 bytes",
         ),
         with(
             stated::<TimeAnswer>(

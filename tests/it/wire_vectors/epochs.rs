@@ -4,7 +4,7 @@ use super::build::{
     NOW, NOW_S, body, edit, epoch, first, key, me, second, second_epoch, sign_text, vector, with,
 };
 use loa::domain::ids::Digest;
-use loa::wire::epoch::Epoch;
+use loa::wire::epoch::{Epoch, LogRule};
 use loa::wire::jws::{self, Typ};
 use serde_json::{Value, json};
 
@@ -27,6 +27,15 @@ pub fn make() -> Value {
     let three = body(&[&one, &two, &handover]);
     let four = body(&[&one, &two, &handover, &fourth]);
     let root_2 = key("root-2").kid().to_string();
+
+    let rule = |policy: String| {
+        let log = Some(LogRule { policy });
+        signed("root", &Epoch { log, ..epoch(3, Some(&two)) })
+    };
+    let third = rule(super::checkpoints::policy());
+    let logged = body(&[&one, &two, &third]);
+    let later = body(&[&one, &two, &rule("quorum of the moon\n".to_owned())]);
+    let long = body(&[&one, &two, &rule("#".repeat(4_097))]);
 
     let claims =
         |text: &str| -> Value { serde_json::from_str(&super::build::payload(text)).unwrap() };
@@ -63,6 +72,13 @@ pub fn make() -> Value {
             both.as_str(),
         ),
         vector("handover", "accept", &three, "the old root names a new one"),
+        with(
+            vector("log", "accept", &logged, "an epoch that names the evidence log"),
+            "claims",
+            json!([claims(&one), claims(&two), claims(&third)]),
+        ),
+        vector("log-of-later", "accept", &later, "a policy of a later version costs no keys"),
+        vector("log-long", "limit", &long, "a policy has at most 4,096 bytes"),
         vector("new-root", "accept", &four, "the new root signs the epoch after that"),
         with(
             vector(

@@ -1,7 +1,8 @@
 //! Judges one vector with the library and returns the word for what came out.
 
+use loa::device::vouched::{Vouched, Word};
 use loa::domain::chunk::ChunkSize;
-use loa::domain::ids::{CueId, DeviceId, Digest, UnitId};
+use loa::domain::ids::{ChainId, CueId, DeviceId, Digest, UnitId};
 use loa::domain::proof::record::Body;
 use loa::domain::time::UtcMs;
 use loa::domain::timetable::sheet::{AssetEntry, SheetItem};
@@ -11,12 +12,13 @@ use loa::wire::doc::{
     Urgent, Withdrawal,
 };
 use loa::wire::enrol::{Answer, Code, Request, Secret};
-use loa::wire::epoch::{Advance, KeySet};
+use loa::wire::epoch::{Advance, KeySet, LogTrust};
 use loa::wire::judge::{self as wire_judge, Stamp, Verdict};
 use loa::wire::jws::{Kid, OneKey, Role};
+use loa::wire::tlog::Policy;
 use loa::wire::topic::{Topic, Topics};
-use loa::wire::{Refusal, b64, json, limits, record, sheet, topic};
-use serde_json::Value;
+use loa::wire::{Refusal, b64, json as wire_json, limits, record, sheet, topic};
+use serde_json::{Value, json};
 
 pub fn judge(file: &str, given: &Value, vector: &Value) -> String {
     let found = match file {
@@ -29,12 +31,36 @@ pub fn judge(file: &str, given: &Value, vector: &Value) -> String {
         "enrolment.json" => enrolment(given, vector),
         "states.json" => State::decode(body(vector).as_bytes()).map(|_| "accept".to_owned()),
         "names.json" => return name(vector),
+        "checkpoints.json" => checkpoint(given, vector),
         "json.json" => {
-            json::check(body(vector).as_bytes(), "bytes", 65_536).map(|_| "accept".to_owned())
+            wire_json::check(body(vector).as_bytes(), "bytes", 65_536).map(|_| "accept".to_owned())
         }
         other => panic!("no judge for `{other}`"),
     };
     found.unwrap_or_else(|refusal| refusal.reason().to_owned())
+}
+
+fn checkpoint(given: &Value, vector: &Value) -> Result<String, Refusal> {
+    let policy = Policy::parse(text(given, "policy").as_bytes()).unwrap();
+    let logs = of(given, vector, "before");
+    let mut vouched = Vouched::restore(json!({ "logs": logs }).to_string().as_bytes());
+    let receipt = Receipt {
+        v: 1,
+        aud: "loa-thon-1".parse().unwrap(),
+        iat: 1,
+        chain: ChainId([1; 16]),
+        upto: 1,
+        head: Some(Digest([0; 32])),
+        logged: Some(1),
+        checkpoint: Some(body(vector).to_owned()),
+    };
+    let word = vouched.judge(&LogTrust::By(Box::new(policy)), &receipt)?;
+    Ok(match word {
+        Word::Counts { fresh: true } => "accept",
+        Word::Counts { fresh: false } => "same",
+        Word::Nothing => "older",
+    }
+    .to_owned())
 }
 
 fn text<'a>(vector: &'a Value, member: &str) -> &'a str {

@@ -4,6 +4,7 @@
 //! since strangers build on them. The published copy must be equal.
 
 mod build;
+mod checkpoints;
 mod documents;
 mod enrolment;
 mod epochs;
@@ -55,6 +56,7 @@ fn made() -> BTreeMap<String, Value> {
         ("states.json", names::states()),
         ("names.json", names::names()),
         ("json.json", names::json_texts()),
+        ("checkpoints.json", checkpoints::make()),
     ]
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
@@ -139,6 +141,7 @@ fn every_reason_for_a_refusal_has_a_vector() {
         "root",
         "content",
         "code",
+        "checkpoint",
     ] {
         assert!(all.contains(&format!("\"expect\": \"{reason}\"")), "no vector for `{reason}`");
     }

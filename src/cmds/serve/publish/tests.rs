@@ -11,7 +11,7 @@ use crate::config::{self, ClipSource};
 use crate::domain::station::AssetFacts;
 use crate::store::memory::MemoryStore;
 use crate::wire::doc::{self, Floor};
-use crate::wire::epoch::{self, Change};
+use crate::wire::epoch::{self, Change, LogChange};
 use crate::wire::jws::SecretKey;
 use crate::wire::server_keys::ServerKeys;
 use crate::wire::topic::Topics;
@@ -201,7 +201,7 @@ async fn rotated_keys_are_taken_over_while_it_runs_and_clips_stay_where_they_are
     let later = ServerKeys::from_seeds(&[[11; 32], [12; 32], [13; 32], [14; 32], [15; 32]]);
     let root = SecretKey::from_seed(&[0x72; 32]);
     let none = BTreeSet::new();
-    let change = Change { keys: &later, revoke: &none, root: None };
+    let change = Change { keys: &later, revoke: &none, root: None, log: LogChange::Keep };
     let chain = epoch::next(&before.chain, &root, &change, rig.clock.now()).unwrap();
     let body = chain.body().encode();
     assert!(rig.keys.replace(later.clone(), chain));

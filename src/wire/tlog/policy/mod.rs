@@ -136,6 +136,14 @@ impl Policy {
         read::read(bytes)
     }
 
+    /// Returns the same policy without addresses: what those need who only judge.
+    pub fn without_urls(&self) -> Self {
+        let mut bare = self.clone();
+        bare.log_urls.iter_mut().for_each(|url| *url = None);
+        bare.witnesses.iter_mut().for_each(|witness| witness.url = None);
+        bare
+    }
+
     /// Returns the keys of the logs.
     pub fn logs(&self) -> &[VerifierKey] {
         &self.logs

@@ -66,7 +66,8 @@ async fn a_stolen_schedule_key_cannot_rotate_keys_and_cannot_revoke_one() {
     let mut keys = server.keys.clone();
     keys.set(Role::Urgent, SecretKey::from_seed(&[99; 32]));
     let revoke = [server.keys.urgent.kid()].into();
-    let change = epoch::Change { keys: &keys, revoke: &revoke, root: None };
+    let change =
+        epoch::Change { keys: &keys, revoke: &revoke, root: None, log: epoch::LogChange::Keep };
     let right = epoch::next(&known, &server.root, &change, now).unwrap();
     let mut body = right.body().clone();
     let last = body.epochs.len() - 1;
@@ -187,6 +188,7 @@ async fn a_stolen_schedule_key_can_give_no_receipt_and_no_time() {
         chain: head.chain,
         upto: head.seq + 1,
         head: None,
+        logged: None,
         checkpoint: None,
     };
     let time = TimeAnswer {
@@ -225,7 +227,8 @@ async fn a_hold_by_a_stolen_schedule_key_stops_no_urgent_notice_and_falls_with_t
     let mut keys = server.keys.clone();
     keys.set(Role::Schedule, SecretKey::from_seed(&[77; 32]));
     let revoke = [stolen.kid()].into();
-    let change = epoch::Change { keys: &keys, revoke: &revoke, root: None };
+    let change =
+        epoch::Change { keys: &keys, revoke: &revoke, root: None, log: epoch::LogChange::Keep };
     let chain = epoch::next(&known, &server.root, &change, now).unwrap();
     server.keys = keys;
     server.put(&Topic::Keys, chain.body().encode(), true).await;
