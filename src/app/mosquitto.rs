@@ -9,6 +9,7 @@
 //! brokers cannot drift apart; tests hold both against the same hostile client.
 
 use crate::domain::ids::{DeviceId, UnitId};
+pub use crate::domain::login::check_server_user;
 use crate::wire::limits;
 use crate::wire::topic::{Topic, Topics};
 use base64::Engine as _;
@@ -16,7 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha512;
 use std::fmt::Write as _;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{
     DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown,
@@ -26,34 +27,6 @@ use std::sync::{Mutex, PoisonError};
 
 /// User name of the server's own client unless configured. No device can have it: ids have no dot.
 pub const SERVER_USER: &str = "loa.server";
-
-/// A name under which the server must not log in at a broker.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a user name for the server", name.escape_debug())]
-pub struct ServerUserError {
-    /// What was given, shortened.
-    pub name: String,
-}
-
-impl ServerUserError {
-    /// Says what a right one looks like.
-    pub fn hint(&self) -> &'static str {
-        "1 to 64 characters on one line, without `:`, `#`, `+`, `/` or spaces at its ends, and with \
-         something no device id has, such as a dot: `loa.server`"
-    }
-}
-
-/// Checks a name before it enters the access list: a device of that name would have all the rights
-/// of the server, and a line break would begin another rule.
-pub fn check_server_user(name: &str) -> Result<(), ServerUserError> {
-    let plain = |c: char| !c.is_control() && ![':', '#', '+', '/'].contains(&c);
-    let fits = (1..=64).contains(&name.len()) && name.trim() == name && name.chars().all(plain);
-    if fits && name.parse::<DeviceId>().is_err() {
-        Ok(())
-    } else {
-        Err(ServerUserError { name: name.chars().take(64).collect() })
-    }
-}
 
 /// Rounds of PBKDF2, mosquitto's own figure; a device's password has 128 random bits.
 const ROUNDS: u32 = 101;
@@ -211,7 +184,10 @@ impl Passwords {
         }
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        fs::rename(part, &self.path)
+        fs::rename(part, &self.path)?;
+        // A device that was told its password must find it after a power cut too.
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     }
 }
 
@@ -294,20 +270,5 @@ mod tests {
         passwords.put("loa-3", "c").unwrap();
         assert_eq!(mode(passwords.path()), 0o600);
         assert!(!part.exists());
-    }
-
-    #[test]
-    fn a_name_for_the_server_is_one_no_device_can_have_and_one_line() {
-        for good in ["loa.server", "loa.server-2", "Loa", "máy chủ"] {
-            assert_eq!(check_server_user(good), Ok(()), "{good}");
-        }
-        let long = "x".repeat(65);
-        for bad in
-            ["", "loa-1", "loa", "a\ntopic readwrite #", " x.", "x. ", "x:y", "#x", "+", &long]
-        {
-            let error = check_server_user(bad).unwrap_err();
-            assert!(!error.to_string().contains('\n'), "{error}");
-            assert!(!error.hint().is_empty());
-        }
     }
 }

@@ -26,9 +26,14 @@ use std::fmt::Write as _;
 #[command(group = clap::ArgGroup::new("what")
     .args(["give_back", "rollback", "withdraw", "withdraw_unit"]))]
 pub struct Args {
-    /// The proposal's hash, or its first digits; unless said, what waits, if that is one
-    #[arg(value_name = "HASH", conflicts_with_all = ["rollback", "withdraw", "withdraw_unit"])]
+    /// The proposal's hash, or its first digits
+    #[arg(value_name = "HASH", conflicts_with_all = ["rollback", "withdraw", "withdraw_unit"],
+        required_unless_present_any = ["rollback", "withdraw", "withdraw_unit"])]
     hash: Option<String>,
+    /// The version over which `loa proposal` showed it to you: refused if it would do something
+    /// else on air by now
+    #[arg(long, value_name = "VERSION", requires = "hash", conflicts_with = "what")]
+    over: Option<i64>,
     /// Send it back instead
     #[arg(long = "return", requires = "reason")]
     give_back: bool,
@@ -142,7 +147,7 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
             Outcome::Decided(if args.give_back {
                 desk.give_back(&hash, reason).await.map_err(told)?
             } else {
-                desk.approve(&hash).await.map_err(told)?
+                desk.approve(&hash, args.over).await.map_err(told)?
             })
         };
         store.close().await;

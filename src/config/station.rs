@@ -6,6 +6,7 @@ use super::read::{Reader, Source};
 use super::settings::{Approval, BrokerConfig, ListenConfig, Retention, StationConfig, TlsFiles};
 use super::shape::{Kind, Shape, may, must};
 use super::text::shown;
+use crate::domain::login::check_server_user;
 use crate::domain::playlist::ClipPath;
 use crate::domain::standby::{Standby, Template};
 use chrono_tz::Tz;
@@ -183,7 +184,14 @@ fn broker(top: &Reader<'_>) -> BrokerConfig {
         }
         broker.url = Some(url.value);
     }
-    broker.user = table.text("user").map(|t| t.value);
+    if let Some(user) = table.text("user") {
+        if let Err(error) = check_server_user(&user.value) {
+            let (text, hint) = (shown(&error.name), error.hint());
+            let what = "user name for the server";
+            table.fault(user.place, &Problem::Url { text, what, hint });
+        }
+        broker.user = Some(user.value);
+    }
     broker.password_file = path(&table, "password_file");
     broker.ca_file = path(&table, "ca_file");
     if broker.url.is_none() {

@@ -591,3 +591,14 @@ fn a_slot_that_occurs_more_often_than_each_minute_is_refused_with_its_place() {
     folder.write("ban-tin.toml", &often.replace("*/30 * *", "0 * *"));
     assert_eq!(told(&folder.load()), Vec::<String>::new(), "each minute is the limit");
 }
+
+#[test]
+fn a_login_of_the_server_that_a_device_could_have_is_a_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "name = \"Đài\"\n[broker]\nurl = \"mqtt://b.xa.vn\"\nuser = \"loa-1\"\n";
+    fs::write(folder.path().join("station.toml"), text).unwrap();
+    let loaded = load(folder.path(), &root().join("device-profiles"), &mut Minute);
+    let told = told(&loaded);
+    let of = "station.toml:4:8: `loa-1` is not a user name for the server";
+    assert!(told.iter().any(|fault| fault.starts_with(of)), "{told:#?}");
+}

@@ -21,6 +21,7 @@
 pub mod approval;
 pub mod chunk;
 pub mod ids;
+pub mod login;
 pub mod playlist;
 pub mod policy;
 pub mod profile;

@@ -145,11 +145,12 @@ impl Approvals for SqliteStore {
     }
 
     async fn version_by(&self, approval: &Digest) -> Result<Option<Version>, StoreError> {
-        let row = sqlx::query("SELECT * FROM versions WHERE approval = $1 ORDER BY number LIMIT 1")
-            .bind(&approval.0[..])
-            .fetch_optional(&self.read)
-            .await
-            .map_err(failed("read what was in force"))?;
+        let row =
+            sqlx::query("SELECT * FROM versions WHERE approval = $1 ORDER BY number DESC LIMIT 1")
+                .bind(&approval.0[..])
+                .fetch_optional(&self.read)
+                .await
+                .map_err(failed("read what was in force"))?;
         row.as_ref().map(version).transpose()
     }
 

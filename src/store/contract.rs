@@ -952,4 +952,9 @@ async fn an_approval_step_is_done_whole_over_the_version_it_was_decided_on(store
     store.approval_step(&step).await.unwrap();
     assert_eq!(store.proposals(9).await.unwrap()[0].stand.word(), "superseded");
     assert_eq!(store.pending_proposals().await.unwrap(), []);
+    // Approved, rolled back, approved again: the newest counts.
+    let again = Version { number: 0, at_ms: UtcMs(9), ..store.version(1).await.unwrap().unwrap() };
+    let step = ApprovalStep { over: 1, version: Some(again), ..ApprovalStep::default() };
+    store.approval_step(&step).await.unwrap();
+    assert_eq!(store.version_by(&sha256).await.unwrap().map(|one| one.number), Some(2));
 }

@@ -642,3 +642,35 @@ async fn a_revoked_device_is_out_at_once_and_its_replacement_comes_in_by_a_new_c
     assert!(trail.contains("revoke-device") && trail.contains("replace-device"), "{trail}");
     assert!(trail.contains("cháy bo mạch"), "{trail}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_listed_however_much_was_decided_since() {
+    use loa::app::approval::{ChangeSet, Proposal, Stand, Together};
+    use loa::app::ports::{ApprovalStep, Approvals as _};
+    use loa::domain::approval::Preview;
+    let front = front().await;
+    let proposal = |n: i64, stand: Stand| Proposal {
+        hash: Digest::of(&n.to_be_bytes()),
+        revision: 0,
+        made_ms: NOW.plus(n),
+        base: 0,
+        author: None,
+        stand,
+        votes: Vec::new(),
+        change: ChangeSet::default(),
+        together: Together::Alone,
+        preview: Preview::default(),
+        reach: std::collections::BTreeSet::new(),
+        judged_ms: NOW,
+    };
+    let over = |n| proposal(n, Stand::Superseded { at_ms: NOW });
+    let proposals = std::iter::once(proposal(0, Stand::Open)).chain((1..=300).map(over)).collect();
+    let step = ApprovalStep { proposals, ..ApprovalStep::default() };
+    front.store.approval_step(&step).await.unwrap();
+    let listed = json(front.get("/api/v1/proposals").await);
+    let hashes: Vec<_> =
+        listed["proposals"].as_array().unwrap().iter().map(|p| &p["hash"]).collect();
+    assert_eq!(hashes, [&Digest::of(&0_i64.to_be_bytes()).to_string()]);
+    let all = json(front.get("/api/v1/proposals?all=true").await);
+    assert_eq!(all["proposals"].as_array().unwrap().len(), 200);
+}

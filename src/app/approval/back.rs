@@ -92,14 +92,19 @@ impl Desk<'_> {
         let backed = self.look_back(back).await?;
         let concerned = backed.reach.iter().chain(backed.preview.units.keys()).cloned().collect();
         self.must_for(Role::Approver, &concerned).await?;
-        let verb = if back.to.is_some() { "roll-back" } else { "withdraw-playlist" };
+        let verb = match (&back.to, &back.scope) {
+            (Some(_), _) => "roll-back",
+            (None, Scope::Unit(_)) => "withdraw-unit",
+            (None, Scope::Playlist(_) | Scope::Station) => "withdraw-playlist",
+        };
         let to = back.to.map_or_else(String::new, |hash| format!("to {hash}: "));
         let entry = self.actor.did(self.now, verb, &back.scope);
         let entry = entry.before(backed.files.join(", ")).after(format!("{to}{reason}"));
         self.store
             .approval_step(&ApprovalStep {
                 over: backed.over,
-                version: Some(self.version(back.to, backed.manifest.clone())),
+                // By no approval: part of it may be of another time than that approval.
+                version: Some(self.version(None, backed.manifest.clone())),
                 entries: vec![entry],
                 ..ApprovalStep::default()
             })
@@ -135,7 +140,7 @@ impl<F: Fn(&UnitId, &UnitId) -> bool> Plan<F> {
         let misfit = || DeskError::Misfit { hash: self.back.to.unwrap_or(Digest([0; 32])) };
         let old = self.bench.station(&self.newest.manifest).ok_or_else(misfit)?;
         let (manifest, stay) = match &self.back.scope {
-            Scope::Station if self.then.is_some() => (self.whole(), Vec::new()),
+            Scope::Station if self.then.is_some() => (self.whole().ok_or_else(misfit)?, Vec::new()),
             Scope::Station => (self.without(|_| true), Vec::new()),
             Scope::Playlist(id) => {
                 let here = |manifest: &Manifest| files_of(manifest, id).next().is_some();
@@ -165,8 +170,9 @@ impl<F: Fn(&UnitId, &UnitId) -> bool> Plan<F> {
         Ok(Backed { over: self.newest.number, manifest, files, stay, preview, reach })
     }
 
-    /// The whole station as it was then, with the registers of now.
-    fn whole(&self) -> Manifest {
+    /// The whole station as it was then, with the registers and standby clips of now. `None` when
+    /// it does not fit them, or would exchange a clip that stands by for notices.
+    fn whole(&self) -> Option<Manifest> {
         let stays = |name: &str| {
             matches!(name, "station.toml" | "units.csv" | "devices.csv")
                 || name.starts_with("profiles/")
@@ -175,7 +181,22 @@ impl<F: Fn(&UnitId, &UnitId) -> bool> Plan<F> {
         manifest.files.retain(|name, _| !stays(name));
         let kept = self.newest.manifest.files.iter().filter(|(name, _)| stays(name));
         manifest.files.extend(kept.map(|(name, entry)| (name.clone(), *entry)));
-        manifest
+        let then = std::mem::replace(&mut manifest.clips, self.newest.manifest.clips.clone());
+        let mut both = manifest.clone();
+        both.clips.extend(then.clone());
+        let naming = Naming::of_stations([(&self.bench.station(&both)?, &both); 2]);
+        for (name, clip) in then {
+            let files = naming.of(&name);
+            let stands_by = files.contains("station.toml");
+            let differs = manifest.clips.get(&name).is_some_and(|now| now.sha256 != clip.sha256);
+            if stands_by && differs && files.len() > 1 {
+                return None;
+            }
+            if !stands_by && !files.is_empty() {
+                manifest.clips.insert(name, clip);
+            }
+        }
+        Some(manifest)
     }
 
     fn without(&self, goes: impl Fn(&PlaylistId) -> bool) -> Manifest {

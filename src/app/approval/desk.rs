@@ -5,11 +5,15 @@ use super::{Bench, DeskError, MOST_PIECES, Manifest, Proposal, Stand, Together, 
 use crate::app::people::{Person, Role, lineage};
 use crate::app::ports::{ApprovalStep, Store, StoreError};
 use crate::app::trail::Actor;
+use crate::config;
 use crate::domain::approval::{self, Ground, Preview, reach, same_effect};
 use crate::domain::ids::{Digest, UnitId};
-use crate::domain::station::Station;
+use crate::domain::station::{Station, Unit};
 use crate::domain::time::UtcMs;
 use std::collections::BTreeSet;
+
+/// The file of the units in force.
+const UNITS: &str = "units.csv";
 
 /// What was decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,8 +153,9 @@ impl Desk<'_> {
         Ok(one)
     }
 
-    /// Approves; the last approval needed brings it into force.
-    pub async fn approve(&self, hash: &Digest) -> Result<Decided, DeskError> {
+    /// Approves; the last approval needed brings it into force. `seen`: the version over which
+    /// the person was shown what it does, the one it was last judged over unless said.
+    pub async fn approve(&self, hash: &Digest, seen: Option<i64>) -> Result<Decided, DeskError> {
         let mut one = self.find(hash).await?;
         if one.stand != Stand::Open {
             return Err(Self::not_open(&one));
@@ -163,9 +168,11 @@ impl Desk<'_> {
             return Err(DeskError::Twice { person: self.person.id.clone() });
         }
         let newest = self.store.newest_version().await?.ok_or(DeskError::Nothing)?;
-        if newest.number != one.base {
+        let seen = seen.unwrap_or(one.base);
+        if newest.number != one.base || newest.number != seen {
             // Another change came first: this one goes on if it still does what was shown.
-            let judged = same_on_air(self.store, Bench::default(), &one, &newest, self.now).await?;
+            let bench = Bench::default();
+            let judged = same_on_air(self.store, bench, &one, seen, &newest, self.now).await?;
             let (preview, reach) = judged.ok_or(DeskError::Moved { hash: *hash })?;
             (one.preview, one.reach) = (preview, reach);
             (one.base, one.judged_ms) = (newest.number, self.now);
@@ -222,6 +229,15 @@ impl Desk<'_> {
         Ok(self.store.approval_step(&step).await?)
     }
 
+    /// Returns the units of the version in force; none when it has none or they cannot be read.
+    async fn units_in_force(&self) -> Result<Vec<Unit>, StoreError> {
+        let Some(newest) = self.store.newest_version().await? else { return Ok(Vec::new()) };
+        let Some(file) = newest.manifest.files.get(UNITS) else { return Ok(Vec::new()) };
+        let blobs = self.store.blobs(&[file.sha256]).await?;
+        let units = blobs.values().map(|bytes| config::units_from_csv(UNITS, bytes, &[]));
+        Ok(units.flat_map(Result::unwrap_or_default).collect())
+    }
+
     async fn find(&self, hash: &Digest) -> Result<Proposal, DeskError> {
         self.store.proposal(hash).await?.ok_or(DeskError::Unknown { hash: *hash })
     }
@@ -231,6 +247,8 @@ impl Desk<'_> {
     }
 
     /// The role is needed for every unit that is concerned; where none is, for the whole station.
+    /// Units lie where the version in force says: a move in the register that waits for approval
+    /// must not name those who approve it.
     pub(super) async fn must_for(
         &self,
         role: Role,
@@ -242,9 +260,13 @@ impl Desk<'_> {
             }
             return Err(DeskError::NotForAll { person: self.person.id.clone(), role });
         }
-        let units = self.store.units().await?;
+        let (in_force, register) = (self.units_in_force().await?, self.store.units().await?);
         for unit in concerned {
-            if !self.person.may(role, Some(&lineage(unit, &units))) {
+            let mut above = lineage(unit, &in_force);
+            if above.is_empty() {
+                above = lineage(unit, &register); // a new one, that nobody else answers for
+            }
+            if !self.person.may(role, Some(&above)) {
                 let (person, unit) = (self.person.id.clone(), unit.clone());
                 return Err(DeskError::NotFor { person, role, unit });
             }
@@ -253,16 +275,17 @@ impl Desk<'_> {
     }
 }
 
-/// Says what a proposal would do over another version than the one it was judged over, if that is
-/// the same on air. The bench may hold what is not stored yet.
+/// Says what a proposal would do over another version than the one over which it was seen, if
+/// that is the same on air and concerns the same units. The bench may hold what is not stored yet.
 pub async fn same_on_air(
     store: &dyn Store,
     mut bench: Bench,
     one: &Proposal,
+    seen: i64,
     newest: &Version,
     now: UtcMs,
 ) -> Result<Option<(Preview, BTreeSet<UnitId>)>, StoreError> {
-    let Some(was) = store.version(one.base).await? else { return Ok(None) };
+    let Some(was) = store.version(seen).await? else { return Ok(None) };
     let (old, new) = (was.manifest, newest.manifest.clone());
     let (old_with, new_with) = (old.with(&one.change, None), new.with(&one.change, None));
     let mut lacks: Vec<Digest> = [&old, &old_with, &new, &new_with]
@@ -276,9 +299,12 @@ pub async fn same_on_air(
         let station = |manifest: &Manifest| -> Option<Station> { bench.station(manifest) };
         let (new, new_with) = (station(&new)?, station(&new_with)?);
         let (old, old_with) = (station(&old)?, station(&old_with)?);
-        let reach = reach(&new, &new_with);
+        let reaches = reach(&new, &new_with);
+        if reaches != reach(&old, &old_with) {
+            return None;
+        }
         let preview = Ground::new(new.clone(), now).preview(&new_with);
-        same_effect((old, &old_with), (new, &new_with), now).then_some((preview, reach))
+        same_effect((old, &old_with), (new, &new_with), now).then_some((preview, reaches))
     })
     .await)
 }

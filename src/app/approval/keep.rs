@@ -85,7 +85,7 @@ async fn proposal(
     one.votes.clone_from(&known.votes);
     let engaged = one.author.is_some() || !one.votes.is_empty();
     if known.base != newest.number && known.stand == Stand::Open && engaged {
-        let same = same_on_air(store, bench.clone(), known, newest, now).await?;
+        let same = same_on_air(store, bench.clone(), known, known.base, newest, now).await?;
         if same.is_none() {
             one.stand = Stand::Stale { at_ms: now };
             one.votes.clear();
@@ -104,10 +104,23 @@ async fn proposal(
 pub fn supersede(pending: Vec<Proposal>, but: &[Proposal], step: &mut ApprovalStep, now: UtcMs) {
     for mut other in pending {
         if but.iter().all(|one| one.hash != other.hash) {
+            if other.author.is_some() || !other.votes.is_empty() {
+                // What somebody has stood for does not go without a word.
+                let entry = Actor::server().did(now, "supersede-proposal", other.hash);
+                step.entries.push(entry.before(told(&other)));
+            }
             other.stand = Stand::Superseded { at_ms: now };
             step.proposals.push(other);
         }
     }
+}
+
+/// Tells whose it was, who had approved it, and its files.
+fn told(one: &Proposal) -> String {
+    let author = one.author.as_ref().map_or("nobody".to_owned(), ToString::to_string);
+    let votes: Vec<_> = one.votes.iter().map(ToString::to_string).collect();
+    let votes = if votes.is_empty() { "nobody".to_owned() } else { votes.join(", ") };
+    format!("proposed by {author}, approved by {votes}: {}", one.names().join(", "))
 }
 
 /// Returns the step that puts a version into force by no approval, with its bytes.

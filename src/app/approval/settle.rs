@@ -100,41 +100,16 @@ pub fn settle(
     if pieces.iter().any(|piece| !known.fresh.contains(piece)) {
         work.silence(&pieces, &known.fresh);
     }
-    let change = work.change();
-    let over_number = over.number + i64::from(!work.silenced.is_empty());
-    let known = Known::of(pending, &change, &work.naming, over_number, now);
-    let mut fits = |pieces: &BTreeSet<String>| {
-        let change = change.only(pieces, &work.naming);
-        bench.station(&work.manifest.with(&change, None)).is_some()
+    // Whatever comes into force moves the ground under all that was judged before it: each turn
+    // takes some pieces out of the change, or is the last.
+    let (waits, beyond) = loop {
+        let over = over.number + i64::from(!work.silenced.is_empty());
+        if let Some(parted) = work.part(pending, over) {
+            break parted;
+        }
     };
-    let pieces = change.pieces(&work.naming);
-    let (found, beyond) = groups(&pieces, &known.groups, &mut fits);
-    let mut waits = Vec::new();
-    let mut unfit = 0;
-    for (pieces, together) in found {
-        let part = change.only(&pieces, &work.naming);
-        if let Some(judged) = known.judged.get(&part.hash()) {
-            let (preview, reach) = (judged.preview.clone(), judged.reach.clone());
-            let judged_ms = judged.judged_ms;
-            waits.push(Waiting { change: part, together, preview, reach, judged_ms });
-            continue;
-        }
-        let Some(new) = bench.station(&work.manifest.with(&part, None)) else {
-            unfit += pieces.len();
-            continue;
-        };
-        let (silent, preview) = work.ground().judge(&new);
-        if silent && together != Together::Person {
-            // Neither of them fits alone, but both together only silence.
-            work.take(&part, new);
-            work.silenced.extend(pieces);
-            continue;
-        }
-        let reach = approval::reach(&work.station, &new);
-        waits.push(Waiting { change: part, together, preview, reach, judged_ms: now });
-    }
     let Work { manifest, station, silenced, .. } = work;
-    Some(Settled { manifest, station, silenced, waits, beyond: beyond + unfit })
+    Some(Settled { manifest, station, silenced, waits, beyond })
 }
 
 /// A settlement in the making.
@@ -153,6 +128,44 @@ struct Work<'a> {
 impl Work<'_> {
     fn change(&self) -> ChangeSet {
         self.manifest.change_to(self.target, &self.naming)
+    }
+
+    /// Parts what is left into what waits, each judged over version `over`, and says how many
+    /// pieces have no place. `None` when a part of it only silences and came into force.
+    fn part(&mut self, pending: &[Proposal], over: i64) -> Option<(Vec<Waiting>, usize)> {
+        let change = self.change();
+        let known = Known::of(pending, &change, &self.naming, over, self.now);
+        let (bench, now) = (self.bench, self.now);
+        let mut fits = |pieces: &BTreeSet<String>| {
+            let change = change.only(pieces, &self.naming);
+            bench.station(&self.manifest.with(&change, None)).is_some()
+        };
+        let pieces = change.pieces(&self.naming);
+        let (found, mut beyond) = groups(&pieces, &known.groups, &mut fits);
+        let mut waits = Vec::new();
+        for (pieces, together) in found {
+            let part = change.only(&pieces, &self.naming);
+            if let Some(judged) = known.judged.get(&part.hash()) {
+                let (preview, reach) = (judged.preview.clone(), judged.reach.clone());
+                let judged_ms = judged.judged_ms;
+                waits.push(Waiting { change: part, together, preview, reach, judged_ms });
+                continue;
+            }
+            let Some(new) = bench.station(&self.manifest.with(&part, None)) else {
+                beyond += pieces.len();
+                continue;
+            };
+            let (silent, preview) = self.ground().judge(&new);
+            if silent && together != Together::Person {
+                // None of them fits alone, but all together only silence.
+                self.take(&part, new);
+                self.silenced.extend(pieces);
+                return None;
+            }
+            let reach = approval::reach(&self.station, &new);
+            waits.push(Waiting { change: part, together, preview, reach, judged_ms: now });
+        }
+        Some((waits, beyond))
     }
 
     fn ground(&mut self) -> &mut Ground {

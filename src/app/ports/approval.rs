@@ -49,7 +49,7 @@ pub trait Approvals: Send + Sync {
     async fn newest_version(&self) -> Result<Option<Version>, StoreError>;
     /// Returns the version of that number.
     async fn version(&self, number: i64) -> Result<Option<Version>, StoreError>;
-    /// Returns the first version that came into force by an approval.
+    /// Returns the version that an approval brought; of several, after a rollback, the newest.
     async fn version_by(&self, approval: &Digest) -> Result<Option<Version>, StoreError>;
     /// Returns the newest proposals first, whatever became of them.
     async fn proposals(&self, limit: u32) -> Result<Vec<Proposal>, StoreError>;

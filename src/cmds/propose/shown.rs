@@ -23,6 +23,8 @@ pub struct Row<'a> {
     approved_by: Vec<String>,
     /// How many more must approve.
     lacks: usize,
+    /// The version in force over which its effect is shown: `loa approve --over`.
+    over: i64,
     files: Vec<&'a str>,
     clips: Vec<&'a str>,
     /// `alone`, `needed`, `person` or `many`: why the files are one proposal.
@@ -50,6 +52,7 @@ impl<'a> Row<'a> {
             author: one.author.as_ref().map(ToString::to_string),
             approved_by: one.votes.iter().map(ToString::to_string).collect(),
             lacks: one.lacks(),
+            over: one.base,
             files: one.change.files.keys().map(String::as_str).collect(),
             clips: one.change.other.iter().map(String::as_str).collect(),
             together: one.together,
@@ -111,7 +114,8 @@ pub fn text(one: &Proposal, units: &[Unit], zone: Tz) -> String {
 fn state(one: &Proposal, short: &str) -> String {
     match &one.stand {
         Stand::Open => {
-            format!("waits for {} more to approve: loa approve {short}", one.lacks())
+            let (more, over) = (one.lacks(), one.base);
+            format!("waits for {more} more to approve: loa approve {short} --over {over}")
         }
         Stand::Approved { .. } => "approved, came into force".to_owned(),
         Stand::Returned { by, reason, .. } => {

@@ -8,6 +8,7 @@ use super::gate;
 use super::upkeep;
 use crate::app::live::Live;
 use crate::config::StationConfig;
+use crate::domain::login::check_server_user;
 use crate::lifecycle::{End, Lifecycle};
 use crate::mqtt::{BrokerUrl, MqttConfig, Password, TlsSettings};
 use crate::store::SqliteStore;
@@ -45,6 +46,12 @@ pub(super) fn external(
         wrong_use(error, hint)
     })?;
     let user = user.map(str::to_owned).or_else(|| config.broker.user.clone());
+    if let Some(user) = &user {
+        check_server_user(user).map_err(|error| {
+            let hint = error.hint();
+            wrong_use(error, hint)
+        })?;
+    }
     let login = match (user, &config.broker.password_file) {
         (Some(user), Some(file)) => {
             let path = folder.join(file);

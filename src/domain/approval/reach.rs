@@ -28,7 +28,7 @@ pub fn addressed_by(station: &Station, list: &Playlist) -> BTreeSet<UnitId> {
 
 /// Adds what stands in `here` and not so in `there`.
 fn one_way(here: &Station, there: &Station, units: &mut BTreeSet<UnitId>) {
-    if here.zone != there.zone || here.standby != there.standby {
+    if here.zone != there.zone || here.standby != there.standby || standby_changed(here, there) {
         everywhere(here, units);
     }
     for list in here.playlists.values() {
@@ -72,6 +72,15 @@ fn addressed(
         devices.contains(id) || device.tags.iter().any(|tag| tags.contains(tag))
     };
     units.extend(station.devices.iter().filter(is_named).map(|(_, device)| device.unit.clone()));
+}
+
+/// Says whether a clip differs that stands by for notices: it may sound everywhere.
+fn standby_changed(here: &Station, there: &Station) -> bool {
+    let clips = |station: &Station| {
+        let clips = station.standby.values().map(|standby| &standby.clip);
+        clips.map(|path| station.library.clips.get(path).cloned()).collect::<Vec<_>>()
+    };
+    clips(here) != clips(there)
 }
 
 /// Rank and approval say nothing about what is heard.

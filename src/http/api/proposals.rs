@@ -29,6 +29,16 @@ pub struct Wanted {
     all: bool,
 }
 
+/// What the approver was shown.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Seen {
+    /// `over` of the proposal as it was shown: refused when it would do something else on air by
+    /// now. The version that it was last judged over unless said.
+    over: Option<i64>,
+}
+
 /// Proposals, newest first.
 #[derive(Serialize, ToSchema)]
 pub struct Proposals {
@@ -53,6 +63,8 @@ pub struct ProposalView {
     approved_by: Vec<String>,
     /// How many more must approve.
     lacks: usize,
+    /// The version in force over which its effect is shown: pass it on when you approve.
+    over: i64,
     /// Files that are new, other or gone.
     files: Vec<String>,
     /// Clips that are new, or other under the same name.
@@ -149,6 +161,7 @@ impl ProposalView {
             author: one.author.as_ref().map(ToString::to_string),
             approved_by: one.votes.iter().map(ToString::to_string).collect(),
             lacks: one.lacks(),
+            over: one.base,
             files: one.change.files.keys().cloned().collect(),
             clips: one.change.other.iter().cloned().collect(),
             together: one.together,
@@ -239,9 +252,9 @@ pub async fn list(
     let Query(wanted) = wanted?;
     bearer.must_be_known()?;
     let zone = live.picture().zone;
-    let all = store.proposals(200).await?;
-    let all = all.iter().filter(|one| wanted.all || one.stand.is_pending());
-    Ok(Json(Proposals { proposals: all.map(|one| ProposalView::new(one, zone, 20)).collect() }))
+    let all = if wanted.all { store.proposals(200).await? } else { Desk::pending(&*store).await? };
+    let all = all.iter().map(|one| ProposalView::new(one, zone, 20));
+    Ok(Json(Proposals { proposals: all.collect() }))
 }
 
 /// Shows what a proposal would change on air.
@@ -320,7 +333,7 @@ pub async fn take_back(
 
 /// Approves; the last approval needed brings it into force.
 #[utoipa::path(post, path = "/proposals/{hash}/approve", operation_id = "approve", tag = "approval",
-    params(("hash" = String, Path, description = "hash of the proposal")), responses(
+    params(("hash" = String, Path, description = "hash of the proposal"), Seen), responses(
     (status = 200, body = Decision), (status = 401, body = ApiError),
     (status = 403, body = ApiError), (status = 404, body = ApiError),
     (status = 409, body = ApiError)))]
@@ -329,10 +342,12 @@ pub async fn approve(
     State(store): State<Arc<dyn Store>>,
     State(clock): State<SharedClock>,
     Path(hash): Path<String>,
+    seen: Result<Query<Seen>, QueryRejection>,
 ) -> Result<Json<Decision>, ApiError> {
+    let Query(seen) = seen?;
     let (hash, actor) = (id(&hash)?, bearer.actor());
     let desk = Desk { store: &*store, person: &bearer.person, actor: &actor, now: clock.now() };
-    Ok(Json(desk.approve(&hash).await?.into()))
+    Ok(Json(desk.approve(&hash, seen.over).await?.into()))
 }
 
 /// Sends a proposal back with a reason.

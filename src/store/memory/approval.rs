@@ -57,7 +57,7 @@ impl Approvals for MemoryStore {
 
     async fn version_by(&self, approval: &Digest) -> Result<Option<Version>, StoreError> {
         let state = self.read();
-        Ok(state.versions.iter().find(|version| version.approval == Some(*approval)).cloned())
+        Ok(state.versions.iter().rfind(|version| version.approval == Some(*approval)).cloned())
     }
 
     async fn proposals(&self, limit: u32) -> Result<Vec<Proposal>, StoreError> {

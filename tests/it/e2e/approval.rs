@@ -194,8 +194,8 @@ fn two_communes_approve_return_and_withdraw_each_for_itself() {
     wait_for("the mended one", 20, || {
         (waiting(&commune, &lan) == open(&[("tay.toml", "open")])).then_some(())
     });
-    commune.json(&["propose", "--token", &tam, "--playlists", &folder]);
-    commune.json(&["approve", "--token", &hoa]);
+    let hash = commune.json(&["propose", "--token", &tam, "--playlists", &folder])["hash"].clone();
+    commune.json(&["approve", hash.as_str().unwrap(), "--token", &hoa]);
     wait_for("both lists in force", 15, || {
         (in_force(&commune, &lan) == ["tay", "thu"]).then_some(())
     });

@@ -20,10 +20,7 @@ async fn town() -> (Town, Digest) {
 }
 
 async fn step(town: &Town, who: &str, back: &Back) -> Result<Backed, String> {
-    let person = town.person(who).await;
-    let actor = Actor::new(who, "127.0.0.1");
-    let desk = Desk { store: &town.store, person: &person, actor: &actor, now: NOW };
-    desk.go_back(back, "phát nhầm").await.map_err(|error| error.to_string())
+    town.at_desk(who, async |desk| desk.go_back(back, "phát nhầm").await).await
 }
 
 /// The local times at which anything sounds.

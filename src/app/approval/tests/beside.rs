@@ -6,19 +6,6 @@ fn names(one: &Proposal) -> Vec<&str> {
     one.names()
 }
 
-impl Town {
-    async fn desk<T>(
-        &self,
-        who: &str,
-        act: impl AsyncFnOnce(&Desk<'_>) -> Result<T, DeskError>,
-    ) -> Result<T, String> {
-        let person = self.person(who).await;
-        let actor = Actor::new(who, "127.0.0.1");
-        let desk = Desk { store: &self.store, person: &person, actor: &actor, now: NOW };
-        act(&desk).await.map_err(|error| error.to_string())
-    }
-}
-
 fn files(names: &[&str]) -> std::collections::BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
@@ -50,11 +37,11 @@ async fn what_is_returned_or_taken_back_holds_up_no_other_and_stays_so() {
     town.save("tay.toml", &list("99902", "17:30"));
     let (east, west) = (town.waits("dong.toml").await.hash, town.waits("tay.toml").await.hash);
     town.propose("lan", &east).await.unwrap();
-    town.desk("minh", async |desk| desk.give_back(&east, "sai giờ").await).await.unwrap();
+    town.at_desk("minh", async |desk| desk.give_back(&east, "sai giờ").await).await.unwrap();
     town.propose("lan", &west).await.unwrap();
-    let refused = town.desk("sep", async |desk| desk.take_back(&west).await).await.unwrap_err();
+    let refused = town.at_desk("sep", async |desk| desk.take_back(&west).await).await.unwrap_err();
     assert!(refused.contains("did not propose"), "{refused}");
-    town.desk("lan", async |desk| desk.take_back(&west).await).await.unwrap();
+    town.at_desk("lan", async |desk| desk.take_back(&west).await).await.unwrap();
     let refused = town.approve("minh", &west).await.unwrap_err();
     assert!(refused.ends_with("is taken-back"), "{refused}");
     town.save("nam.toml", &list("99902", "18:30"));
@@ -106,21 +93,21 @@ async fn files_proposed_together_are_decided_as_a_whole_by_who_answers_for_all_o
     town.look_at_all().await;
     let both = files(&["dong.toml", "tay.toml"]);
     let missing = files(&["bac.toml"]);
-    let refused = town.desk("lan", async |desk| desk.propose_files(&missing).await).await;
+    let refused = town.at_desk("lan", async |desk| desk.propose_files(&missing).await).await;
     assert_eq!(refused.unwrap_err(), "`bac.toml` does not wait for approval");
-    let one = town.desk("lan", async |desk| desk.propose_files(&both).await).await.unwrap();
+    let one = town.at_desk("lan", async |desk| desk.propose_files(&both).await).await.unwrap();
     assert_eq!((names(&one).len(), one.together, one.lacks()), (2, Together::Person, 1));
     let seen = town.look().await.expect("they stay together");
     assert_eq!((seen.hash, seen.author), (one.hash, one.author));
     let part = files(&["dong.toml"]);
-    let refused = town.desk("lan", async |desk| desk.propose_files(&part).await).await;
+    let refused = town.at_desk("lan", async |desk| desk.propose_files(&part).await).await;
     assert!(refused.unwrap_err().starts_with("`dong.toml` waits together with `tay.toml`"));
     let refused = town.approve("dong", &one.hash).await.unwrap_err();
     assert!(refused.contains("for unit `99902`"), "{refused}");
     // Taken back, they are two again, and somebody must stand for each.
-    town.desk("lan", async |desk| desk.take_back(&one.hash).await).await.unwrap();
+    town.at_desk("lan", async |desk| desk.take_back(&one.hash).await).await.unwrap();
     assert_eq!(town.look_at_all().await.len(), 2);
-    let one = town.desk("lan", async |desk| desk.propose_files(&both).await).await.unwrap();
+    let one = town.at_desk("lan", async |desk| desk.propose_files(&both).await).await.unwrap();
     assert_eq!(town.approve("minh", &one.hash).await, Ok(Decided::InForce { hash: one.hash }));
     let sounds = town.sounds().await;
     assert!(sounds.contains("17:00") && sounds.contains("17:30"), "{sounds}");

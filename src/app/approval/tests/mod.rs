@@ -2,6 +2,8 @@
 
 mod back;
 mod beside;
+mod measure;
+mod second;
 
 use super::*;
 use crate::app::people::{Grant, Person, Role};
@@ -95,7 +97,9 @@ impl Town {
             sums: BTreeMap::new(),
             title: "coi".into(),
         };
+        let other = FrozenClip { sha256: Digest::of(b"tin"), ..clip.clone() };
         target.clips.insert("clips/coi.wav".into(), clip);
+        target.clips.insert("clips/tin.wav".into(), other);
         target
     }
 
@@ -174,18 +178,24 @@ impl Town {
         self.store.person(&id.parse().unwrap()).await.unwrap().unwrap()
     }
 
-    async fn approve(&self, who: &str, hash: &Digest) -> Result<Decided, String> {
+    /// Lets somebody act at the desk.
+    async fn at_desk<T>(
+        &self,
+        who: &str,
+        act: impl AsyncFnOnce(&Desk<'_>) -> Result<T, DeskError>,
+    ) -> Result<T, String> {
         let person = self.person(who).await;
         let actor = Actor::new(who, "127.0.0.1");
         let desk = Desk { store: &self.store, person: &person, actor: &actor, now: NOW };
-        desk.approve(hash).await.map_err(|error| error.to_string())
+        act(&desk).await.map_err(|error| error.to_string())
+    }
+
+    async fn approve(&self, who: &str, hash: &Digest) -> Result<Decided, String> {
+        self.at_desk(who, async |desk| desk.approve(hash, None).await).await
     }
 
     async fn propose(&self, who: &str, hash: &Digest) -> Result<Proposal, String> {
-        let person = self.person(who).await;
-        let actor = Actor::new(who, "127.0.0.1");
-        let desk = Desk { store: &self.store, person: &person, actor: &actor, now: NOW };
-        desk.propose(hash).await.map_err(|error| error.to_string())
+        self.at_desk(who, async |desk| desk.propose(hash).await).await
     }
 }
 

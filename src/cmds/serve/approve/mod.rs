@@ -137,17 +137,18 @@ impl Approving {
         required: bool,
         now: UtcMs,
     ) -> anyhow::Result<InForce> {
-        let off = self.store.approval_mark().await?.off;
+        // Read first: what is decided while this goes on is news for the next load.
+        let mark = self.store.approval_mark().await?;
         let newest = self.store.newest_version().await?;
         if let Some(version) = &newest {
             self.fetch(version).await?;
         }
-        let found = if !required && off {
+        let found = if !required && mark.off {
             self.all(loaded, newest, target, now).await?
         } else {
             self.approved(loaded, newest, target, required, now).await?
         };
-        self.mark = self.store.approval_mark().await?;
+        self.mark = mark;
         Ok(found)
     }
 
@@ -266,4 +267,85 @@ fn names(before: &Manifest, after: &Manifest) -> String {
         names.push(format!("and {more} more"));
     }
     names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::people::{Grant, Person, Role};
+    use crate::app::ports::Approvals as _;
+    use crate::config::{ClipSource, LastGood, Overlay};
+    use crate::domain::station::AssetFacts;
+    use crate::store::memory::MemoryStore;
+    use std::path::Path;
+
+    struct NoClips;
+
+    impl ClipSource for NoClips {
+        fn facts(&mut self, _: &Path) -> Result<AssetFacts, String> {
+            Err("no clips here".to_owned())
+        }
+    }
+
+    fn load(files: &[(&str, &str)]) -> Loaded {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let (profiles, good) = (folder.path().join("profiles"), LastGood::default());
+        let overlay = Overlay::default();
+        crate::config::load_over(folder.path(), &profiles, &mut NoClips, &good, &overlay)
+    }
+
+    #[tokio::test]
+    async fn what_is_approved_while_the_folder_is_looked_at_is_news_afterwards() {
+        let now = UtcMs(1_795_219_200_000);
+        let store = Arc::new(MemoryStore::default());
+        let mut approving = Approving::new(store.clone());
+        let mut files = vec![
+            ("station.toml", "name = \"Đài\"\n"),
+            ("units.csv", "id,name,parent\n51,Tỉnh,\n"),
+            ("devices.csv", "id,name,unit,tags,profile\nbang,Bảng,51,,bang\n"),
+            (
+                "profiles/bang.toml",
+                "title = \"Bảng\"\nstorage_mib = 64\n\
+                 [board]\nwidth_px = 64\nheight_px = 32\n",
+            ),
+        ];
+        let none = BTreeMap::new();
+        approving.decide(&load(&files), &none, true, now).await.unwrap();
+        files.push((
+            "tin.toml",
+            "title = \"Tin\"\n[targets]\nunits = [\"51\"]\n[[items]]\nid = \"a\"\ntitle = \"A\"\n\
+             [[items.pages]]\ntext = \"Chào\"\n[[slots]]\nid = \"s\"\nat = [\"17:00\"]\nlongest = \"1m\"\n\
+             items = [\"a\"]\n",
+        ));
+        let loaded = load(&files);
+        let found = approving.decide(&loaded, &none, true, now).await.unwrap();
+        let hash = found.proposals.first().expect("it waits").hash;
+        let person = |id: &str| {
+            let grants = vec![Grant { role: Role::Administrator, unit: None }];
+            Person::new(id.parse().unwrap(), id, now, grants)
+        };
+        let (lan, minh) = (person("lan"), person("minh"));
+        let actor = Actor::server();
+        let desk = |person| Desk { store: &*store, person, actor: &actor, now };
+        desk(&lan).propose(&hash).await.unwrap();
+        while approving.has_news().await {
+            approving.decide(&loaded, &none, true, now).await.unwrap();
+        }
+        // Compiling goes on beside: the approval comes after the version in force was read.
+        let minh = desk(&minh);
+        let looked = approving.decide(&loaded, &none, true, now);
+        let (found, decided) = tokio::join!(looked, minh.approve(&hash, None));
+        decided.unwrap();
+        let station = found.unwrap().station.unwrap();
+        assert!(station.playlists.is_empty(), "the approval came too late for this look");
+        assert!(approving.has_news().await, "so there must be another one");
+        let found = approving.decide(&loaded, &none, true, now).await.unwrap();
+        assert_eq!(found.station.unwrap().playlists.len(), 1);
+        assert_eq!(store.approval_mark().await.unwrap().newest, 2);
+    }
 }
