@@ -10,7 +10,7 @@ use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// How long an answer waits for the broker.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -23,6 +23,8 @@ pub struct Outlet {
     /// Retained documents that the broker has, by topic and version.
     told: Mutex<BTreeSet<(String, i64)>>,
     changed: Notify,
+    /// Changes with each order that goes out.
+    orders: watch::Sender<()>,
 }
 
 /// Whether the broker has an order yet.
@@ -44,6 +46,7 @@ impl Outlet {
 
     /// Publishes the documents, all at once; what fails is left to the publishing task.
     pub async fn tell(&self, documents: &[RetainedDocument]) -> Told {
+        self.orders.send_replace(());
         let told = match tokio::time::timeout(PATIENCE, self.publish(documents)).await {
             Ok(told) => told,
             Err(_) => Told::Waiting,
@@ -70,6 +73,11 @@ impl Outlet {
             }
         }
         told
+    }
+
+    /// Returns what changes with each order that goes out, for those who then stand aside.
+    pub fn orders(&self) -> watch::Receiver<()> {
+        self.orders.subscribe()
     }
 
     /// Waits until something was ordered in this process.

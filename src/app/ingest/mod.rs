@@ -9,6 +9,8 @@
 //! * What arrived together is committed together: one sync for all devices of a round, which is
 //!   bounded in batches and in bytes. What comes meanwhile waits in the channel, then in the link,
 //!   which does not acknowledge it to the broker.
+//! * An order that goes out comes first: for [`ASIDE_MS`] after it no round begins, so that what
+//!   takes it to the devices has the machine, and their answers wait as any other record.
 //! * Taken in again, in any order, the same lines change nothing and give the same receipt.
 
 mod ask;
@@ -43,6 +45,10 @@ const ROUND_BYTES: usize = 2 << 20;
 
 /// Chains whose state is kept in memory; beyond that it is read again.
 const CHAINS: usize = 20_000;
+
+/// How long no round begins after an order went out. A broker in this process tells 5,000 devices
+/// in less, and nobody reads the progress of a notice faster.
+pub const ASIDE_MS: i64 = 500;
 
 /// How often gaps are looked at.
 const TICK: Duration = Duration::from_secs(5);
@@ -132,6 +138,8 @@ pub struct Ingest {
     issuer: String,
     clock: SharedClock,
     shares: Option<Shares>,
+    /// Changes with each order that goes out; never, where none do.
+    orders: Option<watch::Receiver<()>>,
     /// The numbers under which the memory of each share was made.
     remembered: BTreeMap<u8, i64>,
     chains: BTreeMap<(DeviceId, ChainId), Known>,
@@ -158,6 +166,7 @@ impl Ingest {
             issuer,
             clock,
             shares: None,
+            orders: None,
             remembered: BTreeMap::new(),
             chains: BTreeMap::new(),
             receipts: BTreeMap::new(),
@@ -170,6 +179,12 @@ impl Ingest {
     /// Takes in only what belongs to the shares held, and writes only while they are.
     pub fn sharing(mut self, shares: Shares) -> Self {
         self.shares = Some(shares);
+        self
+    }
+
+    /// Stands aside for [`ASIDE_MS`] after each order.
+    pub fn behind(mut self, orders: watch::Receiver<()>) -> Self {
+        self.orders = Some(orders);
         self
     }
 
@@ -216,6 +231,7 @@ impl Ingest {
                 () = stop.cancelled() => return,
                 first = incoming.recv() => {
                     let Some(first) = first else { return };
+                    self.stand_aside().await;
                     arrived.push(first);
                     fill(&mut arrived, &mut incoming);
                     let taken = self.take(&arrived).await;
@@ -229,6 +245,16 @@ impl Ingest {
                     return;
                 }
             }
+        }
+    }
+
+    /// Waits where an order went out since the last round. However many do, a round follows.
+    async fn stand_aside(&mut self) {
+        let Some(orders) = &mut self.orders else { return };
+        // An error says that nobody orders any more.
+        if orders.has_changed().unwrap_or(false) {
+            orders.mark_unchanged();
+            self.clock.sleep(ASIDE_MS).await;
         }
     }
 
@@ -330,5 +356,7 @@ fn chain_of(error: &dyn std::error::Error) -> String {
     text
 }
 
+#[cfg(test)]
+mod aside_tests;
 #[cfg(test)]
 pub(crate) mod tests;

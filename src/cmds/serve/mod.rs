@@ -287,7 +287,8 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
     };
     line.spawn(listener.run(events, line.token()));
     let ingest = Ingest::new(store.clone(), keys.clone(), topics.clone(), name, clock.clone())
-        .sharing(shares);
+        .sharing(shares)
+        .behind(outlet.orders());
     upkeep.spawn(upkeep::watch_ingest(ingest.condition(), live.clone(), upkeep.token()));
     line.spawn(ingest.run(records, receipts, line.token()));
     line.spawn(hand_out(link.clone(), receipts_out));
