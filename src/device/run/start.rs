@@ -7,7 +7,7 @@ use super::{Agent, Connection, Device, DeviceError, RECENT_MS, Started, quiet, r
 use crate::app::link::Link;
 use crate::device::disk;
 use crate::device::executor::{Event, Executor, Past, tone};
-use crate::device::fetch::{FetchConfig, Fetcher};
+use crate::device::fetch::{FetchConfig, Fetcher, window};
 use crate::device::floor::QuietFloor;
 use crate::device::hardware::Hardware;
 use crate::device::identity::Home;
@@ -53,18 +53,18 @@ impl Agent {
         if let Err(error) = disk::write(&home.dir.join("tone.wav"), &tone) {
             tracing::warn!(%error, "Cannot keep the test tone");
         }
+        let size = ChunkSize::from_kib(settings.profile.chunk_kib).unwrap_or(ChunkSize::USUAL);
         let config = FetchConfig {
             topics: topics.clone(),
             sheet_bytes: settings.profile.sheet_bytes as usize,
+            window: window(size),
             ..FetchConfig::default()
         };
         let fetcher = Fetcher::new(config, random());
         let now_mono = time.moment().mono_ms;
         let vouched = disk::read(&home.dir.join("log.json")).unwrap_or_default();
         let vouched = Vouched::restore(&vouched);
-        let (assets, checked) = Assets::new(
-            ChunkSize::from_kib(settings.profile.chunk_kib).unwrap_or(ChunkSize::USUAL),
-        );
+        let (assets, checked) = Assets::new(size);
         let mut agent = Self {
             mailer: Mailer::start(link.clone()),
             reporter: Reporter::new(connections),
