@@ -1,13 +1,9 @@
-//! Holds in force, and the answers that wait until silence is reached.
+//! Holds in force.
 
 use super::{Moment, Time};
 use crate::domain::ids::UnitId;
-use crate::domain::proof::record::Body;
 use crate::domain::time::UtcMs;
-use std::collections::{BTreeMap, BTreeSet};
-
-/// Answers remembered: far more than are in force at a time.
-const GIVEN: usize = 1_024;
+use std::collections::BTreeMap;
 
 /// A judged and persisted hold or release.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,79 +44,5 @@ impl Holds {
             order.until.is_some_and(|until| time == Time::Unknown || now.utc < until)
         });
         holds.max_by_key(|order| order.until)
-    }
-}
-
-/// What is answered when it is done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// Nothing sounds or shows but notices.
-    Hold(String),
-    /// At once.
-    Release(String),
-    /// Nothing of the notice sounds or shows.
-    Withdrawal(String),
-    /// A notice or drill was refused.
-    Declined { jti: String, drill: bool, word: &'static str },
-}
-
-impl Answer {
-    fn words(&self) -> (&str, &'static str) {
-        match self {
-            Self::Hold(jti) => (jti, "hold"),
-            Self::Release(jti) => (jti, "release"),
-            Self::Withdrawal(jti) => (jti, "withdrawal"),
-            Self::Declined { jti, drill: false, .. } => (jti, "urgent"),
-            Self::Declined { jti, drill: true, .. } => (jti, "drill"),
-        }
-    }
-
-    pub fn record(&self, result: &str) -> Body {
-        let (jti, what) = self.words();
-        let (jti, what) = (jti.to_owned(), what.to_owned());
-        Body::Did { jti, what, result: result.to_owned() }
-    }
-}
-
-/// Answers given and to be given: each once, also over restarts.
-#[derive(Debug, Default)]
-pub(crate) struct Answers {
-    given: BTreeSet<(String, String)>,
-    waiting: Vec<Answer>,
-}
-
-impl Answers {
-    /// Starts from the answers that the records of the last days hold.
-    pub fn resume(given: BTreeSet<(String, String)>) -> Self {
-        Self { given, waiting: Vec::new() }
-    }
-
-    /// Says whether an answer is owed, and remembers that it is given now.
-    pub fn owe(&mut self, answer: &Answer) -> bool {
-        let (jti, what) = answer.words();
-        let what = match answer {
-            Answer::Declined { word, .. } => format!("{what} refused: {word}"),
-            _ => what.to_owned(),
-        };
-        let owed = self.given.insert((jti.to_owned(), what));
-        if self.given.len() > GIVEN {
-            self.given.pop_first();
-        }
-        owed
-    }
-
-    /// Gives an answer as soon as it is true.
-    pub fn promise(&mut self, answer: Answer) {
-        if self.owe(&answer) {
-            self.waiting.push(answer);
-        }
-    }
-
-    /// Returns the records of what is true by now.
-    pub fn due(&mut self, is_true: impl Fn(&Answer) -> bool) -> Vec<Body> {
-        let (now, later) = self.waiting.drain(..).partition(|answer| is_true(answer));
-        self.waiting = later;
-        let now: Vec<Answer> = now;
-        now.iter().map(|answer| answer.record("done")).collect()
     }
 }

@@ -23,6 +23,9 @@ pub struct Journal {
     /// How often notices began, and which are over.
     #[serde(default)]
     pub notices: Vec<NoticeMark>,
+    /// Cues within their time that do not come back, whether or not their record is written.
+    #[serde(default)]
+    pub ended: Vec<CueId>,
 }
 
 /// A play that has no end yet.

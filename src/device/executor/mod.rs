@@ -21,6 +21,7 @@
 //! journal promises ahead ([`LEASE_MS`]), and a restart in the middle of a clip costs at most
 //! that much silence.
 
+mod answers;
 mod board;
 mod book;
 mod event;
@@ -50,10 +51,12 @@ use crate::device::floor::QuietFloor;
 use crate::domain::ids::Digest;
 use crate::domain::proof::record::{Body, Subject};
 use crate::domain::time::UtcMs;
+use crate::domain::timetable::sheet::Cue;
+use answers::{Answer, Answers};
 use board::Board;
 use book::Book;
 use event::PASSES_MS;
-use holds::{Answer, Answers, Holds};
+use holds::Holds;
 use notices::Notices;
 use speaker::Speaker;
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,6 +78,8 @@ pub struct Executor {
     boot_mono: i64,
     past: Option<Past>,
     settled: Option<UtcMs>,
+    /// Cues whose time is over while the output has not ended them.
+    unsettled: Vec<(Cue, Digest, bool)>,
     journalled: Option<i64>,
     dirty: bool,
     wanted: (Vec<Digest>, Vec<AssetWant>),
@@ -110,6 +115,7 @@ impl Executor {
             boot_mono: now.mono_ms,
             past: Some(past),
             settled: None,
+            unsettled: Vec::new(),
             journalled: None,
             dirty: false,
             wanted: (Vec::new(), Vec::new()),
@@ -161,22 +167,19 @@ impl Executor {
                 }
             }
             Event::Notice(notice) => {
-                let time = self.world.time;
-                self.world.notices.take(*notice, now, time);
+                let (time, hears) = (self.world.time, matches!(self.machine, Machine::Speaker(_)));
+                self.world.notices.take(*notice, now, time, hears);
                 self.dirty = true;
             }
             Event::Declined { jti, drill, word } => {
-                let answer = Answer::Declined { jti, drill, word };
-                if self.world.answers.owe(&answer) {
-                    out.push(Action::record(answer.record(&format!("refused: {word}"))));
-                }
+                self.world.answers.promise(Answer::Declined { jti, drill, word }, now);
             }
-            Event::Withdraw { jti } => self.withdraw(jti, &mut out),
+            Event::Withdraw { jti } => self.withdraw(now, jti),
             Event::Hold(order) => {
                 let jti = order.jti.clone();
                 let answer = if order.until.is_some() { Answer::Hold } else { Answer::Release };
                 self.world.holds.take(order);
-                self.world.answers.promise(answer(jti));
+                self.world.answers.promise(answer(jti), now);
             }
             Event::Void { notices, holds } => {
                 for jti in &notices {
@@ -237,6 +240,7 @@ impl Executor {
         self.keep_journal(now, out);
         if self.world.stopping && !self.done && self.idle() {
             self.done = true;
+            out.extend(self.world.answers.last().map(Action::record));
             out.push(Action::Journal(self.journal(now, true)));
             out.push(Action::Done);
         }
@@ -251,15 +255,11 @@ impl Executor {
         wants
     }
 
-    fn withdraw(&mut self, jti: String, out: &mut Vec<Action>) {
+    fn withdraw(&mut self, now: Moment, jti: String) {
         let known = self.world.notices.withdraw(&jti);
-        let answer = Answer::Withdrawal(jti);
-        if known {
-            self.world.answers.promise(answer);
-        } else if self.world.answers.owe(&answer) {
-            out.push(Action::record(answer.record("kept")));
-        }
-        self.dirty = true;
+        let answer = if known { Answer::Withdrawal } else { Answer::Kept };
+        self.world.answers.promise(answer(jti), now);
+        self.dirty |= known;
     }
 
     /// Says what became of notices, holds and withdrawals.
@@ -268,8 +268,8 @@ impl Executor {
         let hears = matches!(self.machine, Machine::Speaker(_));
         let mut bodies = notices.answers(now, *time, hears, |asset| book.holds(asset));
         let machine = &self.machine;
-        bodies.extend(answers.due(|answer| match (answer, machine) {
-            (Answer::Release(_) | Answer::Declined { .. }, _) => true,
+        bodies.extend(answers.due(now, |answer| match (answer, machine) {
+            (Answer::Release(_) | Answer::Kept(_) | Answer::Declined { .. }, _) => true,
             (Answer::Hold(_), Machine::Speaker(speaker)) => speaker.is_silent(),
             (Answer::Hold(_), Machine::Board(board)) => board.is_dark(),
             (Answer::Withdrawal(jti), Machine::Speaker(speaker)) => !speaker.calls(jti),
@@ -357,12 +357,17 @@ impl Executor {
 
     fn journal(&self, now: Moment, clean: bool) -> Journal {
         let alive = if self.world.time == Time::Unknown { self.settled } else { Some(now.utc) };
+        // The next run gives them their word, should this one not come to it.
+        let owed = self.unsettled.iter().map(|(cue, ..)| cue.end_ms.plus(-1)).min();
+        let alive = alive.map(|alive| owed.map_or(alive, |owed| owed.min(alive)));
         let (sounding, showing) = match &self.machine {
             Machine::Speaker(speaker) => (speaker.open(now), Vec::new()),
             Machine::Board(board) => (Vec::new(), board.open()),
         };
         let (days, notices) = (self.world.book.days(), self.world.notices.marks());
-        Journal { alive, clean, days, sounding, showing, notices }
+        let due = self.world.book.due(now.utc, 0).into_iter().map(|placed| placed.cue.id);
+        let ended = due.filter(|cue| self.world.traces.of(cue).closed).collect();
+        Journal { alive, clean, days, sounding, showing, notices, ended }
     }
 }
 

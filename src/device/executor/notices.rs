@@ -147,8 +147,9 @@ impl Notices {
         Self { tracks: BTreeMap::new(), marks }
     }
 
-    /// Takes a notice; one that is known already changes nothing.
-    pub fn take(&mut self, notice: Notice, now: Moment, time: Time) {
+    /// Takes a notice; one that is known already changes nothing. `hears` tells a loudspeaker,
+    /// whose repeats are counted, from a board, which shows a notice until its end.
+    pub fn take(&mut self, notice: Notice, now: Moment, time: Time, hears: bool) {
         if self.tracks.contains_key(&notice.jti) {
             return;
         }
@@ -168,7 +169,7 @@ impl Notices {
         };
         let mut mark = self.marks.remove(&jti).unwrap_or_else(fresh);
         mark.until = mark.until.max(until);
-        if mark.begun >= notice.times && notice.kind == NoticeKind::Urgent {
+        if hears && mark.begun >= notice.times && notice.kind == NoticeKind::Urgent {
             mark.fate = if mark.fate == Fate::Open { Fate::Over } else { mark.fate };
         }
         let track =

@@ -9,6 +9,8 @@ impl Executor {
         if !self.first_time(now, &jti) {
             return;
         }
+        // What a command ends must not come back after a cut.
+        self.dirty = true;
         let clock = || "refused: clock".to_owned();
         let (what, result) = match (&mut self.machine, order) {
             (_, Order::Stop) if self.world.time != Time::Fit => ("stop", clock()),

@@ -20,16 +20,21 @@ impl Executor {
     /// Gives every cue whose time is over its record.
     pub(super) fn settle(&mut self, now: Moment, out: &mut Vec<Action>) {
         let Some(settled) = self.settled else { return };
-        if self.world.time == Time::Unknown || now.utc <= settled {
+        if self.world.time == Time::Unknown || (now.utc <= settled && self.unsettled.is_empty()) {
             return;
         }
         let boot_utc = now.utc.plus(self.boot_mono.saturating_sub(now.mono_ms));
-        for (cue, sheet, known) in self.world.book.ended_between(settled, now) {
+        let mut over = std::mem::take(&mut self.unsettled);
+        over.retain(|(cue, ..)| cue.end_ms <= settled);
+        over.extend(self.world.book.ended_between(settled, now));
+        for (cue, sheet, known) in over {
             let running = match &self.machine {
                 Machine::Speaker(speaker) => speaker.runs(&cue.id),
                 Machine::Board(board) => board.runs(&cue.id),
             };
             if running {
+                // Its output still has to say what came of it, if anything did.
+                self.unsettled.push((cue, sheet, known));
                 continue;
             }
             let trace = self.world.traces.of(&cue.id);

@@ -158,6 +158,7 @@ impl Past {
         let mut starts: BTreeMap<(Subject, u32), UtcMs> = BTreeMap::new();
         let mut shows: BTreeSet<(Subject, UtcMs)> = BTreeSet::new();
         let mut begun: BTreeMap<String, u32> = BTreeMap::new();
+        let mut said: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         let mut newest = None;
         for record in records {
             newest = newest.max(Some(record.head.at_ms));
@@ -189,7 +190,10 @@ impl Past {
                     "urgent" | "drill" if result.starts_with("refused: ") => {
                         past.answers.insert((jti, format!("{what} {result}")));
                     }
-                    "urgent" | "drill" => {}
+                    "urgent" | "drill" => {
+                        begun.entry(jti.clone()).or_insert(0);
+                        said.entry(jti).or_default().insert(result);
+                    }
                     _ => past.obeyed.push(jti),
                 },
                 _ => {}
@@ -204,6 +208,9 @@ impl Past {
             past.days = journal.days;
             past.open_plays = journal.sounding;
             past.open_shows = journal.showing;
+            for cue in journal.ended {
+                past.traces.entry(cue).or_default().closed = true;
+            }
             past.notices = journal.notices.into_iter().map(|m| (m.jti.clone(), m)).collect();
             // A journal may be older than the record of its showing.
             past.open_shows
@@ -229,7 +236,7 @@ impl Past {
         }
         let bare = |((subject, n), started)| OpenPlay::bare(subject, n, started);
         open.extend(starts.into_iter().map(bare));
-        // What began is counted by its record too, should the journal be lost.
+        // What began and what was said is known by its record too, should the journal be older.
         for (jti, n) in begun {
             let unknown = || NoticeMark {
                 jti: jti.clone(),
@@ -242,6 +249,7 @@ impl Past {
             };
             let mark = past.notices.entry(jti.clone()).or_insert_with(unknown);
             mark.begun = mark.begun.max(n);
+            mark.said.extend(said.remove(&jti).unwrap_or_default());
         }
         past.open_plays = open;
         past

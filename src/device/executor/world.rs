@@ -1,7 +1,8 @@
 //! What surrounds the machine of the output, and the errands of commands.
 
+use super::answers::Answers;
 use super::book::Book;
-use super::holds::{Answers, Holds};
+use super::holds::Holds;
 use super::notices::Notices;
 use super::trace::Traces;
 use super::{Action, Moment, Time};

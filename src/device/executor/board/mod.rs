@@ -69,6 +69,8 @@ pub(crate) struct Board {
     tallies: BTreeMap<CueId, Tally>,
     sources: BTreeMap<CueId, Source>,
     blank: bool,
+    /// The idle page failed; not tried again before this instant of the clock that never steps.
+    idle_mono: Option<i64>,
     errand: Option<(Errand, i64)>,
 }
 
@@ -86,6 +88,7 @@ impl Board {
             tallies: BTreeMap::new(),
             sources: BTreeMap::new(),
             blank: false,
+            idle_mono: None,
             errand: None,
         }
     }
@@ -131,13 +134,13 @@ impl Board {
         let next = order.into_iter().find(|turn| ready(&turn.id));
         match next {
             Some(turn) => self.show(world, turn, out),
-            None => self.rest(world, held.is_some(), now, out),
+            None => self.rest(world, held.is_none() && group.is_empty(), now, out),
         }
     }
 
     fn show(&mut self, world: &mut World, turn: &Turn, out: &mut Vec<Action>) {
         let token = world.token();
-        let (cue, until) = (turn.id, turn.source.end);
+        let (cue, until, pages) = (turn.id, turn.source.end, turn.source.pages.clone());
         self.last = Some(cue);
         self.blank = false;
         self.showing = Some(Showing { token, cue, until, cut: None });
@@ -145,7 +148,7 @@ impl Board {
         if let Subject::Notice { jti } = &turn.source.subject {
             world.notices.ordered(jti);
         }
-        out.push(Action::Show(ShowOrder { token, cue, pages: turn.pages.clone(), until }));
+        out.push(Action::Show(ShowOrder { token, cue, pages, until }));
     }
 
     /// Says of a notice, once, that it stands: people wait for this word, and a pass takes its
@@ -162,10 +165,11 @@ impl Board {
         }
     }
 
-    /// Shows the idle page, or nothing.
-    fn rest(&mut self, world: &mut World, held: bool, now: Moment, out: &mut Vec<Action>) {
+    /// Shows the idle page where nothing else wants the board, or nothing.
+    fn rest(&mut self, world: &mut World, free: bool, now: Moment, out: &mut Vec<Action>) {
+        let ready = self.idle_mono.is_none_or(|at| now.mono_ms >= at);
         match world.book.idle().cloned() {
-            Some(page) if !world.stopping && !held => {
+            Some(page) if !world.stopping && free && ready => {
                 // Re-made from time to time, so that a board that lost it shows it again.
                 let until = now.utc.plus(page.dwell_ms.clamp(10_000, 600_000));
                 self.blank = false;
@@ -225,7 +229,10 @@ impl Board {
                 Some(tally) => tally.cut = Some("stop"),
                 None if self.showing.as_ref().is_some_and(|s| s.cue == turn.id) => {}
                 None => {
-                    out.push(Action::record(turn.source.nothing(turn.from, "stop")));
+                    // Of what stood before there are records; this one is about the rest.
+                    let told = world.traces.of(&turn.id).records > 0;
+                    let from = if told { turn.from.max(now.utc) } else { turn.from };
+                    out.push(Action::record(turn.source.nothing(from, "stop")));
                     world.traces.add_show(turn.id);
                 }
             }

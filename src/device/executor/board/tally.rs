@@ -4,6 +4,7 @@ use super::turns::{Source, Turn};
 use super::{Board, ERRAND_MS, NO_CUE, PassEnd, QUARTER_MS, RETRY_MS, SILENT_MS, Showing};
 use crate::device::executor::{Action, Moment, Time, World};
 use crate::domain::ids::CueId;
+use crate::domain::playlist::Page;
 use crate::domain::proof::record::{Body, Said, Show, Subject};
 use crate::domain::time::UtcMs;
 
@@ -12,6 +13,7 @@ pub(super) struct Tally {
     pub draft: Show,
     quarter: i64,
     end: UtcMs,
+    pages: Vec<Page>,
     pub cut: Option<&'static str>,
 }
 
@@ -39,6 +41,9 @@ impl Board {
                 let permille = (shown.saturating_mul(1000) / ERRAND_MS).min(1000);
                 errand.end(permille, "frames", out);
             }
+            // An output that takes nothing is not asked without end.
+            let failed = cut.is_none() && pass.frame.is_none();
+            self.idle_mono = failed.then(|| now.mono_ms.saturating_add(RETRY_MS));
             return;
         }
         if pass.frame.is_none() || pass.shown_ms <= 0 {
@@ -52,7 +57,9 @@ impl Board {
             return;
         }
         let quarter = pass.from.0.div_euclid(QUARTER_MS);
-        if self.tallies.get(&id).is_some_and(|t| t.quarter != quarter) {
+        let Some(source) = self.sources.get(&id) else { return };
+        let other = |tally: &Tally| tally.quarter != quarter || tally.pages != source.pages;
+        if self.tallies.get(&id).is_some_and(other) {
             self.close(world, id, out);
         }
         let Some(source) = self.sources.get(&id) else { return };
@@ -74,6 +81,7 @@ impl Board {
             },
             quarter,
             end: source.end,
+            pages: source.pages.clone(),
             cut: None,
         });
         tally.draft.to_ms = tally.draft.to_ms.max(pass.to);
@@ -110,7 +118,9 @@ impl Board {
         {
             return;
         }
-        if let Some(turn) = group.iter().find(|turn| turn.id == showing.cue) {
+        let pages = self.sources.get(&showing.cue).map(|source| &source.pages);
+        let same = |turn: &&Turn| turn.id == showing.cue && pages == Some(&turn.source.pages);
+        if let Some(turn) = group.iter().find(same) {
             self.sources.insert(turn.id, turn.source.clone());
             // A longer cue lets this pass end where it was told to; the next one goes on.
             showing.until = showing.until.min(turn.source.end);
@@ -134,7 +144,7 @@ impl Board {
         out.push(Action::Blank);
     }
 
-    /// Records what is over: its quarter, its cue, or the program.
+    /// Records what is over: its quarter, its cue, its text, or the program.
     pub(super) fn flush(
         &mut self,
         world: &mut World,
@@ -150,6 +160,7 @@ impl Board {
             .filter(|(id, tally)| {
                 Some(**id) != shown
                     && (tally.quarter != quarter
+                        || tally.cut.is_some()
                         || !group.iter().any(|turn| turn.id == **id)
                         || world.stopping)
             })

@@ -21,6 +21,7 @@ pub(super) struct Source {
     pub item: String,
     pub title: String,
     pub end: UtcMs,
+    pub pages: Vec<Page>,
 }
 
 impl Source {
@@ -59,7 +60,6 @@ pub(super) struct Turn {
     pub id: CueId,
     pub from: UtcMs,
     pub source: Source,
-    pub pages: Vec<Page>,
 }
 
 impl Turn {
@@ -74,19 +74,13 @@ impl Turn {
             item: cue.item.clone(),
             title: title.to_owned(),
             end: cue.end_ms,
+            pages: pages.to_vec(),
         };
-        Self { id: cue.id, from: cue.at_ms, source, pages: pages.to_vec() }
+        Self { id: cue.id, from: cue.at_ms, source }
     }
 
     fn of_notice(track: &Track) -> Self {
         let notice = &track.notice;
-        let source = Source {
-            subject: Subject::Notice { jti: notice.jti.clone() },
-            sheet: None,
-            item: "urgent".to_owned(),
-            title: notice.reason.clone(),
-            end: notice.exp,
-        };
         let page = Page {
             text: notice.text.clone(),
             align: Align::Centre,
@@ -95,7 +89,15 @@ impl Turn {
             colour: None,
             font: None,
         };
-        Self { id: board_id(&notice.jti), from: notice.iat, source, pages: vec![page] }
+        let source = Source {
+            subject: Subject::Notice { jti: notice.jti.clone() },
+            sheet: None,
+            item: "urgent".to_owned(),
+            title: notice.reason.clone(),
+            end: notice.exp,
+            pages: vec![page],
+        };
+        Self { id: board_id(&notice.jti), from: notice.iat, source }
     }
 }
 
@@ -194,6 +196,7 @@ impl Board {
             item: cue.item.clone(),
             title,
             end: cue.end_ms,
+            pages: Vec::new(),
         };
         source.nothing(cue.at_ms, cause)
     }

@@ -92,3 +92,88 @@ fn a_board_pass_ends_with_its_cue_and_the_board_goes_dark() {
     let [show] = &shows(&actions)[..] else { panic!("{actions:?}") };
     assert_eq!((show.outcome, show.cause.as_str(), show.shown_ms), (Said::Played, "end", 15_000));
 }
+
+/// The board ends a pass of which nothing stood.
+fn failed(bench: &mut Bench, token: u64) -> Vec<Action> {
+    let now = bench.now.utc;
+    let pass = PassEnd { from: now, to: now, shown_ms: 0, whole: false, frame: None };
+    bench.tell(Event::Passed { token, pass })
+}
+
+#[test]
+fn a_board_that_takes_nothing_is_asked_again_after_a_while_and_not_without_end() {
+    let mut bench = Bench::new(Output::Board { grade: 3 }, at("06:00:00"));
+    bench.tell(Event::Timetable(Schedule { idle: Some(page("UBND XÃ")), ..schedule(&[]) }));
+    let mut order = showing(&bench.tell(Event::Tick));
+    let mut asked = 0;
+    for s in 1..=60 {
+        if let Some(ShowOrder { token, .. }) = order.take() {
+            asked += 1;
+            let actions = failed(&mut bench, token);
+            assert_eq!(showing(&actions), None, "it is not asked at once");
+        }
+        order = showing(&bench.at(at("06:00:00").plus(s * 1_000)));
+    }
+    assert!((10..=13).contains(&asked), "{asked} times in a minute");
+}
+
+#[test]
+fn a_text_that_is_corrected_under_its_old_name_stands_at_once_and_is_told_apart() {
+    let from = at("06:00:00");
+    let old = sheet(&[], &[text("a", from, 600_000)]);
+    let mut planned = text("a", from, 600_000);
+    planned.1 = SheetItem::Pages { title: "Chữ a".to_owned(), pages: vec![page("a đúng")] };
+    let new = sheet(&[], &[planned]);
+    let mut bench = Bench::new(Output::Board { grade: 3 }, at("05:59:00"));
+    bench.follow(&old);
+    let order = showing(&bench.at(from)).unwrap();
+    bench.at(from.plus(4_000));
+    assert!(bench.follow(&new).contains(&Action::Blank), "the wrong text goes");
+    let pass = |text: &str, from, ms: i64| PassEnd {
+        from,
+        to: from.plus(ms),
+        shown_ms: ms,
+        whole: false,
+        frame: Some(Digest::of(text.as_bytes())),
+    };
+    let ended = pass("a", from, 4_000);
+    let actions = bench.tell(Event::Passed { token: order.token, pass: ended });
+    let [show] = &shows(&actions)[..] else { panic!("{actions:?}") };
+    assert_eq!((show.cause.as_str(), show.shown_ms), ("withdrawn", 4_000));
+    assert_eq!(show.sheet, Some(name_of(&old)));
+    let order = showing(&actions).unwrap();
+    assert_eq!(order.pages[0].text, "a đúng");
+    let ended = pass("a đúng", bench.now.utc, 10_000);
+    bench.at(from.plus(14_000));
+    let order = showing(&bench.tell(Event::Passed { token: order.token, pass: ended })).unwrap();
+    bench.at(from.plus(600_000));
+    let records = shows(&failed(&mut bench, order.token));
+    let [show] = &records[..] else { panic!("{records:?}") };
+    assert_eq!(show.frame, Some(Digest::of("a đúng".as_bytes())));
+    assert_eq!((show.outcome, show.sheet), (Said::Played, Some(name_of(&new))));
+}
+
+#[test]
+fn a_pass_that_brought_nothing_by_the_end_of_its_cue_leaves_a_word_also_over_a_cut() {
+    let from = at("06:00:00");
+    let planned = sheet(&[], &[text("a", from, 15_000)]);
+    let mut bench = Bench::new(Output::Board { grade: 3 }, at("05:59:00"));
+    bench.follow(&planned);
+    let order = showing(&bench.at(from)).unwrap();
+    let actions = bench.at(from.plus(15_200));
+    assert_eq!(shows(&actions), [], "the board has not said yet");
+    // Another event has the journal written: what is owed is not behind the next run.
+    let actions = bench.tell(Event::Withdraw { jti: "n".to_owned() });
+    let journal = actions.iter().find_map(|action| match action {
+        Action::Journal(journal) => Some(journal.clone()),
+        _ => None,
+    });
+    let actions = failed(&mut bench, order.token);
+    let [show] = &shows(&actions)[..] else { panic!("{actions:?}") };
+    assert_eq!((show.outcome, show.shown_ms), (Said::Failed, 0));
+    let past = Past::read(journal, []);
+    let mut bench = Bench::with(Output::Board { grade: 3 }, from.plus(40_000), past);
+    let actions = bench.follow(&planned);
+    let [show] = &shows(&actions)[..] else { panic!("{actions:?}") };
+    assert_eq!((show.outcome, show.cause.as_str()), (Said::Failed, "power"));
+}

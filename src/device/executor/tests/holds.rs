@@ -165,3 +165,32 @@ fn a_held_board_goes_dark_and_its_cue_goes_on_after() {
     let [show] = &shows[..] else { panic!("{shows:?}") };
     assert_eq!((show.outcome, show.cause.as_str()), (Said::Refused, "hold"));
 }
+
+#[test]
+fn a_flood_of_holds_is_obeyed_to_the_last_and_costs_few_records() {
+    let from = at("06:00:00");
+    let mut bench = Bench::new(SPEAKER, from);
+    bench.tell(Event::Tick);
+    let mut records = Vec::new();
+    // Two hours of a hold or a release every second, each signed anew.
+    for n in 0..7_200 {
+        let until = (n % 2 == 0).then(|| at("20:00:00"));
+        records.extend(bodies(&bench.tell(hold("00070", &format!("h{n}"), until))));
+        assert_eq!(bench.device.world.held(bench.now).is_some(), until.is_some(), "{n}: obeyed");
+        records.extend(bodies(&bench.at(from.plus((n + 1) * 1_000))));
+    }
+    records.extend(bodies(&bench.at(from.plus(4 * 3_600_000))));
+    let did = records.iter().filter(|body| matches!(body, Body::Did { .. })).count();
+    let left_out: u64 = records
+        .iter()
+        .filter_map(|body| match body {
+            Body::Refuse { reason, n, .. } if reason == "flood" => Some(*n),
+            _ => None,
+        })
+        .sum();
+    assert_eq!(records.len(), did + 2, "one count an hour: {records:?}");
+    assert!(did <= 3 * super::super::answers::MANY, "{did} answers");
+    assert_eq!(did as u64 + left_out, 7_200, "each is answered or counted");
+    let last = records.iter().rev().find(|body| matches!(body, Body::Did { .. }));
+    assert!(matches!(last, Some(Body::Did { jti, .. }) if jti == "h7199"), "{last:?}");
+}

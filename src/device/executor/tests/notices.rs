@@ -562,3 +562,36 @@ fn a_withdrawn_notice_leaves_the_board_at_once() {
     assert_eq!((show.outcome, show.cause.as_str()), (Said::Partial, "withdrawn"));
     assert_eq!(results(&actions), ["withdrawal: done"]);
 }
+
+#[test]
+fn a_board_goes_on_with_a_notice_after_a_restart_and_says_no_word_twice() {
+    let planned = sheet(&[], &[]);
+    let made = at("06:00:00");
+    let mut bench = Bench::new(Output::Board { grade: 3 }, made);
+    bench.follow(&planned);
+    let actions = tell(&mut bench, notice("n", made, 4_000));
+    let order = super::board::showing(&actions).unwrap();
+    let mut actions = start(&mut bench, order.token);
+    let records: Vec<Record> = bodies(&actions)
+        .into_iter()
+        .map(|body| Record { head: super::random::head(1, made), body })
+        .collect();
+    assert!(matches!(&records[..], [Record { body: Body::Start { .. }, .. }]), "{records:?}");
+    let journal = actions.drain(..).find_map(|action| match action {
+        Action::Journal(journal) => Some(journal),
+        _ => None,
+    });
+    let output = Output::Board { grade: 3 };
+    let mut bench = Bench::with(output, made.plus(60_000), Past::read(journal, records));
+    tell(&mut bench, notice("n", made, 4_000));
+    let actions = bench.follow(&planned);
+    let order = super::board::showing(&actions).expect("the flood is not over");
+    assert_eq!(bodies(&start(&mut bench, order.token)), [], "it began before");
+    // A word whose record was written, but not the journal after it.
+    let body =
+        Body::Did { jti: "m".to_owned(), what: "urgent".to_owned(), result: "expired".to_owned() };
+    let records = [Record { head: super::random::head(1, made), body }];
+    let mut bench = Bench::with(output, made, Past::read(None, records));
+    tell(&mut bench, Notice { exp: made, ..notice("m", made, 4_000) });
+    assert_eq!(results(&bench.follow(&planned)), [] as [String; 0]);
+}

@@ -1,6 +1,10 @@
 //! Random days: killed between any two actions, clocks set, plans changed, clips lost.
 
+mod board;
+mod wall;
+
 use super::*;
+use std::collections::BTreeSet;
 
 /// What really sounded: asset, from and to in real time, offset in the clip.
 type Heard = Vec<(Digest, i64, i64, i64)>;
