@@ -5,8 +5,9 @@
 //! drift of the clock. What is not known is not guessed: without trusted time nothing plays.
 //!
 //! # Invariants
-//! * Never below the highest signed `iat` that was persisted: a clock set back before it is
-//!   unknown.
+//! * Never below the highest signed `iat` that was persisted, but for what counts as its error: a
+//!   clock that lags further behind is unknown. Two clocks that both run right differ by seconds,
+//!   and a server that is ahead by those must not silence its loudspeakers with every receipt.
 //! * An answer never moves a trusted clock by more than a day.
 //! * Between answers, time runs on the clock that never steps.
 
@@ -23,6 +24,8 @@ pub const UNFIT_MS: i64 = 120_000;
 const SLOW_MS: i64 = 60_000;
 /// Error of a real-time clock that was read at boot: it counts whole seconds.
 const RTC_MS: i64 = 1_000;
+/// An `iat` says no more than its second.
+const SECOND_MS: i64 = 1_000;
 /// Error of a machine that says it follows NTP.
 const NTP_MS: i64 = 100;
 
@@ -189,7 +192,7 @@ impl Trust {
             ClockMode::Auto => reading.ntp,
             ClockMode::Server => false,
         };
-        let (utc, mut time, note) = if follows_machine {
+        let (utc, mut time, mut note) = if follows_machine {
             let src = if reading.ntp { ClockSource::Ntp } else { ClockSource::Rtc };
             let err_ms = reading.ntp.then_some(NTP_MS);
             (reading.wall, Time::Fit, ClockNote { src, age_s: None, err_ms })
@@ -203,8 +206,11 @@ impl Trust {
             let note = ClockNote { src: ClockSource::None, age_s: None, err_ms: None };
             (reading.wall, Time::Unknown, note)
         };
-        if utc < self.floor.plus(-1_000) {
+        let lag = self.floor.since(utc);
+        if lag > UNFIT_MS {
             time = Time::Unknown;
+        } else if lag > SECOND_MS {
+            note.err_ms = Some(note.err_ms.map_or(lag, |err_ms| err_ms.max(lag)));
         }
         Timing { utc, time, note }
     }
@@ -221,7 +227,7 @@ impl Trust {
             return Err(Untaken::Slow);
         }
         let utc = now_ms.plus(trip / 2);
-        if utc < self.floor.plus(-1_000) {
+        if utc < self.floor.plus(-SECOND_MS) {
             return Err(Untaken::Old);
         }
         let known = self.read(reading);
@@ -336,6 +342,22 @@ mod tests {
         assert!(!trust.signed_at(NOW));
         assert_eq!(trust.read(&reading(UtcMs(1_000_000), 0)).time, Time::Unknown);
         assert_eq!(trust.read(&reading(NOW.plus(5), 0)).time, Time::Fit);
+    }
+
+    #[test]
+    fn a_server_that_is_seconds_ahead_does_not_make_the_time_unknown_but_less_exact() {
+        let mut trust = trust(ClockMode::Auto);
+        let ntp = |wall| Reading { ntp: true, ..reading(wall, 0) };
+        assert_eq!(trust.read(&ntp(NOW)).note.err_ms, Some(NTP_MS));
+        // A receipt by a server whose clock is five seconds ahead.
+        trust.signed_at(NOW.plus(5_000));
+        let timing = trust.read(&ntp(NOW));
+        assert_eq!((timing.utc, timing.time), (NOW, Time::Fit));
+        assert_eq!(timing.note.err_ms, Some(5_000), "and every record says so");
+        assert_eq!(trust.read(&ntp(NOW.plus(5_000))).note.err_ms, Some(NTP_MS));
+        trust.signed_at(NOW.plus(UNFIT_MS));
+        assert_eq!(trust.read(&ntp(NOW)).time, Time::Fit);
+        assert_eq!(trust.read(&ntp(NOW.plus(-1))).time, Time::Unknown);
     }
 
     #[test]
