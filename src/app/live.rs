@@ -168,11 +168,36 @@ impl Light {
     }
 }
 
+/// Which unit lies below which.
+#[derive(Clone, Debug, Default)]
+pub struct Lineages(BTreeMap<UnitId, Option<UnitId>>);
+
+impl Lineages {
+    /// Reads them off the units.
+    pub fn of(units: &[Unit]) -> Self {
+        Self(units.iter().map(|unit| (unit.id.clone(), unit.parent.clone())).collect())
+    }
+
+    /// Returns the unit and all above it, nearest first; nothing for an unknown one.
+    pub fn above(&self, unit: &UnitId) -> Arc<[UnitId]> {
+        let mut found = Vec::new();
+        let mut next = Some(unit);
+        while let Some((id, parent)) = next.and_then(|id| self.0.get_key_value(id)) {
+            if found.len() == crate::wire::limits::UNITS {
+                break;
+            }
+            found.push(id.clone());
+            next = parent.as_ref();
+        }
+        found.into()
+    }
+}
+
 /// What the server knows right now.
 pub struct Live {
     picture: RwLock<Arc<Picture>>,
     devices: RwLock<Arc<BTreeMap<DeviceId, Registered>>>,
-    parents: RwLock<BTreeMap<UnitId, Option<UnitId>>>,
+    units: RwLock<Lineages>,
     heard: RwLock<BTreeMap<DeviceId, Arc<Heard>>>,
 }
 
@@ -182,7 +207,7 @@ impl Live {
         Self {
             picture: RwLock::new(Arc::new(picture)),
             devices: RwLock::new(Arc::new(BTreeMap::new())),
-            parents: RwLock::new(BTreeMap::new()),
+            units: RwLock::default(),
             heard: RwLock::new(BTreeMap::new()),
         }
     }
@@ -221,9 +246,8 @@ impl Live {
     /// Takes the register as read.
     pub fn set_register(&self, devices: Vec<Registered>, units: &[Unit]) {
         let devices = devices.into_iter().map(|known| (known.device.id.clone(), known)).collect();
-        let parents = units.iter().map(|u| (u.id.clone(), u.parent.clone())).collect();
         *self.devices.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(devices);
-        *self.parents.write().unwrap_or_else(PoisonError::into_inner) = parents;
+        *self.units.write().unwrap_or_else(PoisonError::into_inner) = Lineages::of(units);
     }
 
     /// Takes one device as just changed, before anybody is told of the change.
@@ -234,17 +258,7 @@ impl Live {
 
     /// Returns the unit and all above it, nearest first.
     pub fn lineage(&self, unit: &UnitId) -> Arc<[UnitId]> {
-        let parents = self.parents.read().unwrap_or_else(PoisonError::into_inner);
-        let mut found = Vec::new();
-        let mut next = Some(unit);
-        while let Some((id, parent)) = next.and_then(|id| parents.get_key_value(id)) {
-            if found.len() == crate::wire::limits::UNITS {
-                break;
-            }
-            found.push(id.clone());
-            next = parent.as_ref();
-        }
-        found.into()
+        self.units.read().unwrap_or_else(PoisonError::into_inner).above(unit)
     }
 
     /// Notes what a device says. Returns what it had said before. A will that belongs to an

@@ -2,13 +2,16 @@
 
 use super::Holds;
 use crate::app::air::{self, Airing};
-use crate::app::live::Light;
+use crate::app::live::{Light, Lineages};
 use crate::app::outcome::content;
 use crate::app::ports::{Page, RecordFilter, Registered, Standing, StoreError, StoredHold};
 use crate::domain::ids::{DeviceId, UnitId};
 use crate::domain::proof::record::Body;
 use crate::domain::time::UtcMs;
-use std::collections::BTreeMap;
+use crate::domain::timetable::sheet::DaySheet;
+use crate::wire::{limits, sheet};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Records of a hold read at once.
 const PAGE: u32 = 1_000;
@@ -41,19 +44,42 @@ pub struct DeviceHold {
 }
 
 impl Holds {
-    /// Returns the enrolled devices of the unit with what they said of this version.
+    /// Returns the enrolled devices of the unit with what they said of this version, by id: those
+    /// this process knows of, which may be some seconds behind.
     pub async fn devices(&self, hold: &StoredHold) -> Result<Vec<DeviceHold>, StoreError> {
+        let devices = self.live.devices();
+        let schedule = Arc::clone(&self.live.picture().schedule);
+        let above = |unit: &UnitId| self.live.lineage(unit);
+        self.stand(hold, devices.values(), above, &schedule).await
+    }
+
+    /// The same as the store has it now: what an order is answered with leaves nobody out, though
+    /// this process may stand by and hear of new devices late.
+    pub async fn devices_now(&self, hold: &StoredHold) -> Result<Vec<DeviceHold>, StoreError> {
+        let devices = self.store.devices().await?;
+        let lineages = Lineages::of(&self.store.units().await?);
+        let known = Arc::clone(&self.live.picture().schedule);
+        // Whoever stands by plans nothing itself.
+        let schedule = if known.is_empty() { self.published().await? } else { known };
+        self.stand(hold, devices.iter(), |unit| lineages.above(unit), &schedule).await
+    }
+
+    async fn stand<'a>(
+        &self,
+        hold: &StoredHold,
+        devices: impl Iterator<Item = &'a Registered>,
+        above: impl Fn(&UnitId) -> Arc<[UnitId]>,
+        schedule: &BTreeMap<DeviceId, Vec<Arc<DaySheet>>>,
+    ) -> Result<Vec<DeviceHold>, StoreError> {
         let said = self.said(hold).await?;
         let now = self.clock.now();
         let until = if hold.is_in_force(now) { hold.until_ms } else { now.plus(AHEAD_MS) };
         let until = until.min(now.plus(14 * AHEAD_MS));
-        let devices = self.live.devices();
-        let picture = self.live.picture();
         let concerned = |known: &&Registered| {
             matches!(known.standing, Standing::Enrolled { .. })
-                && self.live.lineage(&known.device.unit).contains(&hold.unit)
+                && above(&known.device.unit).contains(&hold.unit)
         };
-        let found = devices.values().filter(concerned).map(|known| {
+        let found = devices.filter(concerned).map(|known| {
             let id = &known.device.id;
             let heard = self.live.heard(id);
             let confirmed = said.get(id).cloned().unwrap_or(Confirmed::No);
@@ -62,7 +88,7 @@ impl Holds {
             let would_play = if silent {
                 Vec::new()
             } else {
-                let sheets = picture.schedule.get(id).into_iter().flatten();
+                let sheets = schedule.get(id).into_iter().flatten();
                 let due = air::due(sheets.map(|sheet| (id, sheet)), now, until, CUES);
                 due.now.into_iter().chain(due.next).take(CUES).collect()
             };
@@ -76,6 +102,30 @@ impl Holds {
             }
         });
         Ok(found.collect())
+    }
+
+    /// Returns what devices follow by what was published last. A sheet that cannot be read is left
+    /// out: the device would refuse it too.
+    async fn published(&self) -> Result<Arc<BTreeMap<DeviceId, Vec<Arc<DaySheet>>>>, StoreError> {
+        let newest = self.store.newest_timetables().await?;
+        let days = newest.iter().flat_map(|timetable| timetable.days.iter());
+        let ids: BTreeSet<_> = days.map(|day| day.sheet).collect();
+        let ids: Vec<_> = ids.into_iter().collect();
+        let sheets: BTreeMap<_, _> = self
+            .store
+            .sheets(&ids)
+            .await?
+            .into_iter()
+            .filter_map(|stored| {
+                let sheet = sheet::decode(&stored.bytes, limits::SHEET_BYTES).ok()?;
+                Some((stored.sha256, Arc::new(sheet)))
+            })
+            .collect();
+        let follows = newest.into_iter().map(|timetable| {
+            let days = timetable.days.iter().filter_map(|day| sheets.get(&day.sheet).cloned());
+            (timetable.device, days.collect())
+        });
+        Ok(Arc::new(follows.collect()))
     }
 
     /// Reads what devices signed about this version.

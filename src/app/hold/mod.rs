@@ -8,6 +8,9 @@
 //! # Invariants
 //! * A device has confirmed when its own signed record says so, for this version; what it says in
 //!   its state is a hint and confirms nothing.
+//! * Whom an order is for is read from the store: this process may stand by and hear of new devices
+//!   late. What it knows of the register is not touched by that; only the upkeep changes it, which
+//!   also puts out whom it must.
 //! * A unit may stand below another unit on hold: each hold is confirmed and released by itself.
 
 mod confirm;
@@ -110,8 +113,7 @@ impl Holds {
         let now = self.clock.now();
         let known = self.of(unit).await?;
         let until_ms = match until {
-            Until::At(until_ms) if self.live.lineage(unit).is_empty() => {
-                let _ = until_ms;
+            Until::At(_) if !self.knows(unit).await? => {
                 return Err(HoldError::Unit { unit: unit.clone() });
             }
             Until::At(until_ms) if until_ms <= now => return Err(HoldError::Past { until_ms }),
@@ -176,6 +178,12 @@ impl Holds {
         let told = self.outlet.tell(std::slice::from_ref(&document)).await;
         tracing::warn!(unit = %unit, released = until_ms == UtcMs(0), "Held or released a unit");
         Ok((hold, told))
+    }
+
+    /// Says whether the unit is registered; another process may have done so a moment ago.
+    async fn knows(&self, unit: &UnitId) -> Result<bool, StoreError> {
+        Ok(!self.live.lineage(unit).is_empty()
+            || self.store.units().await?.iter().any(|known| known.id == *unit))
     }
 
     /// Returns the newest hold or release of a unit.

@@ -6,11 +6,12 @@ use super::*;
 use crate::app::link::hub::Hub;
 use crate::app::live::Picture;
 use crate::app::ports::{
-    Evidence as _, Intake, IntakeRound, Page, Registry as _, Standing, StoredChain, StoredRecord,
-    Trail as _, Via,
+    Enrolled, Enrolment, EnrolmentCode, Evidence as _, Intake, IntakeRound, Page, Plans as _,
+    Registry as _, StoredChain, StoredDay, StoredRecord, StoredSheet, StoredTimetable, Trail as _,
+    Via,
 };
 use crate::clock::ManualClock;
-use crate::domain::ids::{ChainId, Digest};
+use crate::domain::ids::{ChainId, DeviceId, Digest};
 use crate::wire::jws::{OneKey, Role};
 use serde_json::json;
 
@@ -35,12 +36,10 @@ async fn bench() -> Bench {
     let devices: Vec<_> = station.devices.values().cloned().collect();
     store.put_units(&units).await.unwrap();
     store.put_devices(&devices, NOW).await.unwrap();
-    let mut known = store.devices().await.unwrap();
-    for one in &mut known {
-        let (kid, password) = (String::new(), Digest::of(b"x"));
-        one.standing = Standing::Enrolled { since_ms: NOW, kid, password };
+    for device in &devices {
+        enrol(&store, &device.id).await;
     }
-    live.set_register(known, &units);
+    live.set_register(store.devices().await.unwrap(), &units);
     let mut compiler = crate::domain::timetable::Compiler::new();
     let from = chrono::NaiveDate::from_ymd_opt(2026, 12, 1).unwrap();
     let horizon = crate::domain::timetable::Horizon { from, days: 2 };
@@ -58,6 +57,24 @@ async fn bench() -> Bench {
     let ring = Keyring::rooted(&keys);
     let holds = Holds::new(all, ring, Topics::default(), manual.clone(), live, outlet);
     Bench { store, clock: manual, holds, hub, keys }
+}
+
+async fn enrol(store: &MemoryStore, device: &DeviceId) {
+    let id = Digest::of(device.as_str().as_bytes());
+    let code = EnrolmentCode {
+        id,
+        device: device.clone(),
+        secret: vec![1],
+        made_ms: NOW,
+        expires_ms: NOW.plus(HOUR),
+        used: None,
+        refused: 0,
+        last_refusal: None,
+    };
+    store.put_code(&code).await.unwrap();
+    let (kid, password, device) = (device.to_string(), Digest::of(b"x"), device.clone());
+    let enrolment = Enrolment { code: id, device, kid, key: id.0, password, at_ms: NOW };
+    assert_eq!(store.enrol(&enrolment).await.unwrap(), Enrolled::Done);
 }
 
 fn lan() -> Actor {
@@ -193,4 +210,53 @@ async fn who_has_not_confirmed_is_listed_with_what_it_would_still_play() {
     let release = bench.order(Until::Now, "xong").await.unwrap();
     let devices = bench.holds.devices(&release).await.unwrap();
     assert_eq!(open(devices), [("loa-doai-1".to_owned(), 0), ("loa-dong-1".to_owned(), 0)]);
+}
+
+/// What another process has enrolled and published, and this one knows nothing of yet.
+#[tokio::test]
+async fn an_order_at_a_server_that_stands_by_leaves_out_no_device_enrolled_a_moment_ago() {
+    let bench = bench().await;
+    let schedule = Arc::clone(&bench.holds.live.picture().schedule);
+    let sheet = &schedule.values().next().unwrap()[0];
+    let mut devices: Vec<_> = bench.store.devices().await.unwrap();
+    let (hamlet, new) = ("10363-moi".parse::<UnitId>(), "loa-moi-1".parse::<DeviceId>());
+    let (hamlet, new) = (hamlet.unwrap(), new.unwrap());
+    let mut units = bench.store.units().await.unwrap();
+    let mut unit = units.pop().unwrap();
+    (unit.id, unit.parent) = (hamlet.clone(), Some(commune()));
+    bench.store.put_units(&[unit]).await.unwrap();
+    let mut device = devices.pop().unwrap().device;
+    (device.id, device.unit) = (new.clone(), hamlet.clone());
+    bench.store.put_devices(&[device], NOW).await.unwrap();
+    enrol(&bench.store, &new).await;
+    let (bytes, sha256) = crate::wire::sheet::encode(sheet);
+    let (from_ms, to_ms) = (sheet.from_ms, sheet.to_ms);
+    let stored = StoredSheet { sha256, from_ms, to_ms, bytes: bytes.into(), cues: [].into() };
+    let timetable = StoredTimetable {
+        device: new.clone(),
+        ver: 1,
+        made_ms: NOW,
+        exp_ms: to_ms,
+        content: sha256,
+        days: [StoredDay { from_ms, to_ms, sheet: sha256 }].into(),
+        jws: "x".into(),
+        published_ms: Some(NOW),
+    };
+    bench.store.put_round(&[stored], &[timetable], None).await.unwrap();
+    bench.holds.live.change(|picture| picture.schedule = Arc::default());
+    let known = bench.holds.live.devices();
+    assert!(!known.contains_key(&new));
+
+    let until = Until::At(NOW.plus(12 * HOUR));
+    let hold = bench.order(until, "Quốc tang").await.unwrap();
+    let told = bench.holds.devices_now(&hold).await.unwrap();
+    let found = told.iter().find(|one| one.device == new).expect("it is told of the new device");
+    assert!(!found.would_play.is_empty(), "and what it would still play");
+    assert_eq!(told.len(), known.len() + 1);
+    // The hamlet is new as well, and can be held by itself.
+    let (hold, _) = bench.holds.order(&hamlet, until, "Tang lễ", &lan()).await.unwrap();
+    let told = bench.holds.devices_now(&hold).await.unwrap();
+    assert_eq!(told.into_iter().map(|one| one.device).collect::<Vec<_>>(), [new]);
+    // Whom the process knows is left to its upkeep, which puts out whose password has changed.
+    assert!(Arc::ptr_eq(&known, &bench.holds.live.devices()));
 }

@@ -166,7 +166,7 @@ async fn shown(
     now: UtcMs,
     zone: Tz,
 ) -> Result<HoldWithDevices, ApiError> {
-    let devices = holds.devices(hold).await?;
+    let devices = holds.devices_now(hold).await?;
     let devices: Vec<_> = devices.into_iter().map(|one| DeviceHoldView::new(one, zone)).collect();
     let confirmed = devices.iter().filter(|device| device.confirmed).count();
     Ok(HoldWithDevices {
