@@ -1,6 +1,7 @@
 //! The access list as rmqtt asks for it.
 
 use super::acl::{self, Publish};
+use super::waiting::Waiting;
 use super::{Gate, Who};
 use crate::wire::topic::Topics;
 use async_trait::async_trait;
@@ -38,6 +39,7 @@ pub(super) struct Guard {
     pub(super) server_user: &'static str,
     pub(super) server_password: String,
     pub(super) counters: Arc<Counters>,
+    pub(super) waiting: Arc<Waiting>,
 }
 
 impl Guard {
@@ -94,11 +96,11 @@ fn own(text: &TopicFilter) -> TopicFilter {
     TopicFilter::from(&**text)
 }
 
-/// The same for a message that is kept.
-fn own_message(message: &Message) -> Message {
+/// The same for a message that is kept or waits.
+fn own_message(message: &Message, payload: Bytes) -> Message {
     let mut owned = message.clone();
     owned.topic = own(&message.topic);
-    owned.payload = Bytes::copy_from_slice(&message.payload);
+    owned.payload = payload;
     owned
 }
 
@@ -117,8 +119,14 @@ impl Handler for Hook {
                 count(if allowed { &counters.logins } else { &counters.refused_logins });
                 (false, Some(HookResult::AuthResult(answer)))
             }
+            Parameter::MessagePublish(_, from, message) if from.id.lid != guard.server_listener => {
+                let waiting = &guard.waiting;
+                let body = waiting.count(&from.id.client_id, &message.payload, message.retain);
+                (true, Some(HookResult::Publish(own_message(message, body))))
+            }
             Parameter::MessagePublish(_, _, message) if message.retain => {
-                (true, Some(HookResult::Publish(own_message(message))))
+                let body = Bytes::copy_from_slice(&message.payload);
+                (true, Some(HookResult::Publish(own_message(message, body))))
             }
             Parameter::ClientSubscribe(_, subscribe) => {
                 (true, Some(HookResult::TopicFilter(Some(own(&subscribe.topic_filter)))))
@@ -134,7 +142,18 @@ impl Handler for Hook {
                     Some(who) => acl::may_publish(&guard.topics, &who, publish).err(),
                     None => Some(acl::Refused::Topic),
                 };
+                let id = &session.id;
+                let is_full = || {
+                    id.lid != guard.server_listener
+                        && guard.waiting.is_full(&id.client_id, publish.retain)
+                };
                 let answer = match refused {
+                    None if is_full() => {
+                        count(&guard.counters.dropped);
+                        debug!(client.id = %id.client_id, "Dropped a message: too much waits");
+                        // Records come again without a receipt. A state comes with a connection.
+                        PublishAclResult::rejected(publish.retain, None)
+                    }
                     None => PublishAclResult::allow(),
                     Some(refused) => {
                         count(&guard.counters.refused_publishes);
@@ -196,7 +215,8 @@ mod tests {
             payload: bytes.slice(19..),
             properties: None,
         });
-        let (kept, filter) = (own_message(&packet), own(&packet.topic));
+        let body = Bytes::copy_from_slice(&packet.payload);
+        let (kept, filter) = (own_message(&packet, body), own(&packet.topic));
         assert_eq!((&*kept.topic, &*filter), ("loa/1/d/loa-1/state", "loa/1/d/loa-1/state"));
         assert_eq!(&*kept.payload, b"{}");
         assert!(kept.retain && kept.qos == QoS::AtLeastOnce);

@@ -159,7 +159,7 @@ fn listener(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Broker, Gate, Who};
+    use super::super::{Broker, Gate, SERVER_BYTES, Who};
     use super::*;
     use crate::wire::topic::Topics;
 
@@ -185,7 +185,13 @@ mod tests {
         assert_eq!(builder.max_inflight.get(), DEVICE_WINDOW);
         assert_eq!((builder.max_mqueue_len, builder.max_subscriptions), (DEVICE_QUEUE, 9));
         assert!(builder.session_expiry_interval < Duration::from_mins(1));
-        let config = BrokerConfig { listen, tls: None, topics: Topics::default(), max_devices: 10 };
+        let config = BrokerConfig {
+            listen,
+            tls: None,
+            topics: Topics::default(),
+            max_devices: 10,
+            server_bytes: SERVER_BYTES,
+        };
         let broker = Broker::start(config, Arc::new(Nobody)).await.unwrap();
         assert!(!broker.context.busy_check_enable);
         broker.stop().await;

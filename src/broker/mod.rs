@@ -9,7 +9,8 @@
 //! * Nobody is anonymous; client id and user name of a device are its id; the access list of
 //!   [`acl`] holds for every publish, subscription and will.
 //! * Everything is bounded: packet, window, queue, subscriptions, topic levels, connections,
-//!   handshakes. A full queue drops its oldest message and counts it ([`Counts::dropped`]).
+//!   handshakes. A full queue drops its oldest message and counts it ([`Counts::dropped`]). What
+//!   devices publish is bounded by bytes as well, wherever it waits ([`waiting`]).
 //! * Messages do not expire, and no load of this machine makes it turn devices away: after a power
 //!   cut everybody comes at once.
 //! * It runs on a runtime of its own, which is what stops it: rmqtt has no stop.
@@ -22,6 +23,7 @@ pub mod acl;
 mod guard;
 mod listen;
 mod probe;
+mod waiting;
 
 pub use crate::app::mosquitto::SERVER_USER;
 use crate::domain::ids::{DeviceId, UnitId};
@@ -36,6 +38,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::runtime::Runtime;
+use waiting::Waiting;
 
 /// Unacknowledged messages to one device.
 pub const DEVICE_WINDOW: u16 = 16;
@@ -45,6 +48,8 @@ pub const DEVICE_QUEUE: usize = 256;
 pub const SERVER_WINDOW: u16 = 512;
 /// Messages that wait for the server's client; what is dropped beyond, devices send again.
 pub const SERVER_QUEUE: usize = 8_192;
+/// Bytes of records that wait for the server's client; beyond that they are refused.
+pub const SERVER_BYTES: usize = 64 << 20;
 /// Subscriptions of one device: its own topics, 2 for each unit, and two windows of pieces.
 pub const DEVICE_SUBSCRIPTIONS: usize = 64;
 
@@ -87,6 +92,8 @@ pub struct BrokerConfig {
     pub topics: Topics,
     /// Connections at the same time.
     pub max_devices: usize,
+    /// Bytes of records that may wait for the server, such as [`SERVER_BYTES`].
+    pub server_bytes: usize,
 }
 
 /// PEM files of the device listener.
@@ -145,6 +152,8 @@ pub struct Counts {
     pub refused_subscriptions: u64,
     /// Messages dropped, mostly at full queues: the only sign of that loss.
     pub dropped: u64,
+    /// Bytes of what devices published that the broker holds now, what is kept for good aside.
+    pub waiting_bytes: u64,
 }
 
 /// A running broker; dropping it stops it without waiting.
@@ -152,6 +161,7 @@ pub struct Broker {
     runtime: Option<Runtime>,
     context: ServerContext,
     counters: Arc<Counters>,
+    waiting: Arc<Waiting>,
     devices: SocketAddr,
     server: SocketAddr,
     password: String,
@@ -178,8 +188,9 @@ impl Broker {
             server_user: SERVER_USER,
             server_password: password.clone(),
             counters: Arc::default(),
+            waiting: Arc::new(Waiting::new(config.server_bytes, config.max_devices)),
         };
-        let counters = Arc::clone(&guard.counters);
+        let (counters, waiting) = (Arc::clone(&guard.counters), Arc::clone(&guard.waiting));
         let setup = broker.spawn(listen::set_up(config, Arc::new(guard)))?;
         let up = match tokio::time::timeout(START, setup).await {
             Err(_) => return Err(BrokerError::Silent),
@@ -194,6 +205,7 @@ impl Broker {
             runtime: broker.0.take(),
             context: up.context,
             counters,
+            waiting,
             devices: up.devices,
             server: up.server,
             password,
@@ -257,6 +269,7 @@ impl Broker {
             refused_publishes: read(&self.counters.refused_publishes),
             refused_subscriptions: read(&self.counters.refused_subscriptions),
             dropped: read(&self.counters.dropped),
+            waiting_bytes: u64::try_from(self.waiting.bytes()).unwrap_or(u64::MAX),
         }
     }
 

@@ -1,11 +1,12 @@
 //! What the embedded broker's library gets wrong or leaves open, one test each.
 
-use crate::support::brokers::{Client, Embedded, Kind, World, accounts, will};
+use crate::support::brokers::{Client, Embedded, Kind, Register, World, accounts, fleet, will};
 use crate::support::hostile::Hostile;
 use crate::support::wait::{until, within};
 use loa::app::link::LinkError;
 use loa::broker::{Broker, BrokerConfig, BrokerError, TlsFiles};
-use loa::wire::topic::Topics;
+use loa::wire::limits;
+use loa::wire::topic::{Topic, Topics};
 use rumqttc::{AsyncClient, ConnectReturnCode, ConnectionError, Event, MqttOptions, Packet, QoS};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -70,6 +71,7 @@ async fn trap_4_a_port_that_is_taken_is_said_at_once() {
         tls: None,
         topics: Topics::default(),
         max_devices: 10,
+        server_bytes: loa::broker::SERVER_BYTES,
     };
     let error = Broker::start(config, Arc::new(world.register.clone())).await.err().unwrap();
     assert!(matches!(error, BrokerError::Listen { .. }), "{error}");
@@ -112,6 +114,101 @@ async fn a_device_that_does_not_read_holds_back_nobody() {
     let broker = embedded(&world).broker();
     until("what the stalled one cannot take is dropped", || broker.counts().dropped > 500).await;
     assert!(stalled.heard.is_empty());
+}
+
+/// Room for records that wait, in the tests of a server that does not read.
+const ROOM: usize = 4 << 20;
+
+/// A broker with eight devices at it, and a server that subscribes and reads nothing then.
+async fn with_a_server_that_does_not_read() -> (Broker, Vec<Hostile>, Hostile) {
+    let accounts = fleet(8);
+    let config = BrokerConfig {
+        listen: ([127, 0, 0, 1], 0).into(),
+        tls: None,
+        topics: Topics::default(),
+        max_devices: 10,
+        server_bytes: ROOM,
+    };
+    let broker = Broker::start(config, Arc::new(Register::of(&accounts))).await.unwrap();
+    let (at, user, password) = broker.server();
+    let mut server = Hostile::login(at, user, Some((user, password)), None).await.unwrap();
+    server.subscribe(&["loa/1/r/+/+", "loa/1/d/+/state"]).await;
+    let mut devices = Vec::new();
+    for account in &accounts {
+        let id = account.id.as_str();
+        let login = Some((id, account.password.as_str()));
+        devices.push(Hostile::login(broker.devices(), id, login, None).await.unwrap());
+    }
+    (broker, devices, server)
+}
+
+/// The library bounds that queue by number, and not at all what comes while it waits for the
+/// socket of a server that reads nothing.
+#[tokio::test]
+async fn what_waits_for_a_server_that_does_not_read_is_bounded_by_bytes() {
+    let (broker, mut devices, mut server) = with_a_server_that_does_not_read().await;
+    let held = || usize::try_from(broker.counts().waiting_bytes).unwrap();
+    let topic = |account: usize| {
+        let id = fleet(8)[account].id.clone();
+        Topics::default().of(&Topic::Records(id))
+    };
+    let body = "x".repeat(limits::BATCH_BYTES);
+    let message = body.len() + 512;
+    for (n, device) in devices.iter_mut().enumerate() {
+        for _ in 0..100 {
+            device.publish(&topic(n), &body, 1, false).await;
+        }
+        assert!(device.settled().await, "a device whose records wait stays");
+        assert!(held() <= ROOM, "{} bytes are held", held());
+        if n == 0 {
+            let most = 16 * limits::BATCH_BYTES;
+            assert!((most - message..=most).contains(&held()), "by one device: {}", held());
+        }
+    }
+    assert!(held() > ROOM - message, "the room is used: {}", held());
+    assert!(broker.counts().dropped > 700);
+
+    // It reads again: all of it comes, and there is room once more.
+    let mut came = 0;
+    while held() > 0 {
+        assert!(server.next().await.is_some());
+        came += 1;
+        // What it has just acknowledged is let go.
+        server.settled().await;
+    }
+    assert!(came >= 1, "it read what waited");
+    devices[7].publish(&topic(7), "mới", 1, false).await;
+    until_heard(&mut server, "mới").await;
+}
+
+async fn until_heard(server: &mut Hostile, text: &str) {
+    while server.heard.iter().all(|heard| heard.payload != text) {
+        assert!(server.next().await.is_some(), "the broker has closed the connection");
+    }
+}
+
+#[tokio::test]
+async fn a_device_whose_states_pile_up_is_put_out_and_may_come_again() {
+    let (broker, mut devices, mut server) = with_a_server_that_does_not_read().await;
+    let body = "x".repeat(limits::STATE_BYTES);
+    let topic = "loa/1/d/loa-1001/state";
+    for _ in 0..100 {
+        devices[0].publish(topic, &body, 1, true).await;
+    }
+    assert!(!devices[0].settled().await, "it goes on as if nothing had happened");
+    assert!(devices[1].settled().await, "the others stay");
+    assert!(broker.counts().dropped >= 1);
+    // What came before that reaches the server, and makes room.
+    while server.heard.len() < 40 {
+        assert!(server.next().await.is_some());
+    }
+    server.settled().await;
+    let login = fleet(1).remove(0);
+    let login = Some(("loa-1001", login.password.as_str()));
+    let mut again = Hostile::login(broker.devices(), "loa-1001", login, None).await.unwrap();
+    again.publish(topic, "mới", 1, true).await;
+    until_heard(&mut server, "mới").await;
+    assert_eq!(broker.counts().waiting_bytes, 0, "a state that is kept does not wait");
 }
 
 #[tokio::test]

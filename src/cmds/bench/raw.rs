@@ -4,7 +4,7 @@
 use super::host::Process;
 use super::simulated::{Answering, Simulated};
 use crate::app::link::{Acked, Link, LinkEvent};
-use crate::broker::{Broker, BrokerConfig, Gate, Who};
+use crate::broker::{Broker, BrokerConfig, Gate, SERVER_BYTES, Who};
 use crate::clock::{Clock as _, SystemClock};
 use crate::cmds::{Answer, runtime, serve};
 use crate::domain::chunk::ChunkSize;
@@ -61,6 +61,7 @@ pub fn broker() -> anyhow::Result<Answer> {
             tls: None,
             topics: Topics::default(),
             max_devices: 20_000,
+            server_bytes: SERVER_BYTES,
         };
         let broker = Broker::start(config, Arc::new(Anyone(units.into()))).await?;
         let (server, user, password) = broker.server();

@@ -78,7 +78,7 @@ pub(super) async fn embedded(
     listen: SocketAddr,
     live: &Arc<Live>,
 ) -> anyhow::Result<(Side, MqttConfig, Option<SocketAddr>)> {
-    use crate::broker::{Broker, BrokerConfig, TlsFiles};
+    use crate::broker::{Broker, BrokerConfig, SERVER_BYTES, TlsFiles};
     use crate::wire::topic::Topics;
     let tls = config
         .listen
@@ -86,7 +86,8 @@ pub(super) async fn embedded(
         .as_ref()
         .map(|files| TlsFiles { cert: folder.join(&files.cert), key: folder.join(&files.key) });
     let topics = Topics::new(&config.broker.prefix)?;
-    let broker = BrokerConfig { listen, tls, topics, max_devices: DEVICES };
+    let broker =
+        BrokerConfig { listen, tls, topics, max_devices: DEVICES, server_bytes: SERVER_BYTES };
     let gate = Arc::new(gate::RegisterGate::new(live.clone()));
     let broker = Broker::start(broker, gate).await.map_err(|error| {
         let hint = error.hint();

@@ -5,7 +5,7 @@ use super::wait::{DEADLINE, within};
 use loa::app::link::hub::Hub;
 use loa::app::link::{Link, LinkEvent, LinkEvents, Will, WillSource};
 #[cfg(feature = "embedded-broker")]
-use loa::broker::{Broker, BrokerConfig, Gate, TlsFiles, Who};
+use loa::broker::{Broker, BrokerConfig, Gate, SERVER_BYTES, TlsFiles, Who};
 use loa::mqtt::{self, MqttConfig, Password, TlsSettings};
 #[cfg(feature = "embedded-broker")]
 use loa::wire::topic::Topics;
@@ -105,7 +105,13 @@ impl Embedded {
 
 #[cfg(feature = "embedded-broker")]
 async fn start_at(listen: SocketAddr, register: &Register, tls: Option<TlsFiles>) -> Broker {
-    let config = BrokerConfig { listen, tls, topics: Topics::default(), max_devices: 5_000 };
+    let config = BrokerConfig {
+        listen,
+        tls,
+        topics: Topics::default(),
+        max_devices: 5_000,
+        server_bytes: SERVER_BYTES,
+    };
     Broker::start(config, Arc::new(register.clone())).await.unwrap()
 }
 
