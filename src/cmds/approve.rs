@@ -1,7 +1,8 @@
 //! `loa approve`, `loa approval`: who decides about what waits, and whether anybody must.
 
 use super::data::{DataFolder, DataOption};
-use super::propose::{TokenOption, acting, find_hash, on_air};
+use super::propose::{acting, find_hash, on_air, person};
+use super::token::TokenOption;
 use super::trail::command_line;
 use super::{Answer, failed, print_json, print_text, runtime, wrong_use};
 use crate::app::approval::{Back, Backed, Decided, Desk, DeskError, Scope};
@@ -132,7 +133,7 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
     let reason = args.reason.as_deref().unwrap_or_default();
     let outcome = runtime()?.block_on(async {
         let store = folder.open_store().await?;
-        let person = args.token.person(&store, now).await?;
+        let person = person(&args.token, &store, now).await?;
         let actor = acting(&person);
         let desk = Desk { store: &store, person: &person, actor: &actor, now };
         let outcome = if let Some(back) = args.back(&store).await? {

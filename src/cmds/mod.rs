@@ -57,6 +57,8 @@ mod timetable;
 #[cfg(feature = "server")]
 mod tls;
 #[cfg(feature = "server")]
+mod token;
+#[cfg(feature = "server")]
 mod trail;
 #[cfg(feature = "server")]
 mod unit;

@@ -5,6 +5,7 @@
 
 use super::check::profiles_of;
 use super::hidden::Hidden;
+use super::token::TokenOption;
 use super::{Advise as _, failed, wrong_use};
 use crate::config::{self, ClipSource};
 use crate::domain::station::AssetFacts;
@@ -26,43 +27,22 @@ pub struct ServerOption {
     /// Certificate authority of the server (PEM); the station's own unless given
     #[arg(long, value_name = "FILE", env = "LOA_CA")]
     ca: Option<PathBuf>,
-    /// File that holds your token, as `loa user token` printed it
-    #[arg(long, value_name = "FILE", env = "LOA_TOKEN_FILE")]
-    token_file: Option<PathBuf>,
-    /// The token itself, where no file can hold it
-    #[arg(
-        long,
-        env = "LOA_TOKEN",
-        hide_env_values = true,
-        hide = true,
-        allow_hyphen_values = true
-    )]
-    token: Option<Hidden>,
+    #[command(flatten)]
+    token: TokenOption,
 }
 
 /// A server to ask.
 pub struct Server {
     agent: ureq::Agent,
     url: String,
-    token: String,
+    token: Hidden,
 }
 
 impl ServerOption {
     /// Finds address, certificate and token.
     pub fn open(&self) -> anyhow::Result<Server> {
         let (url, ca) = self.address()?;
-        let token = match (&self.token_file, &self.token) {
-            (Some(file), _) => std::fs::read_to_string(file)
-                .with_context(|| format!("reading the token of `{}`", file.display()))?,
-            (None, Some(token)) => token.reveal().to_owned(),
-            (None, None) => {
-                return Err(wrong_use(
-                    "the server asks who you are",
-                    "`loa user token PERSON` prints a token: put it into a file for \
-                     `--token-file`, or into the environment as LOA_TOKEN",
-                ));
-            }
-        };
+        let token = self.token.read()?;
         let mut config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -85,7 +65,6 @@ impl ServerOption {
             let tls = tls.root_certs(RootCerts::new_with_certs(&certs));
             config = config.tls_config(tls.build());
         }
-        let token = token.trim().to_owned();
         Ok(Server { agent: config.build().into(), url, token })
     }
 
@@ -172,7 +151,7 @@ impl Server {
     }
 
     fn bearer(&self) -> String {
-        format!("Bearer {}", self.token)
+        format!("Bearer {}", self.token.reveal())
     }
 
     fn answer(

@@ -194,6 +194,39 @@ fn a_damaged_store_is_no_backup() {
     assert!(!at.join("s.loa").exists());
 }
 
+#[test]
+fn a_register_on_a_damaged_page_is_no_register_to_check_by() {
+    let dir = server();
+    let at = dir.path();
+    let store = at.join("data/store.db");
+    let sound = fs::read(&store).unwrap();
+    let check = || loa(at, &["check", "playlists", "--data", "data"]);
+    assert_ne!(check().status.code(), Some(3), "{}", text(&check().stderr));
+    let of_units = |page: &[u8]| page.windows(5).any(|some| some == b"99901");
+    let damaged = |hit: &dyn Fn(usize, &[u8]) -> bool| {
+        let pages = sound.chunks(4_096).enumerate();
+        let bad = |(n, page): (usize, &[u8])| {
+            // The first hundred bytes are what makes it a store at all.
+            let head = if n == 0 { page[..100].to_vec() } else { Vec::new() };
+            let rest = vec![0xA5; page.len() - head.len()];
+            if hit(n, page) { [head, rest].concat() } else { page.to_vec() }
+        };
+        pages.flat_map(bad).collect::<Vec<u8>>()
+    };
+    let first = damaged(&|n, _| n == 0);
+    let others = damaged(&|n, _| n > 0);
+    let units = damaged(&|n, page| n > 0 && of_units(page));
+    for (bytes, name) in [(first, "first"), (others, "others"), (units, "of units")] {
+        assert_ne!(bytes, sound, "{name}");
+        fs::write(&store, bytes).unwrap();
+        let seen = check();
+        assert_eq!(seen.status.code(), Some(3), "{name}: {}", text(&seen.stdout));
+        let said = text(&seen.stderr);
+        assert!(said.contains("the store's file is damaged"), "{name}: {said}");
+        assert!(said.contains("hint: restore the last backup"), "{name}: {said}");
+    }
+}
+
 /// Opens the sealed part with primitives of another maker, as age's specification says.
 const AGE: &str = r#"
 import base64, sys

@@ -15,7 +15,8 @@ use super::data::{DataFolder, DataOption};
 use super::registers::Stationed;
 use super::trail::command_line;
 use super::{Advise as _, Answer, failed, print_json, print_text, runtime, wrong_use};
-use crate::app::ports::{Evidence as _, Registry as _, Trail as _};
+use crate::app::ports::{Evidence as _, Registry as _, StoreError, Trail as _};
+use crate::app::trail::Entry;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::StationConfig;
 use crate::domain::recurrence::wall;
@@ -136,14 +137,16 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
     let passphrase = if args.with_keys { Some(args.passphrase.read(Purpose::New)?) } else { None };
     let beside = |what: &str| out.with_file_name(format!(".{name}.{}.{what}", std::process::id()));
     let [copy, part, sealed] = ["store", "part", "sealed"].map(|what| Scratch(beside(what)));
-    let (config, records, devices) = runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let (config, records, devices, untold) = runtime.block_on(async {
         // Also where it lies: a copy is rebuilt, and would hide a damaged index.
         check_store(&folder.store()).await?;
         let store = folder.open_store().await?;
         let config = args.station.settings(&store).await?;
         let entry = command_line().did(now, "back-up", out.display());
         let keys = if args.with_keys { "with private keys" } else { "without private keys" };
-        store.append(&entry.after(keys)).await?;
+        let entry = entry.after(keys);
+        let untold = found_full(store.append(&entry).await)?.then_some(entry);
         // Made first, so that it is never readable by others.
         OpenOptions::new()
             .write(true)
@@ -158,9 +161,12 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
         store.close().await;
         check_store(&copy.0).await?;
         let held = SqliteStore::open(&copy.0).await?;
+        if let Some(entry) = &untold {
+            held.append(entry).await?;
+        }
         let (records, devices) = (held.evidence_counts().await?.records, held.devices().await?);
         held.close().await;
-        anyhow::Ok((config, records, devices.len() as u64))
+        anyhow::Ok((config, records, devices.len() as u64, untold))
     })?;
     let mut found =
         Found { files: vec![("data/store.db".to_owned(), copy.0.clone())], ..Found::default() };
@@ -204,6 +210,9 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
         removed,
     };
     told(&written, args.json)?;
+    if let Some(entry) = untold {
+        runtime.block_on(tell_late(&folder, &entry))?;
+    }
     Ok(Answer::Yes)
 }
 
@@ -233,6 +242,29 @@ fn told(written: &Written, json: bool) -> anyhow::Result<()> {
          bytes; read back and found whole\n{gone}",
         file.display()
     ))
+}
+
+/// Lets a full disk pass, since that is when a backup is needed most; says whether it was full.
+fn found_full(appended: Result<(), StoreError>) -> Result<bool, StoreError> {
+    match appended {
+        Ok(()) => Ok(false),
+        Err(StoreError::Full { .. }) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Tells the trail of a backup that found the disk full: perhaps there is room by now.
+async fn tell_late(folder: &DataFolder, entry: &Entry) -> anyhow::Result<()> {
+    let store = folder.open_store().await?;
+    if found_full(store.append(entry).await)? {
+        eprintln!(
+            "warning: the disk of `{}` is full: the backup is whole, and the trail in it tells of \
+             it, but the trail of the server does not; free space there",
+            folder.path().display()
+        );
+    }
+    store.close().await;
+    Ok(())
 }
 
 /// Refuses a store whose pages or indices are wrong.

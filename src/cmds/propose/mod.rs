@@ -8,7 +8,7 @@ pub use shown::on_air;
 
 use super::approve::told;
 use super::data::{DataFolder, DataOption};
-use super::hidden::Hidden;
+use super::token::TokenOption;
 use super::{Answer, print_json, print_text, runtime, table, wrong_use};
 use crate::app::access;
 use crate::app::approval::Desk;
@@ -23,33 +23,21 @@ use find::Wanted;
 use shown::{Row, Whole, text};
 use std::path::PathBuf;
 
-/// Whose decision it is.
-#[derive(Debug, clap::Args)]
-pub struct TokenOption {
-    /// The person's token, from `loa user token`
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        env = "LOA_TOKEN",
-        hide_env_values = true,
-        allow_hyphen_values = true
-    )]
-    token: Hidden,
-}
-
-impl TokenOption {
-    /// Returns the person of the token.
-    pub async fn person(&self, store: &SqliteStore, now: UtcMs) -> anyhow::Result<Person> {
-        let token = access::check(store, access::API, self.token.reveal().trim(), now).await?;
-        let id = token.and_then(|token| token.person);
-        let person = match &id {
-            Some(id) => store.person(id).await?,
-            None => None,
-        };
-        person.filter(|person| person.ended_ms.is_none()).ok_or_else(|| {
-            wrong_use("the token is not known here", "`loa user token PERSON` prints a new one")
-        })
-    }
+/// Returns the person of a token.
+pub async fn person(
+    token: &TokenOption,
+    store: &SqliteStore,
+    now: UtcMs,
+) -> anyhow::Result<Person> {
+    let token = access::check(store, access::API, token.read()?.reveal(), now).await?;
+    let id = token.and_then(|token| token.person);
+    let person = match &id {
+        Some(id) => store.person(id).await?,
+        None => None,
+    };
+    person.filter(|person| person.ended_ms.is_none()).ok_or_else(|| {
+        wrong_use("the token is not known here", "`loa user token PERSON` prints a new one")
+    })
 }
 
 /// Returns who acts by a token at the command line.
@@ -185,7 +173,7 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
     let now = SystemClock::new().now();
     let one = runtime()?.block_on(async {
         let store = folder.open_store().await?;
-        let person = args.token.person(&store, now).await?;
+        let person = person(&args.token, &store, now).await?;
         let actor = acting(&person);
         let desk = Desk { store: &store, person: &person, actor: &actor, now };
         let one = if let Some(hash) = &args.take_back {

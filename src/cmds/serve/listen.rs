@@ -36,11 +36,33 @@ pub struct Listener {
     pub shares: Shares,
 }
 
+/// How often the log says that no broker answers.
+const TELL_AGAIN_MS: i64 = 600_000;
+
+/// When the log last said that there is no broker: at once, then rarely, since it is tried for
+/// ever and the page shows it all the time.
+#[derive(Debug, Default)]
+struct Silence {
+    told_ms: Option<i64>,
+}
+
+impl Silence {
+    /// Says whether to tell of it now.
+    fn tell(&mut self, now_mono: i64) -> bool {
+        let due = self.told_ms.is_none_or(|told| now_mono - told >= TELL_AGAIN_MS);
+        if due {
+            self.told_ms = Some(now_mono);
+        }
+        due
+    }
+}
+
 impl Listener {
     /// Reads until told to stop or the link is closed.
     pub async fn run(self, mut events: LinkEvents, stop: CancellationToken) {
         let mut changes = self.shares.changes();
         let mut asked = BTreeSet::new();
+        let mut silence = Silence::default();
         loop {
             let event = tokio::select! {
                 () = stop.cancelled() => return,
@@ -57,7 +79,7 @@ impl Listener {
                     self.connected().await;
                     self.follow(&mut asked).await;
                 }
-                Some(LinkEvent::Disconnected { why }) => self.disconnected(why),
+                Some(LinkEvent::Disconnected { why }) => self.disconnected(why, &mut silence),
                 Some(LinkEvent::Message { topic, payload, .. }) => {
                     self.message(&topic, payload).await;
                 }
@@ -112,10 +134,19 @@ impl Listener {
         }
     }
 
-    fn disconnected(&self, why: String) {
-        let was = self.live.picture().broker.connected;
-        if was {
+    fn disconnected(&self, why: String, silence: &mut Silence) {
+        let broker = self.live.picture().broker.clone();
+        let tell = silence.tell(self.clock.mono_ms());
+        if broker.connected {
             tracing::warn!(why, "Lost the broker");
+        } else if tell {
+            tracing::warn!(
+                why,
+                broker = broker.address,
+                hint = "start that broker, or correct `--broker` or `[broker]` of station.toml; \
+                        this server goes on trying, and devices play what they have",
+                "No broker answers"
+            );
         } else {
             tracing::debug!(why, "No broker yet");
         }
