@@ -1,14 +1,15 @@
 //! Where people decide about proposals.
 
 use super::error::REASON;
+use super::moved::{Same, same_on_air};
 use super::{Bench, DeskError, MOST_PIECES, Manifest, Proposal, Stand, Together, Version};
 use crate::app::people::{Person, Role, lineage};
 use crate::app::ports::{ApprovalStep, Store, StoreError};
 use crate::app::trail::Actor;
 use crate::config;
-use crate::domain::approval::{self, Ground, Preview, reach, same_effect};
+use crate::domain::approval::{self, reach};
 use crate::domain::ids::{Digest, UnitId};
-use crate::domain::station::{Station, Unit};
+use crate::domain::station::Unit;
 use crate::domain::time::UtcMs;
 use std::collections::BTreeSet;
 
@@ -172,8 +173,10 @@ impl Desk<'_> {
         if newest.number != one.base || newest.number != seen {
             // Another change came first: this one goes on if it still does what was shown.
             let bench = Bench::default();
-            let judged = same_on_air(self.store, bench, &one, seen, &newest, self.now).await?;
-            let (preview, reach) = judged.ok_or(DeskError::Moved { hash: *hash })?;
+            let seen = vec![(seen, one.change.clone())];
+            let judged = same_on_air(self.store, bench, seen, &newest, self.now).await?;
+            let judged = judged.into_iter().flatten().next();
+            let Same { preview, reach } = judged.ok_or(DeskError::Moved { hash: *hash })?;
             (one.preview, one.reach) = (preview, reach);
             (one.base, one.judged_ms) = (newest.number, self.now);
             self.must_for(Role::Approver, &one.units()).await?;
@@ -273,40 +276,6 @@ impl Desk<'_> {
         }
         Ok(())
     }
-}
-
-/// Says what a proposal would do over another version than the one over which it was seen, if
-/// that is the same on air and concerns the same units. The bench may hold what is not stored yet.
-pub async fn same_on_air(
-    store: &dyn Store,
-    mut bench: Bench,
-    one: &Proposal,
-    seen: i64,
-    newest: &Version,
-    now: UtcMs,
-) -> Result<Option<(Preview, BTreeSet<UnitId>)>, StoreError> {
-    let Some(was) = store.version(seen).await? else { return Ok(None) };
-    let (old, new) = (was.manifest, newest.manifest.clone());
-    let (old_with, new_with) = (old.with(&one.change, None), new.with(&one.change, None));
-    let mut lacks: Vec<Digest> = [&old, &old_with, &new, &new_with]
-        .iter()
-        .flat_map(|manifest| bench.lacks(manifest))
-        .collect();
-    lacks.sort();
-    lacks.dedup();
-    bench.blobs.extend(store.blobs(&lacks).await?);
-    Ok(aside(move || {
-        let station = |manifest: &Manifest| -> Option<Station> { bench.station(manifest) };
-        let (new, new_with) = (station(&new)?, station(&new_with)?);
-        let (old, old_with) = (station(&old)?, station(&old_with)?);
-        let reaches = reach(&new, &new_with);
-        if reaches != reach(&old, &old_with) {
-            return None;
-        }
-        let preview = Ground::new(new.clone(), now).preview(&new_with);
-        same_effect((old, &old_with), (new, &new_with), now).then_some((preview, reaches))
-    })
-    .await)
 }
 
 /// Compiles off the async threads.

@@ -1,9 +1,12 @@
 //! What the server stores when it has looked at the folder.
 
-use super::{Bench, Manifest, Over, Proposal, Settled, Stand, Version, Waiting, same_on_air};
+use super::moved::same_on_air;
+use super::{Bench, ChangeSet, Manifest, Over, Proposal, Settled, Stand, Version, Waiting};
 use crate::app::ports::{ApprovalStep, Fence, Store, StoreError};
 use crate::app::trail::Actor;
+use crate::domain::ids::Digest;
 use crate::domain::time::UtcMs;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Stores what came into force by itself and what waits, in one step and under the lease of
@@ -26,9 +29,10 @@ pub async fn keep(
         base += 1;
     }
     let newest = Version { number: base, at_ms: now, approval: None, manifest: settled.manifest };
+    let moved = moved(store, bench, &settled.waits, &pending, &newest, now).await?;
     let mut waits = Vec::new();
     for waiting in settled.waits {
-        let one = proposal(store, bench, waiting, &pending, &newest, &mut step, now).await?;
+        let one = proposal(store, waiting, &pending, &newest, &moved, &mut step, now).await?;
         for hash in one.change.blobs() {
             if let Some(bytes) = bench.blobs.get(&hash) {
                 step.blobs.insert(hash, Arc::clone(bytes));
@@ -44,13 +48,37 @@ pub async fn keep(
     Ok(waits)
 }
 
+/// Returns those that somebody stands for and that would now do something else on air.
+async fn moved(
+    store: &dyn Store,
+    bench: &Bench,
+    waits: &[Waiting],
+    pending: &[Proposal],
+    newest: &Version,
+    now: UtcMs,
+) -> Result<BTreeSet<Digest>, StoreError> {
+    let waits: BTreeSet<Digest> = waits.iter().map(|waiting| waiting.change.hash()).collect();
+    let engaged = |one: &&Proposal| one.author.is_some() || !one.votes.is_empty();
+    let open = |one: &&Proposal| one.stand == Stand::Open && one.base != newest.number;
+    let pending = pending.iter().filter(|one| waits.contains(&one.hash));
+    let pending: Vec<&Proposal> = pending.filter(engaged).filter(open).collect();
+    if pending.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let seen: Vec<(i64, ChangeSet)> =
+        pending.iter().map(|one| (one.base, one.change.clone())).collect();
+    let same = same_on_air(store, bench.clone(), seen, newest, now).await?;
+    let moved = pending.iter().zip(same).filter(|(_, same)| same.is_none());
+    Ok(moved.map(|(one, _)| one.hash).collect())
+}
+
 /// Returns the proposal of a change: as people left it, or new.
 async fn proposal(
     store: &dyn Store,
-    bench: &Bench,
     waiting: Waiting,
     pending: &[Proposal],
     newest: &Version,
+    moved: &BTreeSet<Digest>,
     step: &mut ApprovalStep,
     now: UtcMs,
 ) -> Result<Proposal, StoreError> {
@@ -83,16 +111,12 @@ async fn proposal(
     one.stand = known.stand.clone();
     one.author.clone_from(&known.author);
     one.votes.clone_from(&known.votes);
-    let engaged = one.author.is_some() || !one.votes.is_empty();
-    if known.base != newest.number && known.stand == Stand::Open && engaged {
-        let same = same_on_air(store, bench.clone(), known, known.base, newest, now).await?;
-        if same.is_none() {
-            one.stand = Stand::Stale { at_ms: now };
-            one.votes.clear();
-            let entry = Actor::server().did(now, "stale-proposal", hash);
-            let entry = entry.before(format!("over version {}", known.base));
-            step.entries.push(entry.after(format!("over version {}", newest.number)));
-        }
+    if moved.contains(&hash) {
+        one.stand = Stand::Stale { at_ms: now };
+        one.votes.clear();
+        let entry = Actor::server().did(now, "stale-proposal", hash);
+        let entry = entry.before(format!("over version {}", known.base));
+        step.entries.push(entry.after(format!("over version {}", newest.number)));
     }
     if *known != one {
         step.proposals.push(one.clone());

@@ -33,11 +33,12 @@ mod error;
 mod group;
 mod keep;
 mod manifest;
+mod moved;
 mod settle;
 
 pub use back::{Back, Backed, Scope};
 pub use bench::Bench;
-pub use desk::{Decided, Desk, same_on_air};
+pub use desk::{Decided, Desk};
 pub use error::DeskError;
 pub use group::{MOST_OPEN, MOST_PIECES};
 pub use keep::{keep, put_in_force, supersede};

@@ -1,7 +1,7 @@
 //! Many changes compared with one station: what is alike is compiled once.
 
 use super::preview::{compare, compare_whole};
-use super::{DAYS, Preview, narrows};
+use super::{DAYS, Preview, narrows, reach};
 use crate::domain::station::Station;
 use crate::domain::time::UtcMs;
 use crate::domain::timetable::{Compiled, Compiler, Horizon};
@@ -57,10 +57,9 @@ impl Ground {
     }
 }
 
-/// Says whether two changes do the same on air from `now` on, each given as the station without
-/// and with it: the same change, before and after the ground moved.
-pub fn same_effect(was: (Station, &Station), is: (Station, &Station), now: UtcMs) -> bool {
-    let before = Ground::new(was.0, now).whole(was.1);
-    let mut ground = Ground::new(is.0, now);
-    before == ground.whole(is.1)
+/// Says whether a change does the same on air, and concerns the same units, before and after the
+/// ground moved: each ground with the station that the change makes of it.
+pub fn same_effect(was: (&mut Ground, &Station), is: (&mut Ground, &Station)) -> bool {
+    reach(&was.0.station, was.1) == reach(&is.0.station, is.1)
+        && was.0.whole(was.1) == is.0.whole(is.1)
 }

@@ -1,18 +1,14 @@
 //! Playlists out of force at once, or back to what was approved before.
 
-use super::super::auth::Bearer;
 use super::super::error::ApiError;
+use super::desk::AtDesk;
 use super::proposals::{Because, ChangeView};
 use super::{Body, id};
-use crate::app::approval::{Back, Backed, Desk, Scope};
-use crate::app::live::Live;
-use crate::app::ports::Store;
-use crate::clock::SharedClock;
+use crate::app::approval::{Back, Backed, Scope};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// Where to go back to, and how much.
@@ -67,10 +63,7 @@ impl Stepped {
     (status = 403, body = ApiError), (status = 404, body = ApiError),
     (status = 409, body = ApiError), (status = 422, body = ApiError)))]
 pub async fn roll_back(
-    bearer: Bearer,
-    State(store): State<Arc<dyn Store>>,
-    State(live): State<Arc<Live>>,
-    State(clock): State<SharedClock>,
+    at: AtDesk,
     Body(wanted): Body<RollBack>,
 ) -> Result<Json<Stepped>, ApiError> {
     let scope = match (&wanted.playlist, &wanted.unit) {
@@ -83,14 +76,12 @@ pub async fn roll_back(
             return Err(ApiError::new(status, "invalid", both).hint("name one of them, or neither"));
         }
     };
-    let (back, actor) = (Back { scope, to: Some(id(&wanted.hash)?) }, bearer.actor());
-    let desk = Desk { store: &*store, person: &bearer.person, actor: &actor, now: clock.now() };
-    let zone = live.picture().zone;
+    let back = Back { scope, to: Some(id(&wanted.hash)?) };
     if wanted.dry_run {
-        bearer.must_be_known()?;
-        return Ok(Json(Stepped::new(&desk.look_back(&back).await?, "shown", zone)));
+        at.bearer.must_be_known()?;
+        return Ok(Json(Stepped::new(&at.desk().look_back(&back).await?, "shown", at.zone)));
     }
-    Ok(Json(Stepped::new(&desk.go_back(&back, &wanted.reason).await?, "done", zone)))
+    Ok(Json(Stepped::new(&at.desk().go_back(&back, &wanted.reason).await?, "done", at.zone)))
 }
 
 /// Takes a playlist out of force at once; its file waits for approval again.
@@ -100,17 +91,13 @@ pub async fn roll_back(
     (status = 403, body = ApiError), (status = 404, body = ApiError),
     (status = 422, body = ApiError)))]
 pub async fn withdraw(
-    bearer: Bearer,
-    State(store): State<Arc<dyn Store>>,
-    State(live): State<Arc<Live>>,
-    State(clock): State<SharedClock>,
+    at: AtDesk,
     Path(list): Path<String>,
     Body(why): Body<Because>,
 ) -> Result<Json<Stepped>, ApiError> {
-    let (back, actor) = (Back { scope: Scope::Playlist(id(&list)?), to: None }, bearer.actor());
-    let desk = Desk { store: &*store, person: &bearer.person, actor: &actor, now: clock.now() };
-    let backed = desk.go_back(&back, &why.reason).await?;
-    Ok(Json(Stepped::new(&backed, "done", live.picture().zone)))
+    let back = Back { scope: Scope::Playlist(id(&list)?), to: None };
+    let backed = at.desk().go_back(&back, &why.reason).await?;
+    Ok(Json(Stepped::new(&backed, "done", at.zone)))
 }
 
 /// Takes the playlists that address a unit and no others out of force at once.
@@ -120,15 +107,11 @@ pub async fn withdraw(
     (status = 403, body = ApiError), (status = 404, body = ApiError),
     (status = 409, body = ApiError), (status = 422, body = ApiError)))]
 pub async fn withdraw_unit(
-    bearer: Bearer,
-    State(store): State<Arc<dyn Store>>,
-    State(live): State<Arc<Live>>,
-    State(clock): State<SharedClock>,
+    at: AtDesk,
     Path(unit): Path<String>,
     Body(why): Body<Because>,
 ) -> Result<Json<Stepped>, ApiError> {
-    let (back, actor) = (Back { scope: Scope::Unit(id(&unit)?), to: None }, bearer.actor());
-    let desk = Desk { store: &*store, person: &bearer.person, actor: &actor, now: clock.now() };
-    let backed = desk.go_back(&back, &why.reason).await?;
-    Ok(Json(Stepped::new(&backed, "done", live.picture().zone)))
+    let back = Back { scope: Scope::Unit(id(&unit)?), to: None };
+    let backed = at.desk().go_back(&back, &why.reason).await?;
+    Ok(Json(Stepped::new(&backed, "done", at.zone)))
 }

@@ -8,6 +8,7 @@ pub mod air;
 pub mod assets;
 pub mod back;
 pub mod codes;
+mod desk;
 pub mod devices;
 pub mod hold;
 pub mod links;

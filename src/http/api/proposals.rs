@@ -2,11 +2,11 @@
 
 use super::super::auth::Bearer;
 use super::super::error::ApiError;
+use super::desk::AtDesk;
 use super::{Body, id, local};
 use crate::app::approval::{Decided, Desk, DeskError, Proposal, Stand, Together};
 use crate::app::live::Live;
 use crate::app::ports::Store;
-use crate::clock::SharedClock;
 use crate::domain::approval::{Change, Counts, What};
 use crate::domain::ids::Digest;
 use axum::Json;
@@ -280,17 +280,10 @@ pub async fn one(
     (status = 200, body = ProposalView), (status = 401, body = ApiError),
     (status = 403, body = ApiError), (status = 404, body = ApiError),
     (status = 409, body = ApiError)))]
-pub async fn propose(
-    bearer: Bearer,
-    State(store): State<Arc<dyn Store>>,
-    State(live): State<Arc<Live>>,
-    State(clock): State<SharedClock>,
-    Path(hash): Path<String>,
-) -> Result<Json<ProposalView>, ApiError> {
-    let (hash, actor) = (id(&hash)?, bearer.actor());
-    let desk = Desk { store: &*store, person: &bearer.person, actor: &actor, now: clock.now() };
-    let one = desk.propose(&hash).await?;
-    Ok(Json(ProposalView::new(&one, live.picture().zone, usize::MAX)))
+pub async fn propose(at: AtDesk, Path(hash): Path<String>) -> Result<Json<ProposalView>, ApiError> {
+    let hash = id(&hash)?;
+    let one = at.desk().propose(&hash).await?;
+    Ok(Json(ProposalView::new(&one, at.zone, usize::MAX)))
 }
 
 /// Names you the author of what waits in these files, as one proposal.
@@ -300,16 +293,11 @@ pub async fn propose(
     (status = 403, body = ApiError), (status = 404, body = ApiError),
     (status = 409, body = ApiError), (status = 422, body = ApiError)))]
 pub async fn propose_files(
-    bearer: Bearer,
-    State(store): State<Arc<dyn Store>>,
-    State(live): State<Arc<Live>>,
-    State(clock): State<SharedClock>,
+    at: AtDesk,
     Body(wanted): Body<Files>,
 ) -> Result<Json<ProposalView>, ApiError> {
-    let actor = bearer.actor();
-    let desk = Desk { store: &*store, person: &bearer.person, actor: &actor, now: clock.now() };
-    let one = desk.propose_files(&wanted.files).await?;
-    Ok(Json(ProposalView::new(&one, live.picture().zone, usize::MAX)))
+    let one = at.desk().propose_files(&wanted.files).await?;
+    Ok(Json(ProposalView::new(&one, at.zone, usize::MAX)))
 }
 
 /// Takes your proposal back; what you put together falls apart again.
@@ -319,16 +307,12 @@ pub async fn propose_files(
     (status = 403, body = ApiError), (status = 404, body = ApiError),
     (status = 409, body = ApiError)))]
 pub async fn take_back(
-    bearer: Bearer,
-    State(store): State<Arc<dyn Store>>,
-    State(live): State<Arc<Live>>,
-    State(clock): State<SharedClock>,
+    at: AtDesk,
     Path(hash): Path<String>,
 ) -> Result<Json<ProposalView>, ApiError> {
-    let (hash, actor) = (id(&hash)?, bearer.actor());
-    let desk = Desk { store: &*store, person: &bearer.person, actor: &actor, now: clock.now() };
-    let one = desk.take_back(&hash).await?;
-    Ok(Json(ProposalView::new(&one, live.picture().zone, usize::MAX)))
+    let hash = id(&hash)?;
+    let one = at.desk().take_back(&hash).await?;
+    Ok(Json(ProposalView::new(&one, at.zone, usize::MAX)))
 }
 
 /// Approves; the last approval needed brings it into force.
@@ -338,16 +322,13 @@ pub async fn take_back(
     (status = 403, body = ApiError), (status = 404, body = ApiError),
     (status = 409, body = ApiError)))]
 pub async fn approve(
-    bearer: Bearer,
-    State(store): State<Arc<dyn Store>>,
-    State(clock): State<SharedClock>,
+    at: AtDesk,
     Path(hash): Path<String>,
     seen: Result<Query<Seen>, QueryRejection>,
 ) -> Result<Json<Decision>, ApiError> {
     let Query(seen) = seen?;
-    let (hash, actor) = (id(&hash)?, bearer.actor());
-    let desk = Desk { store: &*store, person: &bearer.person, actor: &actor, now: clock.now() };
-    Ok(Json(desk.approve(&hash, seen.over).await?.into()))
+    let hash = id(&hash)?;
+    Ok(Json(at.desk().approve(&hash, seen.over).await?.into()))
 }
 
 /// Sends a proposal back with a reason.
@@ -358,13 +339,10 @@ pub async fn approve(
     (status = 403, body = ApiError), (status = 404, body = ApiError),
     (status = 409, body = ApiError), (status = 422, body = ApiError)))]
 pub async fn give_back(
-    bearer: Bearer,
-    State(store): State<Arc<dyn Store>>,
-    State(clock): State<SharedClock>,
+    at: AtDesk,
     Path(hash): Path<String>,
     Body(why): Body<Because>,
 ) -> Result<Json<Decision>, ApiError> {
-    let (hash, actor) = (id(&hash)?, bearer.actor());
-    let desk = Desk { store: &*store, person: &bearer.person, actor: &actor, now: clock.now() };
-    Ok(Json(desk.give_back(&hash, &why.reason).await?.into()))
+    let hash = id(&hash)?;
+    Ok(Json(at.desk().give_back(&hash, &why.reason).await?.into()))
 }

@@ -100,11 +100,11 @@ fn change(change: &Change, now: UtcMs, zone: Tz, lang: Language) -> ChangeRow {
         What::Less => format!("{} {at}", lang.say("ngắn hoặc nhỏ hơn, lúc", "less, at")),
         What::Gone => format!("{} {at}", lang.say("không còn lúc", "no longer at")),
     };
-    let units: Vec<_> = change.units.iter().map(ToString::to_string).collect();
+    let units = first(change.units.iter().map(ToString::to_string), lang);
     ChangeRow {
         what,
         title: change.title.clone(),
-        place: format!("{} · {}", change.item, units.join(", ")),
+        place: format!("{} · {}", change.item, units),
         near_quiet: change.near_quiet,
     }
 }

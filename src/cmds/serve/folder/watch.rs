@@ -48,6 +48,11 @@ impl Folder {
                     if !self.approving.has_news().await {
                         continue;
                     }
+                    match self.approving.newly_in_force().await {
+                        Ok(Some(station)) => show(&in_force, Arc::new(station)),
+                        Ok(None) => {}
+                        Err(error) => tracing::warn!("Failed to read what is in force: {error:#}"),
+                    }
                     true
                 }
             };
@@ -56,13 +61,7 @@ impl Folder {
                 continue;
             }
             match self.load().await {
-                Ok(Some(station)) => {
-                    in_force.send_if_modified(|current| {
-                        let changed = current.as_ref() != Some(&station);
-                        *current = Some(station);
-                        changed
-                    });
-                }
+                Ok(Some(station)) => show(&in_force, station),
                 Ok(None) => {}
                 Err(error) => {
                     tracing::error!(error = format!("{error:#}"), "Failed to read the station");
@@ -96,6 +95,15 @@ impl Folder {
             }
         }
     }
+}
+
+/// Hands over what is in force, if it is other than before.
+fn show(in_force: &watch::Sender<Option<Arc<Station>>>, station: Arc<Station>) {
+    in_force.send_if_modified(|current| {
+        let changed = current.as_ref() != Some(&station);
+        *current = Some(station);
+        changed
+    });
 }
 
 /// Waits until nothing has changed for a while.
