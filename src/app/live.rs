@@ -45,6 +45,8 @@ pub struct Picture {
     pub published_ms: Option<UtcMs>,
     /// The broker.
     pub broker: BrokerLight,
+    /// The log, once it has a head.
+    pub log: Option<LogLight>,
     /// Whether the store took its last write; the loop writes every few seconds.
     pub writable: bool,
 }
@@ -58,6 +60,23 @@ pub struct Alarm {
     pub vi: String,
     /// English.
     pub en: String,
+}
+
+/// How it stands with the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLight {
+    /// Name of the shard being written.
+    pub origin: String,
+    /// Its leaves.
+    pub size: u64,
+    /// The root over them, base64.
+    pub root: String,
+    /// The newest head as signed.
+    pub note: String,
+    /// When it was signed.
+    pub at_ms: UtcMs,
+    /// Leaves that wait.
+    pub waiting: u64,
 }
 
 /// How it stands with the broker.
@@ -86,6 +105,7 @@ impl Picture {
             zone: chrono_tz::Asia::Ho_Chi_Minh,
             faults: Arc::from([]),
             alarms: Vec::new(),
+            log: None,
             notices: Vec::new(),
             proposals: Vec::new(),
             files: Arc::default(),

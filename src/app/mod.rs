@@ -20,6 +20,8 @@ pub mod link;
 #[cfg(feature = "server")]
 pub mod live;
 #[cfg(feature = "server")]
+pub mod logbook;
+#[cfg(feature = "server")]
 pub mod mosquitto;
 #[cfg(feature = "server")]
 pub mod outcome;
@@ -37,6 +39,8 @@ pub mod registry;
 pub mod rekey;
 #[cfg(feature = "server")]
 pub mod retention;
+#[cfg(feature = "server")]
+pub mod scribe;
 #[cfg(feature = "server")]
 pub mod trail;
 #[cfg(feature = "server")]

@@ -60,6 +60,7 @@ mod tests {
     use super::*;
     use crate::app::ingest::tests::Signer;
     use crate::app::ports::*;
+    use crate::log::leaf::{Leaf, ServerBody};
     use crate::store::memory::MemoryStore;
     use proptest::prelude::*;
 
@@ -109,6 +110,10 @@ mod tests {
             store.commit_intake(&round, &[]).await.unwrap();
             chain.revision += 1;
         }
+        let first = ServerBody::Shard { previous: None };
+        let first = Leaf::server(NOW, &first).unwrap();
+        store.begin_shard("2030", &first, 0, None).await.unwrap();
+        store.note_logged("2030", store.newest_leaf().await.unwrap(), None).await.unwrap();
         store
     }
 

@@ -3,15 +3,19 @@
 //! ```text
 //! keys.json      the server's signing keys, 0600     epochs.json  the root-signed key chain
 //! store.db …     register, schedules, evidence       assets/      clips by SHA-256
+//! log/           the log, a folder a shard           log-key.txt  the key of its heads, 0600
 //! root.txt       thumbprint of the root key          lock
 //! root-key.txt   the root key itself, until a person takes it away
 //! ca/            the station's own certificate authority, if it has one: ca.pem, key.pem
 //! ```
 
 use super::{failed, wrong_use};
+use crate::app::scribe::LogPlace;
 use crate::store::SqliteStore;
 use crate::wire::epoch::KeySet;
-use crate::wire::server_keys::ServerKeys;
+use crate::wire::jws::SecretKey;
+use crate::wire::server_keys::{ServerKeys, secret_from_text, secret_text};
+use crate::wire::tlog::Name;
 use anyhow::Context as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
@@ -139,6 +143,70 @@ impl DataFolder {
     /// Returns the folder of the assets.
     pub fn assets(&self) -> PathBuf {
         self.path.join("assets")
+    }
+
+    /// Returns the folder of the log: a folder a shard.
+    pub fn log(&self) -> PathBuf {
+        self.path.join("log")
+    }
+
+    /// Returns the file of the key that signs the log's heads.
+    pub fn log_key(&self) -> PathBuf {
+        self.path.join("log-key.txt")
+    }
+
+    /// Returns where the log lies, under which name and key; makes what is not there yet. Its name
+    /// comes from the root key of the station's beginning and stays whatever is rotated later.
+    pub fn log_place(&self, heads: Option<&Path>) -> anyhow::Result<LogPlace> {
+        let key = self.read_log_key()?;
+        let file = self.log().join("origin");
+        if !file.exists() {
+            let root = fs::read_to_string(self.root_name())
+                .with_context(|| format!("reading `{}`", self.root_name().display()))?;
+            fs::create_dir_all(self.log())
+                .with_context(|| format!("making `{}`", self.log().display()))?;
+            replace_private(&file, &format!("loa/{}\n", root.trim()))?;
+        }
+        let base =
+            fs::read_to_string(&file).with_context(|| format!("reading `{}`", file.display()))?;
+        let base = Name::new(base.trim()).map_err(|error| {
+            let hint = "restore the file from a backup: it names the log for ever";
+            failed(anyhow::Error::new(error).context(format!("in `{}`", file.display())), hint)
+        })?;
+        let heads = heads.map_or_else(|| self.log_heads(), Path::to_owned);
+        Ok(LogPlace { folder: self.log(), heads, base, key })
+    }
+
+    /// Returns where the heads of the log are kept unless another place is named: beside the data.
+    pub fn log_heads(&self) -> PathBuf {
+        let whole = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
+        let mut name = whole.file_name().unwrap_or_default().to_owned();
+        name.push(".heads");
+        whole.with_file_name(name)
+    }
+
+    /// Reads the key of the log; makes it where a server has none yet.
+    fn read_log_key(&self) -> anyhow::Result<SecretKey> {
+        let path = self.log_key();
+        let _turn = self.keys_turn()?;
+        if !path.exists() {
+            let mut seed = zeroize::Zeroizing::new([0; 32]);
+            getrandom::fill(&mut *seed).context("the system gave no random numbers")?;
+            let text = secret_text(&SecretKey::from_seed(&seed));
+            write_private(
+                &path,
+                &zeroize::Zeroizing::new(format!("{}\n", &*zeroize::Zeroizing::new(text))),
+            )?;
+        }
+        let text = zeroize::Zeroizing::new(
+            fs::read_to_string(&path).with_context(|| format!("reading `{}`", path.display()))?,
+        );
+        secret_from_text(text.trim()).ok_or_else(|| {
+            failed(
+                anyhow::anyhow!("`{}` holds no key of 43 characters of base64url", path.display()),
+                "restore the file from a backup: the log is checked by this key",
+            )
+        })
     }
 
     /// Returns the folder of the station's own certificate authority.

@@ -319,7 +319,7 @@ fn note_foreign_broker(one: &One) {
 fn revoke(one: One, reason: &str) -> anyhow::Result<Answer> {
     let now = SystemClock::new().now();
     let known = with_register(&one, async |register: &Register| {
-        let known = register.revoke(&one.device, reason).await?;
+        let known = register.revoke(&one.device, reason, &command_line().who).await?;
         let entry = command_line().did(now, "revoke-device", &one.device).after(reason);
         Ok((known, entry))
     })?;
@@ -344,7 +344,8 @@ fn replace(
 ) -> anyhow::Result<Answer> {
     let now = SystemClock::new().now();
     let issued = with_register(&one, async |register: &Register| {
-        let issued = register.replace(&one.device, reason, Some(hours)).await?;
+        let issued =
+            register.replace(&one.device, reason, &command_line().who, Some(hours)).await?;
         let entry = command_line().did(now, "replace-device", &one.device);
         Ok((issued.clone(), entry.after(format!("{reason}; code {}", issued.id))))
     })?;

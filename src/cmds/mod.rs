@@ -33,6 +33,8 @@ mod inspect;
 mod keys;
 #[cfg(feature = "server")]
 mod link;
+#[cfg(feature = "server")]
+mod log;
 mod overlay;
 #[cfg(feature = "server")]
 mod oversize;
@@ -142,6 +144,8 @@ enum Command {
     #[cfg(feature = "server")]
     Broker(broker::Args),
     #[cfg(feature = "server")]
+    Log(log::Args),
+    #[cfg(feature = "server")]
     Link(link::Args),
     #[cfg(feature = "server")]
     Tls(tls::Args),
@@ -211,6 +215,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Answer> {
         Command::Keys(args) => keys::run(args),
         #[cfg(feature = "server")]
         Command::Broker(args) => broker::run(args),
+        #[cfg(feature = "server")]
+        Command::Log(args) => log::run(args),
         #[cfg(feature = "server")]
         Command::Link(args) => link::run(args),
         #[cfg(feature = "server")]

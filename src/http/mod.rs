@@ -10,6 +10,7 @@
 //! | `/api/v1/…` | programs with a token; `/api/v1/openapi.json` for all |
 //! | `POST /enrol` | devices with a code |
 //! | `GET /a/{sha256}` | devices, in ranges |
+//! | `/log/{shard}/…` | anybody: the evidence log as static files |
 //! | `/`, `/in/{link}`, `/style.css` | people on this machine or with a link |
 //! | `/healthz`, `/readyz` | supervisors |
 //! | `/metrics` | Prometheus, on this machine or with a token |
@@ -22,6 +23,7 @@ mod enrol;
 mod error;
 mod health;
 mod limit;
+mod log;
 mod page;
 mod shown;
 mod state;
@@ -29,6 +31,7 @@ mod state;
 pub use asset::Shelf;
 pub use error::ApiError;
 pub use limit::{Door as Asked, Turnstile};
+pub use log::LogFolder;
 pub use shown::ShownCertificate;
 pub use state::{AppState, Site};
 
@@ -64,6 +67,7 @@ pub fn router(state: AppState) -> Router {
         .nest("/api/v1", api.route("/openapi.json", openapi))
         .route("/enrol", post(enrol::post))
         .route("/a/{sha256}", get(asset::get))
+        .route("/log/{shard}/{*rest}", get(log::get))
         .route("/", get(page::get))
         .route("/in/{link}", get(page::enter))
         .route("/style.css", get(page::style))

@@ -2,6 +2,7 @@
 
 use super::asset::Shelf;
 use super::limit::Turnstile;
+use super::log::LogFolder;
 use crate::app::hold::Holds;
 use crate::app::live::Live;
 use crate::app::ports::Store;
@@ -22,6 +23,7 @@ pub struct AppState {
     pub holds: Arc<Holds>,
     pub clock: SharedClock,
     pub shelf: Shelf,
+    pub log: LogFolder,
     pub site: Site,
     pub turnstile: Turnstile,
     pub metrics: PrometheusHandle,
@@ -51,6 +53,7 @@ part!(notices: Arc<Notices>);
 part!(holds: Arc<Holds>);
 part!(clock: SharedClock);
 part!(shelf: Shelf);
+part!(log: LogFolder);
 part!(site: Site);
 part!(turnstile: Turnstile);
 part!(metrics: PrometheusHandle);

@@ -1,5 +1,6 @@
 //! Versions in force, proposals, their bytes.
 
+use super::logbook::say;
 use super::rows::{Columns, json};
 use super::trail::append;
 use super::{SqliteStore, commit, failed, guard};
@@ -106,6 +107,9 @@ impl Approvals for SqliteStore {
         }
         for entry in &step.entries {
             append(&mut tx, entry).await?;
+        }
+        for leaf in crate::app::logbook::approved(step)? {
+            say(&mut tx, &leaf).await?;
         }
         commit(tx).await
     }

@@ -9,6 +9,7 @@ use crate::domain::ids::{ChainId, CueId, DeviceId, Digest};
 use crate::domain::proof::chain::{Link, LostSpan};
 use crate::domain::station::{Device, Unit};
 use crate::domain::time::UtcMs;
+use crate::log::leaf::{Leaf, ServerBody};
 use std::sync::Arc;
 
 macro_rules! contract {
@@ -51,6 +52,9 @@ contract!(
     rejects_are_bounded_and_counted,
     retention_keeps_heads_gaps_and_the_young,
     facts_are_replaced_by_path,
+    leaves_are_numbered_with_what_they_tell_of,
+    a_round_that_is_refused_leaves_no_leaf,
+    a_shard_begins_before_all_that_waits,
     people_are_read_back_with_their_grants_and_the_trail_tells_of_it,
     the_trail_is_listed_from_either_end,
     records_are_found_by_what_was_ordered,
@@ -305,8 +309,8 @@ async fn a_revoked_key_never_comes_back(store: &dyn Store) {
         store.put_code(&code(id, of)).await.unwrap();
     }
     assert_eq!(store.enrol(&enrolment(1, "loa-1", 1, 10)).await.unwrap(), Enrolled::Done);
-    store.revoke(&device("loa-1"), "mất trộm", UtcMs(20)).await.unwrap();
-    store.revoke(&device("loa-1"), "again", UtcMs(30)).await.unwrap();
+    store.revoke(&device("loa-1"), "mất trộm", "lan", UtcMs(20)).await.unwrap();
+    store.revoke(&device("loa-1"), "again", "lan", UtcMs(30)).await.unwrap();
     let found = store.device(&device("loa-1")).await.unwrap().unwrap();
     assert_eq!(
         found.standing,
@@ -597,6 +601,67 @@ async fn rejects_are_bounded_and_counted(store: &dyn Store) {
     assert_eq!(store.evidence_counts().await.unwrap().rejects, 452);
 }
 
+fn shard_leaf() -> Leaf {
+    Leaf::server(UtcMs(1_800_000_000_000), &ServerBody::Shard { previous: None }).unwrap()
+}
+
+fn statement(name: &str) -> Leaf {
+    let body = ServerBody::Approval {
+        of: Digest([9; 32]),
+        what: name.to_owned(),
+        role: "approver".to_owned(),
+        by: "lan".to_owned(),
+    };
+    Leaf::server(UtcMs(1_800_000_000_000), &body).unwrap()
+}
+
+async fn leaves_are_numbered_with_what_they_tell_of(store: &dyn Store) {
+    assert_eq!(store.newest_leaf().await.unwrap(), 0);
+    let records = vec![record("loa-1", 1, "boot"), record("loa-1", 2, "play")];
+    let jws: Vec<_> = records.iter().map(|record| record.jws.clone()).collect();
+    store.commit_intake(&round(vec![intake(0, records)]), &[]).await.unwrap();
+    store.say(&statement("w")).await.unwrap();
+    assert_eq!(store.newest_leaf().await.unwrap(), 3);
+    let leaves = store.leaves(1, 99).await.unwrap();
+    let contents: Vec<_> = leaves.iter().map(Leaf::content).collect();
+    assert_eq!(contents[..2], [jws[0].as_bytes(), jws[1].as_bytes()]);
+    assert_eq!(leaves[2], statement("w"));
+    assert_eq!(store.leaves(2, 1).await.unwrap(), leaves[1..2]);
+    let chain = record("loa-1", 1, "boot").chain;
+    assert_eq!(store.leaf_of(&device("loa-1"), &chain, 2).await.unwrap(), Some(2));
+    assert_eq!(store.leaf_of(&device("loa-1"), &chain, 3).await.unwrap(), None);
+}
+
+async fn a_round_that_is_refused_leaves_no_leaf(store: &dyn Store) {
+    let records = vec![record("loa-1", 1, "boot")];
+    store.commit_intake(&round(vec![intake(0, records.clone())]), &[]).await.unwrap();
+    store.commit_intake(&round(vec![intake(0, records)]), &[]).await.unwrap_err();
+    assert_eq!(store.newest_leaf().await.unwrap(), 1);
+}
+
+async fn a_shard_begins_before_all_that_waits(store: &dyn Store) {
+    for name in ["a", "b"] {
+        store.say(&statement(name)).await.unwrap();
+    }
+    let first = store.begin_shard("2027", &shard_leaf(), 0, None).await.unwrap();
+    assert_eq!((first.first, first.size()), (1, 0));
+    assert_eq!(store.leaves(1, 9).await.unwrap(), [shard_leaf(), statement("a"), statement("b")]);
+    store.note_logged("2027", 2, None).await.unwrap();
+    store.note_logged("2027", 1, None).await.unwrap();
+    assert!(store.begin_shard("2028", &shard_leaf(), 3, None).await.is_err(), "2 are logged");
+    assert!(store.begin_shard("2027", &shard_leaf(), 2, None).await.is_err(), "known");
+    let loss = Loss { reason: "restored".to_owned(), by: "lan".to_owned() };
+    store.tell_loss(Some(&loss)).await.unwrap();
+    assert_eq!(store.loss().await.unwrap(), Some(loss));
+    let second = store.begin_shard("2028", &shard_leaf(), 2, None).await.unwrap();
+    assert_eq!((second.first, second.logged), (3, 2));
+    assert_eq!((second.index(2), second.index(3), second.index(4)), (None, Some(0), Some(1)));
+    assert_eq!(store.loss().await.unwrap(), None);
+    let all = [shard_leaf(), statement("a"), shard_leaf(), statement("b")];
+    assert_eq!(store.leaves(1, 9).await.unwrap(), all);
+    assert_eq!(store.shards().await.unwrap().len(), 2);
+}
+
 async fn retention_keeps_heads_gaps_and_the_young(store: &dyn Store) {
     let mut work = intake(0, (1..=9).map(|seq| record("loa-1", seq, "beat")).collect());
     work.chain.upto = 4;
@@ -604,7 +669,11 @@ async fn retention_keeps_heads_gaps_and_the_young(store: &dyn Store) {
     old.received_ms = UtcMs(5_002);
     work.conflicts = vec![Conflict { record: old, first: Digest([1; 32]) }];
     store.commit_intake(&round(vec![work]), &[]).await.unwrap();
-    assert_eq!(store.forget_before(UtcMs(5_003)).await.unwrap(), 3, "1, 2 and the conflict");
+    let waits = store.newest_leaf().await.unwrap();
+    assert_eq!(store.forget_before(UtcMs(5_003)).await.unwrap(), 1, "what is not logged stays");
+    store.begin_shard("2027", &shard_leaf(), 0, None).await.unwrap();
+    store.note_logged("2027", waits + 1, None).await.unwrap();
+    assert_eq!(store.forget_before(UtcMs(5_003)).await.unwrap(), 2, "1 and 2");
     assert_eq!(store.forget_before(UtcMs(99_000)).await.unwrap(), 1, "3; 4 is the head");
     let page = Page::After { position: 0, limit: 99 };
     let left = store.records(&RecordFilter::default(), page).await.unwrap();

@@ -34,6 +34,12 @@ pub(super) const STEPS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0004_pending.sql"),
         include_str!("../../migrations/postgres/0004_pending.sql"),
     ),
+    (
+        5,
+        "log",
+        include_str!("../../migrations/sqlite/0005_log.sql"),
+        include_str!("../../migrations/postgres/0005_log.sql"),
+    ),
 ];
 
 /// Brings the schema to the newest version.

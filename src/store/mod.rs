@@ -13,6 +13,7 @@ mod approval;
 mod evidence;
 mod facts;
 mod leases;
+mod logbook;
 pub mod memory;
 mod migrate;
 mod orders;

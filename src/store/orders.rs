@@ -1,14 +1,17 @@
 //! Notices and holds as rows.
 
+use super::logbook::say;
 use super::plans::put_retained;
 use super::rows::{Columns, json};
 use super::{SqliteStore, commit, failed, trail};
+use crate::app::logbook;
 use crate::app::ports::{
     NoticeKind, Orders, RetainedDocument, SentNotice, StoreError, StoredHold, StoredNotice,
     WithdrawnNotice,
 };
 use crate::app::trail::Entry;
 use async_trait::async_trait;
+use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
 fn notice(row: &SqliteRow) -> Result<StoredNotice, StoreError> {
@@ -60,6 +63,16 @@ fn hold(row: &SqliteRow) -> Result<StoredHold, StoreError> {
         by: row.text("made_by")?,
         jws: row.get::<&str>("jws")?.into(),
     })
+}
+
+/// Reads a notice within the write that changes it.
+async fn notice_in(conn: &mut SqliteConnection, jti: &str) -> Result<StoredNotice, StoreError> {
+    let row = sqlx::query("SELECT * FROM notices WHERE jti = $1")
+        .bind(jti)
+        .fetch_one(conn)
+        .await
+        .map_err(failed("read a notice"))?;
+    notice(&row)
 }
 
 fn stale(jti: &str) -> StoreError {
@@ -138,6 +151,8 @@ impl Orders for SqliteStore {
         }
         put_retained(&mut tx, documents).await?;
         trail::append(&mut tx, entry).await?;
+        let known = notice_in(&mut tx, jti).await?;
+        say(&mut tx, &logbook::noticed(jti, known.kind, &known.content, sent)?).await?;
         commit(tx).await
     }
 
@@ -166,6 +181,9 @@ impl Orders for SqliteStore {
         }
         put_retained(&mut tx, documents).await?;
         trail::append(&mut tx, entry).await?;
+        let known = notice_in(&mut tx, jti).await?;
+        let sent = known.sent.as_ref().map_or("", |sent| &sent.jws);
+        say(&mut tx, &logbook::withdrawn(sent.as_bytes(), withdrawn)?).await?;
         commit(tx).await
     }
 
@@ -234,6 +252,7 @@ impl Orders for SqliteStore {
         }
         put_retained(&mut tx, std::slice::from_ref(document)).await?;
         trail::append(&mut tx, entry).await?;
+        say(&mut tx, &logbook::held(hold)?).await?;
         commit(tx).await
     }
 

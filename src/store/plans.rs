@@ -1,5 +1,6 @@
 //! Sheets, timetables, retained documents.
 
+use super::logbook::say;
 use super::rows::Columns;
 use super::{SqliteStore, commit, failed, guard};
 use crate::app::ports::{
@@ -98,11 +99,33 @@ async fn put_days(
     Ok(())
 }
 
+/// Returns when a timetable first sounds or shows after it was made.
+async fn first_cue(
+    conn: &mut SqliteConnection,
+    timetable: &StoredTimetable,
+) -> Result<Option<UtcMs>, StoreError> {
+    for day in timetable.days.iter().filter(|day| day.to_ms > timetable.made_ms) {
+        let first: Option<i64> = sqlx::query_scalar(
+            "SELECT MIN(at_ms) FROM sheet_cues WHERE sheet = $1 AND at_ms >= $2",
+        )
+        .bind(&day.sheet.0[..])
+        .bind(timetable.made_ms.0)
+        .fetch_one(&mut *conn)
+        .await
+        .map_err(failed("read cues"))?;
+        if let Some(first) = first {
+            return Ok(Some(UtcMs(first)));
+        }
+    }
+    Ok(None)
+}
+
+/// Keeps a version; says whether it is new.
 async fn put_timetable(
     conn: &mut SqliteConnection,
     timetable: &StoredTimetable,
     list: Digest,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let new = sqlx::query(
         "INSERT INTO timetables \
          (device, ver, made_ms, exp_ms, content, day_list, jws, published_ms) \
@@ -121,7 +144,7 @@ async fn put_timetable(
     .await
     .map_err(failed("keep a timetable"))?;
     if new.rows_affected() == 1 {
-        return Ok(());
+        return Ok(true);
     }
     let newest: Option<(i64, String)> = sqlx::query_as(
         "SELECT ver, jws FROM timetables WHERE device = $1 ORDER BY ver DESC LIMIT 1",
@@ -131,7 +154,7 @@ async fn put_timetable(
     .await
     .map_err(failed("read a timetable"))?;
     match newest {
-        Some((ver, jws)) if ver == timetable.ver && jws == *timetable.jws => Ok(()),
+        Some((ver, jws)) if ver == timetable.ver && jws == *timetable.jws => Ok(false),
         _ => Err(StoreError::Stale { what: "timetable", key: timetable.device.to_string() }),
     }
 }
@@ -249,13 +272,23 @@ impl Plans for SqliteStore {
         for sheet in sheets {
             put_sheet(&mut tx, sheet).await?;
         }
-        let mut lists = BTreeSet::new();
+        let (mut lists, mut firsts) = (BTreeSet::new(), BTreeMap::new());
         for timetable in timetables {
             let list = day_list_id(&timetable.days);
             if lists.insert(list) {
                 put_days(&mut tx, list, &timetable.days).await?;
             }
-            put_timetable(&mut tx, timetable, list).await?;
+            if put_timetable(&mut tx, timetable, list).await? {
+                let known = firsts.get(&(list, timetable.made_ms)).copied();
+                let first = if let Some(first) = known {
+                    first
+                } else {
+                    let first = first_cue(&mut tx, timetable).await?;
+                    firsts.insert((list, timetable.made_ms), first);
+                    first
+                };
+                say(&mut tx, &crate::app::logbook::timetable(timetable, first)?).await?;
+            }
         }
         commit(tx).await
     }

@@ -1,5 +1,6 @@
 //! Units, devices, keys, codes, tokens.
 
+use super::logbook::say;
 use super::rows::{Columns, json, texts};
 use super::{SqliteStore, commit, failed};
 use crate::app::ports::{
@@ -204,8 +205,26 @@ impl Registry for SqliteStore {
         commit(tx).await
     }
 
-    async fn revoke(&self, id: &DeviceId, reason: &str, now: UtcMs) -> Result<(), StoreError> {
+    async fn revoke(
+        &self,
+        id: &DeviceId,
+        reason: &str,
+        by: &str,
+        now: UtcMs,
+    ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
+        let ended: Vec<String> = sqlx::query_scalar(
+            "SELECT kid FROM device_keys \
+             WHERE device = $1 AND (ended IS NULL OR ended <> 'revoked') ORDER BY since_ms, kid",
+        )
+        .bind(id.as_str())
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(failed("read keys"))?;
+        for kid in ended {
+            let leaf = crate::app::logbook::revoked(id, &kid, reason, by, now)?;
+            say(&mut tx, &leaf).await?;
+        }
         sqlx::query(
             "UPDATE devices SET standing = 'revoked', standing_ms = $2, reason = $3, \
              kid = NULL, password = NULL WHERE id = $1 AND standing <> 'revoked'",
@@ -365,6 +384,15 @@ impl Registry for SqliteStore {
         .execute(&mut *tx)
         .await
         .map_err(failed("keep a key"))?;
+        let unit: String = sqlx::query_scalar("SELECT unit FROM devices WHERE id = $1")
+            .bind(device.as_str())
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(failed("read a device"))?;
+        let unit: UnitId = unit
+            .parse()
+            .map_err(|_| StoreError::Damaged { what: "device", key: device.to_string() })?;
+        say(&mut tx, &crate::app::logbook::enrolled(enrolment, &[unit])?).await?;
         commit(tx).await?;
         Ok(Enrolled::Done)
     }

@@ -16,7 +16,7 @@ use loa::domain::ids::Digest;
 use loa::domain::station::{Device, Unit};
 use loa::domain::time::UtcMs;
 use loa::http::door::{Door, Peer};
-use loa::http::{AppState, Shelf, Site, Turnstile, router};
+use loa::http::{AppState, LogFolder, Shelf, Site, Turnstile, router};
 use loa::store::memory::MemoryStore;
 use loa::wire::enrol::{Answer, Code, Request};
 use loa::wire::epoch::{KeySet, KeysBody, first};
@@ -94,6 +94,7 @@ pub(crate) async fn front() -> Front {
         live: live.clone(),
         register: Arc::new(register),
         clock: shared,
+        log: LogFolder(Arc::new(shelf.path().join("log"))),
         shelf: Shelf(Arc::new(shelf.path().to_owned())),
         site: Site { tls: false },
         turnstile: Turnstile::default(),

@@ -140,7 +140,7 @@ fn records_go_in_once_and_come_out_byte_for_byte() {
     runtime.block_on(async {
         let store = SqliteStore::open(&data.join("store.db")).await.unwrap();
         register(&store, &id, &key).await;
-        store.revoke(&id, "mất trộm", UtcMs(5)).await.unwrap();
+        store.revoke(&id, "mất trộm", "lan", UtcMs(5)).await.unwrap();
         store.close().await;
     });
     let ledger = dir.path().join("sổ.jws");

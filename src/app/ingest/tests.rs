@@ -413,7 +413,7 @@ async fn a_replaced_key_still_counts_and_a_revoked_one_enters_by_import_alone() 
     let mut loa = Signer::new("loa-1", 1);
     loa.enrol(&*desk.store).await;
     loa.beats(2);
-    desk.store.revoke(&loa.id, "mất trộm", NOW).await.unwrap();
+    desk.store.revoke(&loa.id, "mất trộm", "lan", NOW).await.unwrap();
     let taken = desk.ingest.take(&[loa.batch([1, 2])]).await.unwrap();
     assert_eq!((taken.tally.rejects, taken.publications.len()), (2, 0));
     let tally = desk.ingest.import(&[loa.batch([1, 2])]).await.unwrap();

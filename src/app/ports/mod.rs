@@ -14,6 +14,7 @@ mod approval;
 mod evidence;
 mod facts;
 mod lease;
+mod logbook;
 mod orders;
 mod people;
 mod plans;
@@ -24,6 +25,7 @@ pub use approval::*;
 pub use evidence::*;
 pub use facts::*;
 pub use lease::*;
+pub use logbook::*;
 pub use orders::*;
 pub use people::*;
 pub use plans::*;
@@ -95,10 +97,10 @@ impl StoreError {
 
 /// All parts of a store together.
 pub trait Store:
-    Registry + Plans + Evidence + Facts + Leases + Orders + People + Trail + Approvals
+    Registry + Plans + Evidence + Facts + Leases + Orders + People + Trail + Approvals + Logbook
 {
 }
-impl<T: Registry + Plans + Evidence + Facts + Leases + Orders + People + Trail + Approvals> Store
-    for T
+impl<T> Store for T where
+    T: Registry + Plans + Evidence + Facts + Leases + Orders + People + Trail + Approvals + Logbook
 {
 }

@@ -155,7 +155,13 @@ pub trait Registry: Send + Sync {
     /// Removes devices; their keys and all evidence stay.
     async fn remove_devices(&self, ids: &[DeviceId]) -> Result<(), StoreError>;
     /// Revokes the device's keys and password.
-    async fn revoke(&self, id: &DeviceId, reason: &str, now: UtcMs) -> Result<(), StoreError>;
+    async fn revoke(
+        &self,
+        id: &DeviceId,
+        reason: &str,
+        by: &str,
+        now: UtcMs,
+    ) -> Result<(), StoreError>;
     /// Returns every key of the device, oldest first.
     async fn keys_of(&self, id: &DeviceId) -> Result<Vec<DeviceKey>, StoreError>;
 

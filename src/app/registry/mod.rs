@@ -213,6 +213,7 @@ impl Register {
         &self,
         device: &DeviceId,
         reason: &str,
+        by: &str,
     ) -> Result<Registered, RegisterError> {
         let reason = normal(reason);
         if reason.is_empty() || reason.chars().count() > 200 {
@@ -222,7 +223,7 @@ impl Register {
         if matches!(known.standing, Standing::Revoked { .. }) {
             return Ok(known);
         }
-        self.store.revoke(device, &reason, self.clock.now()).await?;
+        self.store.revoke(device, &reason, by, self.clock.now()).await?;
         let known = self.known(device).await?;
         if let Some(live) = &self.live {
             live.put_device(known.clone());
@@ -244,6 +245,7 @@ impl Register {
         &self,
         device: &DeviceId,
         reason: &str,
+        by: &str,
         hours: Option<u32>,
     ) -> Result<Issued, RegisterError> {
         in_range("hours", i64::from(hours.unwrap_or(CODE_HOURS)), 1, i64::from(CODE_HOURS_MAX))?;
@@ -251,7 +253,7 @@ impl Register {
             self.known(device).await?;
             return Err(RegisterError::NeverEnrolled { device: device.clone() });
         }
-        self.revoke(device, reason).await?;
+        self.revoke(device, reason, by).await?;
         self.issue(device, hours).await
     }
 

@@ -6,6 +6,7 @@
 //! that is not known to be public. The root key is never in a backup; it lies in the safe.
 
 mod archive;
+mod log;
 mod passphrase;
 mod place;
 pub mod restore;
@@ -170,7 +171,9 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
     })?;
     let mut found =
         Found { files: vec![("data/store.db".to_owned(), copy.0.clone())], ..Found::default() };
+    let edge = log::ScratchFolder::make(beside("log"))?;
     found.data(folder.path())?;
+    found.files.extend(log::files(&folder.log(), &edge.0)?);
     found.station(&args.station.playlists, &config)?;
     found.walk("profiles", &args.station.profile_folder, 0, &|_, _| Ok(false))?;
     let mut inside = Vec::new();
@@ -310,7 +313,11 @@ impl Found {
         self.walk(FOLDERS[0], folder, 0, &|below, _| {
             Ok(!(PUBLIC.contains(&below) || below.starts_with("assets/")))
         })?;
-        let left = |name: &str| LEFT.contains(&name.strip_prefix("data/").unwrap_or(name));
+        // The log is found by its heads, see `log`.
+        let left = |name: &str| {
+            let below = name.strip_prefix("data/").unwrap_or(name);
+            LEFT.contains(&below) || below.starts_with("log/")
+        };
         self.private.retain(|(name, _)| !left(name));
         Ok(())
     }

@@ -9,7 +9,7 @@
 use super::archive::{self, Manifest};
 use super::passphrase::{PassphraseOption, Purpose};
 use super::{check_store, told_by};
-use crate::app::ports::{Evidence as _, Trail as _};
+use crate::app::ports::{Evidence as _, Logbook as _, Loss, Trail as _};
 use crate::clock::{Clock as _, SystemClock};
 use crate::cmds::data::DataFolder;
 use crate::cmds::trail::command_line;
@@ -203,6 +203,10 @@ async fn wake(data: &DataFolder, file: &Path, held: &Manifest) -> anyhow::Result
     anyhow::ensure!(found == held.records, "{found} records, the list says {}", held.records);
     let now = SystemClock::new().now();
     store.restored(now).await?;
+    // If the head file knows of more than the log of this backup, the log goes on in a new shard.
+    let loss =
+        Loss { reason: format!("restored the backup of {}", held.made), by: command_line().who };
+    store.tell_loss(Some(&loss)).await?;
     let entry = command_line().did(now, "restore", file.display());
     store.append(&entry.after(format!("backup of {}", held.made))).await?;
     store.close().await;

@@ -30,6 +30,8 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct Lead {
     /// The number under which schedules are written.
     pub fence: Fence,
+    /// The number under which the log is.
+    pub log: Fence,
     /// The process that led until now, when this one was there beside it.
     pub heir_of: Option<String>,
 }
@@ -41,10 +43,10 @@ pub async fn begin(
     holder: &str,
     now: UtcMs,
 ) -> Result<Option<Fence>, StoreError> {
-    let lead = [LeaseName::Compiler, LeaseName::Publisher];
+    let lead = [LeaseName::Compiler, LeaseName::Publisher, LeaseName::Sequencer];
     let taken = store.take_leases(&lead, holder, now, now.plus(LEASE_MS)).await?;
     match taken.as_slice() {
-        [compiler, _] => Ok(Some(compiler.fence())),
+        [compiler, _, _] => Ok(Some(compiler.fence())),
         some => {
             for lease in some {
                 store.release_lease(lease).await?;
@@ -220,8 +222,10 @@ impl Duty {
         lead: &watch::Sender<Option<Lead>>,
     ) -> bool {
         let of = |name| held.iter().find(|lease| lease.name == name).map(Lease::fence);
+        let log = of(LeaseName::Sequencer);
         let fence = of(LeaseName::Compiler).filter(|_| of(LeaseName::Publisher).is_some());
-        let led = lead.borrow().as_ref().map(|lead| lead.fence);
+        let fence = fence.zip(log);
+        let led = lead.borrow().as_ref().map(|lead| (lead.fence, lead.log));
         match (led, fence) {
             (Some(before), now) if now != Some(before) => return false,
             (Some(_), _) => {}
@@ -238,12 +242,12 @@ impl Duty {
                 }
                 return true;
             }
-            (None, Some(fence)) => {
+            (None, Some((fence, log))) => {
                 tracing::info!(number = fence.number, "This server leads");
                 self.live.change(|picture| {
                     picture.notices.retain(|notice| notice.code != "standing-by");
                 });
-                lead.send_replace(Some(Lead { fence, heir_of }));
+                lead.send_replace(Some(Lead { fence, log, heir_of }));
             }
         }
         // Counted from before the lease was asked for, so never longer than the store's.
@@ -272,7 +276,7 @@ fn wanted(
     until: UtcMs,
 ) -> BTreeSet<LeaseName> {
     let Some(me) = member else {
-        return LeaseName::all().filter(|name| *name != LeaseName::Sequencer).collect();
+        return LeaseName::all().collect();
     };
     let others: BTreeMap<LeaseName, &Lease> = roll
         .iter()
@@ -286,8 +290,8 @@ fn wanted(
     let shares = (0..SHARES).filter(|share| usize::from(*share) % members.len() == place);
     let mut wanted: BTreeSet<LeaseName> = shares.map(LeaseName::Ingest).collect();
     wanted.insert(me);
-    // Both or none: compiling and publishing is one task.
-    let lead = [LeaseName::Compiler, LeaseName::Publisher];
+    // All or none: whoever compiles publishes and logs.
+    let lead = [LeaseName::Compiler, LeaseName::Publisher, LeaseName::Sequencer];
     if lead.iter().all(|name| !others.contains_key(name)) {
         wanted.extend(lead);
     }
@@ -368,6 +372,7 @@ mod tests {
         let refused = crate::app::ports::Evidence::commit_intake(&*store, &work, &fences);
         assert!(matches!(refused.await, Err(StoreError::Fenced { .. })));
         let lead = watch::Sender::new(Some(Lead {
+            log: Fence { name: LeaseName::Sequencer, number: 1 },
             fence: Fence { name: LeaseName::Compiler, number: 1 },
             heir_of: None,
         }));

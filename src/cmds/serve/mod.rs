@@ -6,6 +6,7 @@
 //! | publishing | plans it, stores the plan, tells the broker what it lacks |
 //! | listener | reads the link: records to ingest, states to the picture |
 //! | ingest | verifies and stores records, hands out receipts |
+//! | scribe | takes what waits into the log |
 //! | duty | which part of the work on this store is this process's |
 //! | upkeep | register, alarms, sessions |
 //! | http | API, page, enrolment, assets |
@@ -27,6 +28,7 @@ mod options;
 mod presence;
 mod process;
 mod publish;
+mod scribe;
 mod side;
 mod upkeep;
 
@@ -47,6 +49,7 @@ use crate::app::outlet::Outlet;
 use crate::app::ports::{LeaseName, Store};
 use crate::app::publish::{Publisher, Settings};
 use crate::app::registry::Register;
+use crate::app::scribe::Scribe;
 use crate::app::urgent::Notices;
 use crate::clock::{SharedClock, SystemClock};
 use crate::http::{AppState, Site, Turnstile};
@@ -216,6 +219,7 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         register: register.clone(),
         clock: clock.clone(),
         shelf: crate::http::Shelf(Arc::new(data.assets())),
+        log: crate::http::LogFolder(Arc::new(data.log())),
         site: Site { tls: config.listen.tls.is_some() },
         turnstile: Turnstile::default(),
         metrics: front::metrics()?,
@@ -293,6 +297,14 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
     line.spawn(ingest.run(records, receipts, line.token()));
     line.spawn(hand_out(link.clone(), receipts_out));
 
+    let log_place = Arc::new(data.log_place(options.log_heads.as_deref())?);
+    let (log_heads, _) = watch::channel(None);
+    let (_cosigned, cosigned) = mpsc::channel(1);
+    let ties =
+        scribe::Ties { live: live.clone(), clock: clock.clone(), heads: log_heads, cosigned };
+    let logging = Scribe::new(store.clone(), log_place, clock.clone());
+    upkeep.spawn(scribe::run(logging, leads.clone(), ties, upkeep.token()));
+
     // Only whoever leads reads the folder, compiles and publishes; the others wait for that.
     let (reload, reloads) = mpsc::channel(1);
     let (live_keys, watched_keys, keys_inbox) = (live.clone(), keys.clone(), inbox.clone());
@@ -328,7 +340,7 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
             }
         }
         // It changes once: whoever loses the lead ends.
-        let Some(Lead { fence, heir_of }) = leads.borrow().clone() else { return };
+        let Some(Lead { fence, heir_of, .. }) = leads.borrow().clone() else { return };
         let mut station = station;
         if folder.leads() != Some(fence) {
             // Published as it was at our start, it would for a moment take back what the server

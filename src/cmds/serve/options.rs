@@ -36,6 +36,11 @@ pub struct Args {
     /// need one each where the broker takes the client id from the user name
     #[arg(long, value_name = "NAME", env = "LOA_BROKER_USER")]
     broker_user: Option<String>,
+    /// Folder for the heads of the log, best on another disk: not part of any backup, so that the
+    /// log notices when an older state was restored. The data folder's name with `.heads` unless
+    /// said
+    #[arg(long, value_name = "DIR", env = "LOA_LOG_HEADS")]
+    log_heads: Option<PathBuf>,
     /// TOML file with any of these options (`data = "/var/lib/loa"`); the command line counts more
     #[arg(long, value_name = "FILE", env = "LOA_CONFIG")]
     config: Option<PathBuf>,
@@ -51,6 +56,7 @@ pub struct Options {
     pub mqtt: Option<SocketAddr>,
     pub broker: Option<String>,
     pub broker_user: Option<String>,
+    pub log_heads: Option<PathBuf>,
 }
 
 /// The file of `--config`.
@@ -64,6 +70,7 @@ struct OptionsFile {
     mqtt: Option<SocketAddr>,
     broker: Option<String>,
     broker_user: Option<String>,
+    log_heads: Option<PathBuf>,
 }
 
 impl Args {
@@ -84,6 +91,7 @@ impl Args {
             mqtt: self.mqtt.or(file.mqtt),
             broker: self.broker.or(file.broker),
             broker_user: self.broker_user.or(file.broker_user),
+            log_heads: self.log_heads.or(file.log_heads.map(|path| base.join(path))),
         })
     }
 }
@@ -98,7 +106,8 @@ fn read(path: &Path) -> anyhow::Result<OptionsFile> {
         });
         wrong_use(
             format!("{}{place}: {}", path.display(), error.message()),
-            "members: `data`, `playlists`, `profiles`, `http`, `mqtt`, `broker`, `broker_user`",
+            "members: `data`, `playlists`, `profiles`, `http`, `mqtt`, `broker`, `broker_user`, \
+             `log_heads`",
         )
     })
 }
@@ -118,6 +127,7 @@ mod tests {
             mqtt: None,
             broker: None,
             broker_user: None,
+            log_heads: None,
             config,
         }
     }

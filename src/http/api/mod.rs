@@ -12,6 +12,7 @@ mod desk;
 pub mod devices;
 pub mod hold;
 pub mod links;
+pub mod log;
 pub mod outcomes;
 pub mod people;
 pub mod playlists;
@@ -69,6 +70,8 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(people::list))
         .routes(routes!(people::me))
         .routes(routes!(trail::list))
+        .routes(routes!(log::get))
+        .routes(routes!(log::prove))
         .routes(routes!(urgent::list, urgent::prepare))
         .routes(routes!(urgent::upload).layer(axum::extract::DefaultBodyLimit::max(urgent::UPLOAD)))
         .routes(routes!(urgent::one))

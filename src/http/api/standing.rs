@@ -65,7 +65,7 @@ pub async fn revoke(
 ) -> Result<Json<DeviceView>, ApiError> {
     let device: DeviceId = id(&device)?;
     handled(&bearer, &store, &device).await?;
-    let known = register.revoke(&device, &wanted.reason).await?;
+    let known = register.revoke(&device, &wanted.reason, &bearer.actor().who).await?;
     let entry = bearer.actor().did(clock.now(), "revoke-device", &device).after(&wanted.reason);
     store.append(&entry).await?;
     let heard = live.heard(&device);
@@ -89,7 +89,8 @@ pub async fn replace(
 ) -> Result<(StatusCode, Json<CodeIssued>), ApiError> {
     let device: DeviceId = id(&device)?;
     handled(&bearer, &store, &device).await?;
-    let issued = register.replace(&device, &wanted.reason, wanted.hours).await?;
+    let issued =
+        register.replace(&device, &wanted.reason, &bearer.actor().who, wanted.hours).await?;
     let entry = bearer.actor().did(clock.now(), "replace-device", &device);
     store.append(&entry.after(format!("{}; code {}", wanted.reason, issued.id))).await?;
     Ok((StatusCode::CREATED, Json(CodeIssued::new(&issued, live.picture().zone)?)))

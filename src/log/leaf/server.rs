@@ -2,10 +2,11 @@
 //!
 //! Each statement is a flat JSON object `{"v":1,"kind":…,…}`, written once. People appear by the
 //! short name they log in under and texts are short, because nothing can be erased again: no
-//! statement holds contact data, and files and documents are named by hash.
+//! statement holds contact data, and files and documents are named by hash. `by` is a person's short
+//! name, `server`, or the command line with the system's user.
 
 use super::LeafError;
-use crate::domain::ids::{ChainId, DeviceId, Digest, PersonId, UnitId};
+use crate::domain::ids::{ChainId, DeviceId, Digest, UnitId};
 use crate::domain::time::UtcMs;
 use crate::wire::tlog::Checkpoint;
 use serde::{Deserialize, Serialize};
@@ -96,7 +97,7 @@ pub struct Manual {
     /// The day it happened, as the person says.
     pub on_ms: UtcMs,
     /// Who entered it.
-    pub by: PersonId,
+    pub by: String,
 }
 
 /// What the server says.
@@ -107,11 +108,11 @@ pub enum ServerBody {
     Shard { previous: Option<LeafHead> },
     /// First leaf of a shard after a restore that lost the tail of the one before: the last head
     /// the server knows of, and the last one a witness or a device is known to have seen.
-    Restored { known: Option<LeafHead>, witnessed: Option<LeafHead>, reason: String, by: PersonId },
+    Restored { known: Option<LeafHead>, witnessed: Option<LeafHead>, reason: String, by: String },
     /// A device's key is taken on.
-    Enrol { dev: DeviceId, kid: String, key: String, alg: String, units: Vec<UnitId>, by: PersonId },
+    Enrol { dev: DeviceId, kid: String, key: String, alg: String, units: Vec<UnitId>, by: String },
     /// A key is taken off; records logged before this leaf (or before `from`) keep their value.
-    Revoke { dev: DeviceId, kid: String, from: Option<LeafPlace>, reason: String, by: PersonId },
+    Revoke { dev: DeviceId, kid: String, from: Option<LeafPlace>, reason: String, by: String },
     /// A timetable was signed: logged before its first cue.
     TimetablePublished {
         dev: DeviceId,
@@ -121,13 +122,13 @@ pub enum ServerBody {
         first_cue_ms: Option<UtcMs>,
     },
     /// A timetable, notice or other document was called back; `by_document` is what does so.
-    Withdrawn { document: Digest, by_document: Option<Digest>, reason: String, by: PersonId },
+    Withdrawn { document: Digest, by_document: Option<Digest>, reason: String, by: String },
     /// An urgent notice or drill was signed.
-    Urgent { notice: NoticeKind, jti: String, document: Digest, units: Vec<UnitId>, by: PersonId },
+    Urgent { notice: NoticeKind, jti: String, document: Digest, units: Vec<UnitId>, by: String },
     /// Somebody approved what has this hash.
-    Approval { of: Digest, what: String, role: String, by: PersonId },
+    Approval { of: Digest, what: String, role: String, by: String },
     /// Silence was ordered (`until_ms` 0: lifted).
-    Hold { unit: UnitId, ver: i64, document: Digest, until_ms: UtcMs, reason: String, by: PersonId },
+    Hold { unit: UnitId, ver: i64, document: Digest, until_ms: UtcMs, reason: String, by: String },
     /// Numbers of a chain that have not arrived.
     Gap { dev: DeviceId, chain: ChainId, from: u64, to: u64 },
     /// Two different records with one number: proof of a cloned or broken device.
@@ -135,7 +136,7 @@ pub enum ServerBody {
     /// A record whose time cannot be enclosed tightly enough.
     Late { dev: DeviceId, chain: ChainId, seq: u64, record: Digest, width_ms: i64 },
     /// An earlier leaf is put right; nothing is edited.
-    Correction { of: LeafPlace, text: String, by: PersonId },
+    Correction { of: LeafPlace, text: String, by: String },
     /// Evidence that a person brought.
     Manual(Manual),
     /// A file that was handed out: its hash, and the head it was made from.

@@ -3,6 +3,7 @@
 mod read;
 mod write;
 
+use super::logbook::{add_records, newest, newest_record, say};
 use super::rows::{Columns, big};
 use super::{SqliteStore, commit, failed, guard};
 use crate::app::ports::{
@@ -110,12 +111,20 @@ impl Evidence for SqliteStore {
             put_chain(&mut tx, &intake.chain).await?;
         }
         let records: Vec<_> = round.intakes.iter().flat_map(|intake| &intake.add).collect();
-        put_records(&mut tx, &records).await?;
+        if !records.is_empty() {
+            let before = newest_record(&mut tx).await?;
+            put_records(&mut tx, &records).await?;
+            add_records(&mut tx, before).await?;
+        }
         let mut conflicts = 0;
         let mut faulty = records.iter().filter(|record| record.fault.is_some()).count() as u64;
         for intake in &round.intakes {
             for conflict in &intake.conflicts {
-                conflicts += put_conflict(&mut tx, conflict).await?;
+                let new = put_conflict(&mut tx, conflict).await?;
+                conflicts += new;
+                for leaf in crate::app::logbook::conflict(conflict)?.iter().filter(|_| new > 0) {
+                    say(&mut tx, leaf).await?;
+                }
             }
             for (seq, fault) in &intake.faults {
                 faulty += put_fault(&mut tx, &intake.chain, *seq, fault).await?;
@@ -130,8 +139,11 @@ impl Evidence for SqliteStore {
         ] {
             count(&mut tx, name, n).await?;
         }
-        for receipt in &round.receipts {
-            put_receipt(&mut tx, receipt).await?;
+        if !round.receipts.is_empty() {
+            let leaf = newest(&mut tx).await?;
+            for receipt in &round.receipts {
+                put_receipt(&mut tx, receipt, leaf).await?;
+            }
         }
         commit(tx).await
     }
@@ -245,11 +257,16 @@ impl Evidence for SqliteStore {
     async fn forget_before(&self, before: UtcMs) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
         // What lies beyond a gap and the head of each chain stay: the next link is judged by them.
+        // So does what is not logged yet.
         let records = sqlx::query(
             "DELETE FROM records WHERE received_ms < $1 AND seq < (SELECT c.upto FROM chains c \
-             WHERE c.device = records.device AND c.chain = records.chain)",
+             WHERE c.device = records.device AND c.chain = records.chain) \
+             AND position < COALESCE((SELECT record FROM log_leaves \
+             WHERE number > (SELECT COALESCE(MAX(logged), 0) FROM log_shards) \
+             AND record IS NOT NULL ORDER BY number LIMIT 1), $2)",
         )
         .bind(before.0)
+        .bind(i64::MAX)
         .execute(&mut *tx)
         .await
         .map_err(failed("forget old records"))?;

@@ -177,12 +177,13 @@ pub(super) async fn put_fault(
 pub(super) async fn put_receipt(
     conn: &mut SqliteConnection,
     receipt: &StoredReceipt,
+    leaf: i64,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO receipts (device, chain, upto, made_ms, jws) \
-         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (device) DO UPDATE SET \
+        "INSERT INTO receipts (device, chain, upto, made_ms, jws, leaf) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (device) DO UPDATE SET \
          chain = excluded.chain, upto = excluded.upto, made_ms = excluded.made_ms, \
-         jws = excluded.jws \
+         jws = excluded.jws, leaf = excluded.leaf \
          WHERE receipts.chain <> excluded.chain OR receipts.upto <= excluded.upto",
     )
     .bind(receipt.device.as_str())
@@ -190,6 +191,7 @@ pub(super) async fn put_receipt(
     .bind(big(receipt.upto))
     .bind(receipt.made_ms.0)
     .bind(&*receipt.jws)
+    .bind(leaf)
     .execute(conn)
     .await
     .map_err(failed("keep receipts"))?;

@@ -35,6 +35,9 @@ impl Approvals for MemoryStore {
         }
         state.approval_off = step.off.unwrap_or(state.approval_off);
         state.trail.extend(step.entries.iter().cloned());
+        for leaf in crate::app::logbook::approved(step)? {
+            state.say(leaf);
+        }
         Ok(())
     }
 

@@ -87,10 +87,14 @@ impl Evidence for MemoryStore {
                 state.counts.records += 1;
                 state.counts.faulty += u64::from(record.fault.is_some());
                 let listed = Listed { position: state.position, record: record.clone() };
+                state.queue_record(record)?;
                 state.records.insert((record.device.clone(), record.chain, record.seq), listed);
             }
             for conflict in &intake.conflicts {
                 if !state.conflicts.contains(conflict) {
+                    for leaf in crate::app::logbook::conflict(conflict)? {
+                        state.say(leaf);
+                    }
                     state.conflicts.push(conflict.clone());
                     state.counts.conflicts += 1;
                 }
@@ -131,6 +135,8 @@ impl Evidence for MemoryStore {
             let known = state.receipts.get(&receipt.device);
             if known.is_none_or(|k| k.chain != receipt.chain || k.upto <= receipt.upto) {
                 state.receipts.insert(receipt.device.clone(), receipt.clone());
+                let leaf = i64::try_from(state.leaves.len()).unwrap_or(i64::MAX);
+                state.receipt_leaves.insert(receipt.device.clone(), leaf);
             }
         }
         Ok(())
@@ -191,11 +197,19 @@ impl Evidence for MemoryStore {
         let mut guard = self.write()?;
         let state = &mut *guard;
         let had = state.records.len() + state.conflicts.len() + state.rejects.len();
-        let chains = &state.chains;
-        state.records.retain(|(device, chain, seq), listed| {
-            let upto = chains.get(&(device.clone(), *chain)).map_or(0, |chain| chain.upto);
-            listed.record.received_ms >= before || *seq >= upto
-        });
+        let gone: Vec<_> = state
+            .records
+            .iter()
+            .filter(|((device, chain, seq), listed)| {
+                let known = state.chains.get(&(device.clone(), *chain));
+                listed.record.received_ms < before && *seq < known.map_or(0, |chain| chain.upto)
+            })
+            .map(|(key, _)| key.clone())
+            .filter(|key| state.is_logged(key))
+            .collect();
+        for key in gone {
+            state.records.remove(&key);
+        }
         state.conflicts.retain(|conflict| conflict.record.received_ms >= before);
         state.rejects.retain(|reject| reject.received_ms >= before);
         let left = state.records.len() + state.conflicts.len() + state.rejects.len();

@@ -2,6 +2,7 @@
 
 mod approval;
 mod evidence;
+mod logbook;
 mod orders;
 mod people;
 mod plans;
@@ -11,9 +12,9 @@ use crate::app::approval::{Proposal, Version};
 use crate::app::people::Person;
 use crate::app::ports::{Conflict, DeviceKey, Reject};
 use crate::app::ports::{
-    EnrolmentCode, EvidenceCounts, Facts, Fence, KnownClip, Lease, LeaseName, Leases, Listed,
+    EnrolmentCode, EvidenceCounts, Facts, Fence, KnownClip, Lease, LeaseName, Leases, Listed, Loss,
     Registered, RetainedDocument, StationFile, StoreError, StoredChain, StoredHold, StoredNotice,
-    StoredReceipt, StoredSheet, StoredTimetable, Token,
+    StoredReceipt, StoredShard, StoredSheet, StoredTimetable, Token,
 };
 use crate::app::trail::Entry;
 use crate::domain::ids::{ChainId, DeviceId, Digest, PersonId, UnitId};
@@ -58,6 +59,10 @@ struct State {
     versions: Vec<Version>,
     proposals: BTreeMap<Digest, Proposal>,
     blobs: BTreeMap<Digest, Arc<[u8]>>,
+    leaves: Vec<logbook::Queued>,
+    shards: Vec<StoredShard>,
+    receipt_leaves: BTreeMap<DeviceId, i64>,
+    loss: Option<Loss>,
 }
 
 impl MemoryStore {

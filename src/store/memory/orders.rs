@@ -1,6 +1,7 @@
 //! Notices and holds, in memory.
 
 use super::{MemoryStore, State};
+use crate::app::logbook;
 use crate::app::ports::{
     Orders, RetainedDocument, SentNotice, StoreError, StoredHold, StoredNotice, WithdrawnNotice,
 };
@@ -38,10 +39,12 @@ impl Orders for MemoryStore {
         entry: &Entry,
     ) -> Result<(), StoreError> {
         let mut state = self.write()?;
-        if state.notices.get(jti).is_none_or(|notice| notice.sent.is_some()) {
+        let Some(known) = state.notices.get(jti).filter(|notice| notice.sent.is_none()) else {
             return Err(stale(jti));
-        }
+        };
+        let leaf = logbook::noticed(jti, known.kind, &known.content, sent)?;
         state.put_retained(documents)?;
+        state.say(leaf);
         state.trail.push(entry.clone());
         if let Some(notice) = state.notices.get_mut(jti) {
             notice.sent = Some(sent.clone());
@@ -58,10 +61,13 @@ impl Orders for MemoryStore {
     ) -> Result<(), StoreError> {
         let mut state = self.write()?;
         let open = |notice: &StoredNotice| notice.sent.is_some() && notice.withdrawn.is_none();
-        if !state.notices.get(jti).is_some_and(open) {
+        let Some(known) = state.notices.get(jti).filter(|notice| open(notice)) else {
             return Err(stale(jti));
-        }
+        };
+        let sent = known.sent.as_ref().map_or("", |sent| &sent.jws);
+        let leaf = logbook::withdrawn(sent.as_bytes(), withdrawn)?;
         state.put_retained(documents)?;
+        state.say(leaf);
         state.trail.push(entry.clone());
         if let Some(notice) = state.notices.get_mut(jti) {
             notice.withdrawn = Some(withdrawn.clone());
@@ -111,6 +117,7 @@ impl Orders for MemoryStore {
         }
         state.put_retained(std::slice::from_ref(document))?;
         state.trail.push(entry.clone());
+        state.say(logbook::held(hold)?);
         state.holds.push(hold.clone());
         Ok(())
     }

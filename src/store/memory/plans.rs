@@ -40,6 +40,13 @@ impl Plans for MemoryStore {
             state.sheets.entry(sheet.sha256).or_insert_with(|| sheet.clone());
         }
         for timetable in timetables {
+            let key = (timetable.device.clone(), timetable.ver);
+            if !state.timetables.contains_key(&key) {
+                let cues = timetable.days.iter().filter_map(|day| state.sheets.get(&day.sheet));
+                let due = cues.flat_map(|sheet| sheet.cues.iter()).map(|cue| cue.at_ms);
+                let first = due.filter(|at| *at >= timetable.made_ms).min();
+                state.say(crate::app::logbook::timetable(timetable, first)?);
+            }
             state
                 .timetables
                 .entry((timetable.device.clone(), timetable.ver))

@@ -61,8 +61,22 @@ impl Registry for MemoryStore {
         Ok(())
     }
 
-    async fn revoke(&self, id: &DeviceId, reason: &str, now: UtcMs) -> Result<(), StoreError> {
+    async fn revoke(
+        &self,
+        id: &DeviceId,
+        reason: &str,
+        by: &str,
+        now: UtcMs,
+    ) -> Result<(), StoreError> {
         let mut state = self.write()?;
+        let of = |key: &&DeviceKey| key.device == *id && !matches!(key.end, KeyEnd::Revoked { .. });
+        let mut ended: Vec<_> =
+            state.keys.values().filter(of).map(|key| (key.since_ms, key.kid.clone())).collect();
+        ended.sort();
+        for (_, kid) in ended {
+            let leaf = crate::app::logbook::revoked(id, &kid, reason, by, now)?;
+            state.say(leaf);
+        }
         if let Some(known) = state.devices.get_mut(id)
             && !matches!(known.standing, Standing::Revoked { .. })
         {
@@ -150,6 +164,9 @@ impl Registry for MemoryStore {
                 end: KeyEnd::Open,
             })
             .end = KeyEnd::Open;
+        let units: Vec<_> =
+            state.devices.get(device).map(|known| known.device.unit.clone()).into_iter().collect();
+        state.say(crate::app::logbook::enrolled(enrolment, &units)?);
         Ok(Enrolled::Done)
     }
 

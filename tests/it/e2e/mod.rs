@@ -16,6 +16,7 @@ mod gate;
 mod halfway;
 mod hold;
 mod listener;
+mod log;
 mod mosquitto;
 mod partition;
 mod process;

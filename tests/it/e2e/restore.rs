@@ -76,4 +76,16 @@ fn after_the_disk_is_lost_an_old_backup_brings_every_record_and_the_next_timetab
     assert_eq!(numbers, (1..=after.len() as u64).collect::<Vec<_>>(), "one chain without a gap");
     assert!(after.iter().all(|record| record["fault"].is_null()));
     drop(device);
+    // The log goes on in a shard that names what was lost, and holds what came again.
+    let log = wait_for("the log to hold all that waits", 30, || {
+        let log = commune.json(&["log", "show"]);
+        (log["waiting"] == 0).then_some(log)
+    });
+    let shards = log["shards"].as_array().unwrap();
+    assert_eq!(shards.len(), 2, "{log}");
+    let first = commune.json(&["log", "show", "--leaf", "0"]);
+    assert_eq!(first["content"]["kind"], "restored", "{first}");
+    let known = first["content"]["known"]["size"].as_u64().unwrap();
+    assert!(first["content"]["witnessed"]["size"].as_u64().unwrap() > known, "{first}");
+    assert_eq!(commune.json(&["log", "check"])["ok"], true);
 }
