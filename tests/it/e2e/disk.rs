@@ -107,6 +107,14 @@ fn the_server_on_its_disk() {
     let (code, _, error) = run(&[&args[..], &["--profiles", profiles]].concat());
     assert!(code > 0 && error.contains("hint"), "{code} {error}");
     assert!(!fs::exists(&out).unwrap());
+    // On another disk it is made all the same: now it is needed most.
+    let beside = commune.path("sao lưu.loa").display().to_string();
+    let args = ["backup", "--out", &beside, "--data", data, "--playlists", lists];
+    let (code, _, error) = run(&[&args[..], &["--profiles", profiles]].concat());
+    assert_eq!(code, 0, "{error}");
+    assert!(error.contains("the backup is whole"), "the trail could not tell of it: {error}");
+    let (code, _, error) = run(&["backup", "--verify", &beside]);
+    assert_eq!(code, 0, "{error}");
 
     commune.write("playlists/thu.toml", &list);
     disk.free();

@@ -167,3 +167,20 @@ fn a_second_server_beside_an_embedded_broker_is_refused_with_the_remedy() {
     assert!(said.contains("another `loa serve` uses"), "{said}");
     assert!(said.contains("--broker mqtt(s)://HOST:PORT"), "{said}");
 }
+
+#[test]
+fn a_server_whose_broker_does_not_answer_says_so_once_with_the_remedy() {
+    let commune = Commune::new();
+    commune.init();
+    let at = format!("127.0.0.1:{}", free_port());
+    let mut server = commune.start_server("alone.log", &["--broker", &format!("mqtt://{at}")]);
+    let said = wait_for("three attempts", 20, || {
+        server.assert_alive();
+        let said = server.said();
+        (said.matches("No connection to the broker").count() >= 3).then_some(said)
+    });
+    let told: Vec<_> = said.lines().filter(|line| line.contains("No broker answers")).collect();
+    assert_eq!(told.len(), 1, "{said}");
+    assert!(told[0].contains("WARN") && told[0].contains(&at), "{}", told[0]);
+    assert!(told[0].contains("correct `--broker`"), "{}", told[0]);
+}
