@@ -10,7 +10,7 @@ use super::super::data::{replace_private, write_private};
 use super::super::init::seed;
 use super::super::{failed, wrong_use};
 use crate::log::disk::RealDisk;
-use crate::log::witness::{Memory, Witness, WitnessError, WitnessedLog, newest};
+use crate::log::witness::{Memory, Witness, WitnessError, WitnessedLog, remembered};
 use crate::wire::jws::SecretKey;
 use crate::wire::server_keys::{secret_from_text, secret_text};
 use crate::wire::tlog::{Cosigner, Name, NameError, SignedCheckpoint, VerifierKey};
@@ -182,9 +182,9 @@ impl Folder {
         Witness::open(RealDisk, &self.memory(), cosigner, logs, memory)
     }
 
-    /// Returns the newest checkpoint that was cosigned of a log, also while the witness runs.
-    pub fn newest(&self, origin: &Name) -> Result<Option<SignedCheckpoint>, WitnessError> {
-        newest(&RealDisk, &self.memory(), origin)
+    /// Returns the newest checkpoints that were cosigned, also while the witness runs.
+    pub fn remembered(&self) -> Result<Vec<SignedCheckpoint>, WitnessError> {
+        remembered(&RealDisk, &self.memory())
     }
 }
 

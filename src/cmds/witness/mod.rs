@@ -14,9 +14,10 @@ mod folder;
 mod options;
 mod serve;
 
-use super::{Answer, failed, print_json, print_text, table};
-use crate::wire::tlog::{SignedCheckpoint, VerifierKey};
-use folder::{Folder, FolderOption};
+use super::{Answer, print_json, print_text, table};
+use crate::log::witness::keys_of;
+use crate::wire::tlog::{Checkpoint, SignedCheckpoint, VerifierKey};
+use folder::{Folder, FolderOption, told};
 use serde::Serialize;
 
 /// Is a witness: vouches that the logs of others only ever grew
@@ -100,29 +101,37 @@ struct Shown {
 struct ShownLog {
     origin: String,
     keys: Vec<String>,
-    /// Newest size it cosigned; null before the first.
-    size: Option<u64>,
-    root: Option<String>,
+    /// The newest heads that it cosigned: of the log, or of its shards.
+    heads: Vec<ShownHead>,
+}
+
+#[derive(Serialize)]
+struct ShownHead {
+    origin: String,
+    size: u64,
+    root: String,
 }
 
 impl Shown {
     fn of(folder: &Folder) -> anyhow::Result<Self> {
         let cosigner = folder.cosigner()?;
-        let mut logs = Vec::new();
-        for log in folder.logs()? {
-            let newest = folder.newest(&log.origin).map_err(|error| {
-                let hint = error.hint();
-                failed(error, hint)
-            })?;
-            let newest = newest.as_ref().map(SignedCheckpoint::checkpoint);
-            logs.push(ShownLog {
+        let remembered = folder.remembered().map_err(told)?;
+        let head = |signed: &SignedCheckpoint| {
+            let Checkpoint { origin, size, root } = signed.checkpoint();
+            ShownHead { origin: origin.to_string(), size: *size, root: root.to_string() }
+        };
+        let shown = folder.logs()?.into_iter().map(|log| {
+            let own = [log];
+            let of = |s: &&SignedCheckpoint| !keys_of(&own, &s.checkpoint().origin).is_empty();
+            let heads = remembered.iter().filter(of).map(head).collect();
+            let [log] = own;
+            ShownLog {
                 origin: log.origin.to_string(),
                 keys: log.keys.iter().map(VerifierKey::to_string).collect(),
-                size: newest.map(|newest| newest.size),
-                root: newest.map(|newest| newest.root.to_string()),
-            });
-        }
-        Ok(Self { key: cosigner.verifier().to_string(), logs })
+                heads,
+            }
+        });
+        Ok(Self { key: cosigner.verifier().to_string(), logs: shown.collect() })
     }
 
     fn print(&self, json: bool) -> anyhow::Result<()> {
@@ -133,15 +142,15 @@ impl Shown {
         if self.logs.is_empty() {
             text.push_str("no log is watched yet: loa witness add KEY\n");
         } else {
-            let none = || "–".to_owned();
-            let rows: Vec<Vec<String>> = self
-                .logs
-                .iter()
-                .map(|log| {
-                    let size = log.size.map_or_else(none, |size| size.to_string());
-                    vec![log.origin.clone(), size, log.root.clone().unwrap_or_else(none)]
-                })
-                .collect();
+            let mut rows = Vec::new();
+            for log in &self.logs {
+                let row =
+                    |h: &ShownHead| vec![h.origin.clone(), h.size.to_string(), h.root.clone()];
+                rows.extend(log.heads.iter().map(row));
+                if log.heads.is_empty() {
+                    rows.push(vec![log.origin.clone(), "–".to_owned(), "–".to_owned()]);
+                }
+            }
             text.push('\n');
             text.push_str(&table(&["log", "size", "root"], &rows));
         }

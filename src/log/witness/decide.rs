@@ -120,6 +120,12 @@ impl Answer {
     }
 }
 
+/// Returns the keys that sign a log: those under its name, and under that of which it is a shard.
+pub fn keys_of(logs: &[WitnessedLog], origin: &Name) -> Vec<VerifierKey> {
+    let keys = logs.iter().flat_map(|log| &log.keys);
+    keys.filter_map(|key| key.of_log(origin)).collect()
+}
+
 /// Decides about a request. `known` tells what was cosigned last of that log, `now_s` is the
 /// witness's clock.
 pub fn decide(
@@ -134,10 +140,11 @@ pub fn decide(
         Err(error) => return refuse(error.into()),
     };
     let new = signed.checkpoint();
-    let Some(log) = logs.iter().find(|log| log.origin == new.origin) else {
+    let keys = keys_of(logs, &new.origin);
+    if keys.is_empty() {
         return refuse(Refusal::Unknown { origin: new.origin.clone() });
-    };
-    if let Err(error) = signed.note().verify(&log.keys) {
+    }
+    if let Err(error) = signed.note().verify(&keys) {
         return refuse(error.into());
     }
     if old > new.size {

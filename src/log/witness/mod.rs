@@ -14,8 +14,8 @@
 mod decide;
 mod state;
 
-pub use decide::{Answer, Known, Refusal, Verdict, WitnessedLog, decide};
-pub use state::{Memory, Witness, WitnessError, newest};
+pub use decide::{Answer, Known, Refusal, Verdict, WitnessedLog, decide, keys_of};
+pub use state::{Memory, Witness, WitnessError, remembered};
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,10 @@
 //! The witness with its memory: one file a log, written before the answer.
 
 use super::super::disk::{Disk, DiskError, Hold, replace, settle};
-use super::decide::{Answer, Known, Verdict, WitnessedLog, decide};
+use super::decide::{Answer, Known, Verdict, WitnessedLog, decide, keys_of};
 use crate::domain::ids::Digest;
 use crate::wire::tlog::{
-    CheckpointError, Cosigner, NOTE_BYTES, Name, SignedCheckpoint, VerifierKey,
+    AddCheckpoint, CheckpointError, Cosigner, NOTE_BYTES, Name, SignedCheckpoint, VerifierKey,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -99,11 +99,7 @@ impl<D: Disk> Witness<D> {
         own_memory(&disk, folder, &cosigner, memory)?;
         let mut known = BTreeMap::new();
         for log in &logs {
-            let path = file_of(folder, &log.origin);
-            let bytes =
-                disk.read(&path, NOTE_BYTES as u64).map_err(DiskError::at("read", &path))?;
-            if let Some(bytes) = bytes {
-                let remembered = remember(&bytes, log, &cosigner, &path)?;
+            if let Some(remembered) = remember(&disk, folder, &log.origin, &cosigner)? {
                 known.insert(log.origin.clone(), remembered);
             }
         }
@@ -127,6 +123,7 @@ impl<D: Disk> Witness<D> {
 
     /// Answers `add-checkpoint`. One at a time: what is decided upon cannot change meanwhile.
     pub fn add_checkpoint(&mut self, body: &[u8], now_s: u64) -> Result<Answer, WitnessError> {
+        self.recall(body)?;
         let known = |origin: &Name| self.known.get(origin).map(|(known, _)| known.clone());
         match decide(body, &self.logs, known, now_s) {
             Verdict::Cosign { checkpoint, time_s } => self.cosign(&checkpoint, time_s),
@@ -138,13 +135,30 @@ impl<D: Disk> Witness<D> {
         }
     }
 
+    /// Reads what is remembered of a shard: only the name of its log stands on the list.
+    fn recall(&mut self, body: &[u8]) -> Result<(), WitnessError> {
+        let Ok(request) = AddCheckpoint::parse(body) else { return Ok(()) };
+        let origin = &request.checkpoint.checkpoint().origin;
+        if self.known.contains_key(origin) {
+            return Ok(());
+        }
+        let keys = keys_of(&self.logs, origin);
+        // A stranger's request costs no more than checking it.
+        if keys.is_empty() || request.checkpoint.note().verify(&keys).is_err() {
+            return Ok(());
+        }
+        if let Some(known) = remember(&self.disk, &self.folder, origin, &self.cosigner)? {
+            self.known.insert(origin.clone(), known);
+        }
+        Ok(())
+    }
+
     fn cosign(&mut self, signed: &SignedCheckpoint, time_s: u64) -> Result<Answer, WitnessError> {
         let checkpoint = signed.checkpoint().clone();
         let origin = checkpoint.origin.clone();
         let line = self.cosigner.sign(time_s, signed.note().text());
         // The log's own lines with ours; those of others are theirs to give.
-        let keys = self.logs.iter().filter(|log| log.origin == origin).flat_map(|log| &log.keys);
-        let keys: Vec<&VerifierKey> = keys.collect();
+        let keys = keys_of(&self.logs, &origin);
         let mut lines = signed.note().lines().to_vec();
         lines.retain(|line| keys.iter().any(|key| key.is_checkable() && key.matches(line)));
         lines.push(line.clone());
@@ -169,19 +183,23 @@ impl<D: Disk> Witness<D> {
     }
 }
 
-/// Reads the newest checkpoint that the witness of this folder cosigned of a log, also while it
-/// runs; believes nothing.
-pub fn newest<D: Disk>(
-    disk: &D,
-    folder: &Path,
-    origin: &Name,
-) -> Result<Option<SignedCheckpoint>, WitnessError> {
-    let path = file_of(folder, origin);
-    let bytes = disk.read(&path, NOTE_BYTES as u64).map_err(DiskError::at("read", &path))?;
-    bytes
-        .map(|bytes| SignedCheckpoint::parse(&bytes))
-        .transpose()
-        .map_err(|source| WitnessError::Damaged { path, source })
+/// Logs of which a memory is shown.
+const SHOWN: usize = 10_000;
+
+/// Reads the newest checkpoints that the witness of this folder cosigned, of all logs, also while
+/// it runs; believes nothing.
+pub fn remembered<D: Disk>(disk: &D, folder: &Path) -> Result<Vec<SignedCheckpoint>, WitnessError> {
+    let names = disk.list(folder).map_err(DiskError::at("list", folder))?;
+    let logs = names.iter().filter(|name| name.parse::<Digest>().is_ok()).take(SHOWN);
+    let mut found = Vec::new();
+    for name in logs {
+        let path = folder.join(name);
+        let bytes = disk.read(&path, NOTE_BYTES as u64).map_err(DiskError::at("read", &path))?;
+        let signed = bytes.map(|bytes| SignedCheckpoint::parse(&bytes)).transpose();
+        found.extend(signed.map_err(|source| WitnessError::Damaged { path, source })?);
+    }
+    found.sort_by(|a, b| a.checkpoint().origin.cmp(&b.checkpoint().origin));
+    Ok(found)
 }
 
 /// Returns where the memory of a log lies: named by hash, as origins are foreign text.
@@ -210,22 +228,27 @@ fn own_memory<D: Disk>(
     }
 }
 
-fn remember(
-    bytes: &[u8],
-    log: &WitnessedLog,
+fn remember<D: Disk>(
+    disk: &D,
+    folder: &Path,
+    origin: &Name,
     cosigner: &Cosigner,
-    path: &Path,
-) -> Result<(Known, SignedCheckpoint), WitnessError> {
-    let damaged = |source| WitnessError::Damaged { path: path.to_owned(), source };
+) -> Result<Option<(Known, SignedCheckpoint)>, WitnessError> {
+    let path = file_of(folder, origin);
+    let bytes = disk.read(&path, NOTE_BYTES as u64).map_err(DiskError::at("read", &path))?;
+    let Some(bytes) = bytes else { return Ok(None) };
+    let damaged = |source| WitnessError::Damaged { path: path.clone(), source };
     let own = [cosigner.verifier().clone()];
-    let signed = SignedCheckpoint::parse(bytes).map_err(damaged)?;
-    if signed.checkpoint().origin != log.origin {
-        return Err(WitnessError::Foreign { path: path.to_owned() });
+    let signed = SignedCheckpoint::parse(&bytes).map_err(damaged)?;
+    if signed.checkpoint().origin != *origin {
+        return Err(WitnessError::Foreign { path });
     }
     let found = signed.note().signatures(&own).map_err(|error| damaged(error.into()))?;
     let time_s = found.first().and_then(|(_, signed)| signed.time_s);
     match time_s {
-        Some(time_s) => Ok((Known { checkpoint: signed.checkpoint().clone(), time_s }, signed)),
-        None => Err(WitnessError::Foreign { path: path.to_owned() }),
+        Some(time_s) => {
+            Ok(Some((Known { checkpoint: signed.checkpoint().clone(), time_s }, signed)))
+        }
+        None => Err(WitnessError::Foreign { path }),
     }
 }

@@ -4,7 +4,10 @@ use super::*;
 use crate::log::prove::Prover;
 use crate::log::sequencer::Sequencer;
 use crate::log::testing::{Draw, ModelDisk, cosigner, leaves, name, origin, setup, signer};
-use crate::wire::tlog::{AddCheckpoint, Checkpoint, SignedCheckpoint, TreeHash, parse_lines};
+use crate::wire::jws::SecretKey;
+use crate::wire::tlog::{
+    AddCheckpoint, Checkpoint, LogSigner, Name, SignedCheckpoint, TreeHash, parse_lines,
+};
 use std::path::Path;
 
 const NOW: u64 = 1_800_000_000;
@@ -225,4 +228,39 @@ fn nothing_is_cosigned_that_a_cut_of_power_could_make_forgotten() {
             }
         }
     }
+}
+
+#[test]
+fn a_log_is_watched_with_its_shards_over_restarts() {
+    let base = Name::new("loa.example.vn/log").unwrap();
+    let (signer_of, key) = (
+        |origin: &str| LogSigner::new(Name::new(origin).unwrap(), SecretKey::from_seed(&[1; 32])),
+        LogSigner::new(base.clone(), SecretKey::from_seed(&[1; 32])).verifier().clone(),
+    );
+    let request = |origin: &str, leaf: &[u8], old: u64| {
+        let origin_name = Name::new(origin).unwrap();
+        let tree = Checkpoint { origin: origin_name, size: 1, root: TreeHash::leaf(leaf) };
+        let checkpoint = tree.sign(&[signer_of(origin)]);
+        AddCheckpoint { old, proof: vec![], checkpoint }.to_string()
+    };
+    let disk = ModelDisk::default().with_folder(Path::new("/w")).with_folder(Path::new("/"));
+    let open = |memory| {
+        let logs = vec![WitnessedLog { origin: base.clone(), keys: vec![key.clone()] }];
+        Witness::open(disk.clone(), Path::new("/w"), cosigner("w", 9), logs, memory).unwrap()
+    };
+    let mut witness = open(Memory::Begin);
+    let status = |witness: &mut Witness<_>, origin: &str, leaf: &[u8], old| {
+        witness.add_checkpoint(request(origin, leaf, old).as_bytes(), 1_800_000_000).unwrap().status
+    };
+    assert_eq!(status(&mut witness, "loa.example.vn/log/2027", b"a", 0), 200);
+    assert_eq!(status(&mut witness, "loa.example.vn/log/2027-2", b"b", 0), 200);
+    assert_eq!(status(&mut witness, "loa.example.vn/log/2027/x", b"b", 0), 404);
+    assert_eq!(status(&mut witness, "loa.example.vn/log-2/2027", b"b", 0), 404);
+    drop(witness);
+    let mut witness = open(Memory::GoOn);
+    assert_eq!(status(&mut witness, "loa.example.vn/log/2027", b"b", 0), 409, "remembered");
+    assert_eq!(status(&mut witness, "loa.example.vn/log/2027", b"a", 1), 200);
+    let heads = remembered(&disk, Path::new("/w")).unwrap();
+    let origins: Vec<_> = heads.iter().map(|head| head.checkpoint().origin.as_str()).collect();
+    assert_eq!(origins, ["loa.example.vn/log/2027", "loa.example.vn/log/2027-2"]);
 }

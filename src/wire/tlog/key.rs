@@ -140,6 +140,21 @@ impl VerifierKey {
         !matches!(self.material, Material::Ed25519(_))
     }
 
+    /// Returns the key under the name of a log that this one signs: of its own, or of a shard of it,
+    /// whose name is this one's with a slash and a year, or a year and a number, behind it.
+    pub fn of_log(&self, origin: &Name) -> Option<Self> {
+        if self.name == *origin {
+            return Some(self.clone());
+        }
+        let shard = origin.as_str().strip_prefix(self.name.as_str())?.strip_prefix('/')?;
+        let (year, part) = shard.split_once('-').unwrap_or((shard, "2"));
+        let digits = |text: &str, most: usize| {
+            (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
+        };
+        let sound = year.len() == 4 && digits(year, 4) && digits(part, 5);
+        sound.then(|| Self::new(origin.clone(), self.material.clone()))
+    }
+
     /// Says whether the line claims to be by this key.
     pub fn matches(&self, line: &SignatureLine) -> bool {
         line.id == self.id && line.name == self.name

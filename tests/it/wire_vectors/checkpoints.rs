@@ -4,6 +4,7 @@ use super::build::{key, vector, with};
 use loa::wire::tlog::{Checkpoint, Cosigner, LogSigner, Name, TreeHash};
 use serde_json::{Value, json};
 
+const BASE: &str = "loa.example.vn/log";
 const ORIGIN: &str = "loa.example.vn/log/2026";
 const TIME_S: u64 = 1_790_000_000;
 
@@ -21,7 +22,7 @@ fn witness(n: u8) -> Cosigner {
 
 /// The policy of the test keys: one log, two of three witnesses.
 pub fn policy() -> String {
-    let mut lines = vec![format!("log {}", log(ORIGIN).verifier())];
+    let mut lines = vec![format!("log {}", log(BASE).verifier())];
     lines.extend((1..=3).map(|n| format!("witness w{n} {}", witness(n).verifier())));
     lines.push("group two 2 w1 w2 w3".to_owned());
     lines.push("quorum two\n".to_owned());
@@ -54,13 +55,19 @@ pub fn make() -> Value {
     let unsigned: String =
         good.split_inclusive('\n').filter(|line| !line.contains(" loa.")).collect();
     let other = note(ORIGIN, 70_000, "b", &[1, 3]);
-    let foreign = note("loa.example.vn/log/2027", 5, "a", &[1, 2, 3]);
+    let foreign = note("loa.example.vn/lag/2026", 5, "a", &[1, 2, 3]);
+    let [next, second, bare, deep] = ["/2027", "/2026-2", "", "/2026/1"]
+        .map(|shard| note(&format!("{BASE}{shard}"), 5, "a", &[1, 2]));
     let line = good.lines().last().unwrap().to_owned();
     let stranger = format!("{good}\u{2014} stranger AAAAAAAA\n");
     let vectors = vec![
         vector("good", "accept", &good, "the log and two of three witnesses signed it"),
         vector("all-three", "accept", &note(ORIGIN, 9, "a", &[1, 2, 3]), "more than enough"),
         vector("stranger-too", "accept", &stranger, "lines of unknown keys are ignored"),
+        after("next-year", "accept", &next, "the log of another year, of the same key", 9, "z"),
+        vector("second-of-the-year", "accept", &second, "begun anew within the year"),
+        vector("whole-name", "accept", &bare, "the name that the policy has"),
+        vector("deeper", "checkpoint", &deep, "no year: another log"),
         after("grown", "accept", &good, "a larger tree than the one known", 69_999, "z"),
         after("again", "same", &good, "the tree that is known", 70_000, "a"),
         after("smaller", "older", &good, "an old receipt: covers nothing", 70_001, "z"),

@@ -6,6 +6,8 @@
 //! # Invariants
 //! * Groups name only what stands above them, and each name is a member at most once: a witness
 //!   contributes in one way only.
+//! * A log's key counts for the log of its name and for that log's yearly shards
+//!   ([`VerifierKey::of_log`]), so that a policy need not change each year.
 //! * A witness counts with a signature that was checked; one whose type this version cannot check
 //!   never counts, so that a policy is never met by what nobody verified.
 
@@ -209,7 +211,7 @@ impl Policy {
     pub fn judge_signed(&self, signed: &SignedCheckpoint) -> Result<Verdict, CheckpointError> {
         let checkpoint = signed.checkpoint().clone();
         let own: Vec<VerifierKey> =
-            self.logs.iter().filter(|key| *key.name() == checkpoint.origin).cloned().collect();
+            self.logs.iter().filter_map(|key| key.of_log(&checkpoint.origin)).collect();
         signed.note().verify(&own)?;
         let mut witnessed: Vec<Witnessed> = signed
             .note()
