@@ -62,6 +62,6 @@ impl Executor {
             self.dirty = true;
         }
         self.settled = Some(now.utc);
-        self.world.traces.forget_before(now.utc.plus(-2 * 86_400_000));
+        self.world.traces.look(now.utc);
     }
 }

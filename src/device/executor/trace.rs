@@ -9,6 +9,11 @@ use crate::domain::proof::record::{Body, Play, Record, Said, Subject};
 use crate::domain::time::UtcMs;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Traces kept without asking how old they are.
+const MOST: usize = 4_096;
+/// Beyond that, those of the last days.
+const REMEMBER_MS: i64 = 2 * 86_400_000;
+
 /// What is known of one cue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
@@ -26,7 +31,7 @@ pub struct Trace {
     pub by: Option<String>,
     /// Its output failed; not tried again before this instant of the clock that never steps.
     pub retry_mono: Option<i64>,
-    /// When the trace was touched last, by the cue's own times.
+    /// When the trace was touched last.
     at: Option<UtcMs>,
 }
 
@@ -57,13 +62,14 @@ pub struct Past {
 #[derive(Debug, Default)]
 pub(crate) struct Traces {
     known: BTreeMap<CueId, Trace>,
+    now: Option<UtcMs>,
     /// Until when the program ran before, and whether it was cut.
     pub absent: Option<(Option<UtcMs>, bool)>,
 }
 
 impl Traces {
     pub fn new(known: BTreeMap<CueId, Trace>) -> Self {
-        Self { known, absent: None }
+        Self { known, now: None, absent: None }
     }
 
     pub fn of(&self, cue: &CueId) -> Trace {
@@ -71,7 +77,9 @@ impl Traces {
     }
 
     fn edit(&mut self, cue: CueId) -> &mut Trace {
-        self.known.entry(cue).or_default()
+        let trace = self.known.entry(cue).or_default();
+        trace.at = trace.at.max(self.now);
+        trace
     }
 
     /// Remembers that a clip may sound up to an offset.
@@ -116,10 +124,14 @@ impl Traces {
         self.edit(cue).records += 1;
     }
 
-    /// Forgets cues that were over long ago: nothing asks for them any more.
-    pub fn forget_before(&mut self, at: UtcMs) {
-        if self.known.len() > 4_096 {
-            self.known.retain(|_, trace| trace.at.is_none_or(|t| t > at));
+    /// Takes note of the time, and forgets cues that were over long ago: nothing asks for them any
+    /// more.
+    pub fn look(&mut self, now: UtcMs) {
+        self.now = Some(now);
+        if self.known.len() > MOST {
+            let before = now.plus(-REMEMBER_MS);
+            // What an earlier run left grows old from now on.
+            self.known.retain(|_, trace| *trace.at.get_or_insert(now) > before);
         }
     }
 }
@@ -253,5 +265,27 @@ impl Past {
         }
         past.open_plays = open;
         past
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_runs_for_years_forgets_cues_of_every_kind() {
+        let mut traces = Traces::default();
+        for n in 0..50_000_u128 {
+            traces.look(UtcMs(i64::try_from(n).unwrap() * 600_000));
+            let cue = CueId(n.to_be_bytes());
+            match n % 3 {
+                0 => traces.add_show(cue),
+                1 => traces.block(cue, "missing"),
+                _ => traces.close(cue, true),
+            }
+        }
+        assert!(traces.known.len() <= MOST + 1, "{} kept", traces.known.len());
+        let newest = traces.of(&CueId(49_998_u128.to_be_bytes()));
+        assert_eq!(newest.records, 1, "what is new is not forgotten");
     }
 }

@@ -4,6 +4,8 @@ mod board;
 mod clock;
 mod holds;
 mod notices;
+mod notices_board;
+mod notices_words;
 mod random;
 mod speaker;
 

@@ -1,7 +1,6 @@
 //! Urgent notices and drills at golden moments.
 
 use super::*;
-use crate::device::executor::notices::Fate;
 
 pub(super) fn notice(jti: &str, made: UtcMs, ms: i64) -> Notice {
     Notice {
@@ -18,12 +17,12 @@ pub(super) fn notice(jti: &str, made: UtcMs, ms: i64) -> Notice {
     }
 }
 
-fn tell(bench: &mut Bench, notice: Notice) -> Vec<Action> {
+pub(super) fn tell(bench: &mut Bench, notice: Notice) -> Vec<Action> {
     bench.tell(Event::Notice(Box::new(notice)))
 }
 
 /// A device that follows one long clip, with the assets of notices on disk.
-fn during_a_cue(names: &[&str]) -> (Bench, PlayOrder) {
+pub(super) fn during_a_cue(names: &[&str]) -> (Bench, PlayOrder) {
     let from = at("06:00:00");
     let planned = sheet(&[loud()], &[clip("tin", from, 120_000)]);
     let mut bench = Bench::new(SPEAKER, at("05:59:00"));
@@ -37,21 +36,21 @@ fn during_a_cue(names: &[&str]) -> (Bench, PlayOrder) {
     (bench, order.clone())
 }
 
-fn halted(actions: &[Action], token: u64) -> bool {
+pub(super) fn halted(actions: &[Action], token: u64) -> bool {
     actions.iter().any(|a| matches!(a, Action::Halt { token: t, .. } if *t == token))
 }
 
-fn start(bench: &mut Bench, token: u64) -> Vec<Action> {
+pub(super) fn start(bench: &mut Bench, token: u64) -> Vec<Action> {
     let at = bench.now.utc;
     bench.tell(Event::Started { token, at })
 }
 
-fn end(bench: &mut Bench, token: u64, played_ms: i64, by: Ended) -> Vec<Action> {
+pub(super) fn end(bench: &mut Bench, token: u64, played_ms: i64, by: Ended) -> Vec<Action> {
     let at = bench.now.utc;
     bench.tell(Event::Ended { token, at, played_ms, by })
 }
 
-fn results(actions: &[Action]) -> Vec<String> {
+pub(super) fn results(actions: &[Action]) -> Vec<String> {
     let result = |b| match b {
         Body::Did { what, result, .. } => Some(format!("{what}: {result}")),
         _ => None,
@@ -59,7 +58,7 @@ fn results(actions: &[Action]) -> Vec<String> {
     bodies(actions).into_iter().filter_map(result).collect()
 }
 
-fn started(actions: &[Action]) -> Vec<(Subject, u32)> {
+pub(super) fn started(actions: &[Action]) -> Vec<(Subject, u32)> {
     let start = |b| match b {
         Body::Start { subject, n, .. } => Some((subject, n)),
         _ => None,
@@ -196,47 +195,6 @@ fn several_notices_sound_by_their_age_and_none_cuts_another() {
 }
 
 #[test]
-fn a_missing_asset_is_wanted_before_all_others_and_the_notice_waits_for_it() {
-    let planned = sheet(&[loud()], &[clip("tin", at("06:00:00"), 10_000)]);
-    let mut bench = Bench::new(SPEAKER, at("05:59:30"));
-    bench.follow(&planned);
-    let made = bench.now.utc;
-    let actions = tell(&mut bench, notice("n", made, 4_000));
-    assert_eq!(results(&actions), ["urgent: received"]);
-    let wanted = actions.iter().find_map(|a| match a {
-        Action::Want { assets, .. } => Some(assets.clone()),
-        _ => None,
-    });
-    let wanted = wanted.unwrap();
-    assert_eq!(wanted.iter().map(|w| w.asset).collect::<Vec<_>>(), [asset("n"), asset("tin")]);
-    assert!(wanted[0].first.unwrap() < made && wanted[0].last.is_none(), "now, and to keep");
-    let actions = bench.tell(Event::AssetHeld(asset("n")));
-    let [call] = &orders(&actions)[..] else { panic!("{actions:?}") };
-    assert_eq!(call.offset_ms, 0, "from its beginning, however late");
-    start(&mut bench, call.token);
-    // Another one whose asset never comes is over at its end.
-    let actions = tell(&mut bench, Notice { exp: made.plus(60_000), ..notice("m", made, 4_000) });
-    assert_eq!(results(&actions), ["urgent: received"]);
-    assert_eq!(results(&bench.at(made.plus(60_000))), ["urgent: expired"]);
-    bench.tell(Event::AssetHeld(asset("m")));
-    assert_eq!(orders(&bench.at(made.plus(90_000))), []);
-}
-
-#[test]
-fn a_waiting_notice_says_that_its_asset_came_when_it_still_cannot_begin() {
-    let mut bench = Bench::new(SPEAKER, at("02:00:00"));
-    bench.tell(Event::AssetHeld(asset("a")));
-    bench.tell(Event::Tick);
-    let made = bench.now.utc;
-    let actions = tell(&mut bench, notice("a", made, 60_000));
-    start(&mut bench, orders(&actions)[0].token);
-    assert_eq!(results(&tell(&mut bench, notice("b", made, 4_000))), ["urgent: received"]);
-    let actions = bench.tell(Event::AssetHeld(asset("b")));
-    assert_eq!(results(&actions), ["urgent: fetched"]);
-    assert_eq!(results(&bench.at(at("02:00:01"))), Vec::<String>::new(), "each word once");
-}
-
-#[test]
 fn a_withdrawal_works_before_during_and_after() {
     let (mut bench, cue) = during_a_cue(&["n"]);
     // Before: it waits for the cue to fade.
@@ -356,76 +314,6 @@ fn an_alert_is_not_replayed_after_a_restart() {
 }
 
 #[test]
-fn without_trusted_time_a_notice_waits_and_says_so() {
-    let mut bench = Bench::new(SPEAKER, at("06:00:00"));
-    bench.tell(Event::AssetHeld(asset("n")));
-    bench.tell(Event::Tick);
-    bench.tell(Event::Clock(Time::Drifted));
-    let made = bench.now.utc;
-    let actions = tell(&mut bench, notice("n", made, 4_000));
-    assert_eq!(results(&actions), ["urgent: failed: clock"]);
-    assert_eq!(orders(&bench.at(at("06:00:10"))), []);
-    let actions = bench.tell(Event::Clock(Time::Fit));
-    assert_eq!(orders(&actions).len(), 1, "{actions:?}");
-    start(&mut bench, orders(&actions)[0].token);
-    let actions = bench.tell(Event::Clock(Time::Unknown));
-    assert!(!halted(&actions, orders(&actions).first().map_or(0, |o| o.token)));
-}
-
-#[test]
-fn a_drill_is_answered_and_neither_sounds_nor_shows() {
-    for output in [SPEAKER, Output::Board { grade: 3 }] {
-        let mut bench = Bench::new(output, at("06:00:00"));
-        bench.tell(Event::Tick);
-        let made = bench.now.utc;
-        let drill = Notice { kind: NoticeKind::Drill, ..notice("d", made, 4_000) };
-        let mut actions = tell(&mut bench, drill);
-        if output == SPEAKER {
-            assert_eq!(results(&actions), ["drill: received"]);
-            actions = bench.tell(Event::AssetHeld(asset("d")));
-        }
-        assert_eq!(results(&actions), ["drill: ready"]);
-        let mut all = actions;
-        for n in 0..100 {
-            all.extend(bench.at(made.plus(n * 60_000)));
-        }
-        assert!(!all.iter().any(|a| matches!(a, Action::Play(_) | Action::Show(_))), "{all:?}");
-        assert_eq!(results(&all), ["drill: ready"]);
-    }
-}
-
-#[test]
-fn an_output_that_fails_does_not_spend_a_repeat() {
-    let mut bench = Bench::new(SPEAKER, at("06:00:00"));
-    bench.tell(Event::AssetHeld(asset("n")));
-    bench.tell(Event::Tick);
-    let made = bench.now.utc;
-    let actions = tell(&mut bench, notice("n", made, 4_000));
-    let token = orders(&actions)[0].token;
-    let actions = bench.tell(Event::Failed { token, why: PlayFault::Output });
-    assert_eq!(orders(&actions), []);
-    assert_eq!(results(&actions), ["urgent: failed: output"]);
-    let actions = bench.at(at("06:00:05"));
-    let [call] = &orders(&actions)[..] else { panic!("{actions:?}") };
-    let actions = bench.tell(Event::Failed { token: call.token, why: PlayFault::Damaged });
-    assert!(actions.contains(&Action::Suspect(asset("n"))), "{actions:?}");
-    assert_eq!(results(&actions), ["urgent: failed: damaged"]);
-    bench.at(at("06:00:10"));
-    let actions = bench.tell(Event::AssetHeld(asset("n")));
-    assert_eq!(started(&start(&mut bench, orders(&actions)[0].token))[0].1, 1);
-}
-
-#[test]
-fn a_loudspeaker_has_no_use_for_a_notice_without_sound() {
-    let mut bench = Bench::new(SPEAKER, at("06:00:00"));
-    bench.tell(Event::Tick);
-    let made = bench.now.utc;
-    let actions = tell(&mut bench, Notice { asset: None, ..notice("n", made, 1) });
-    assert_eq!(results(&actions), ["urgent: unsupported"]);
-    assert_eq!(bench.device.world.notices.marks()[0].fate, Fate::Over);
-}
-
-#[test]
 fn what_a_revoked_key_signed_ends_without_an_answer() {
     let mut bench = Bench::new(SPEAKER, at("06:00:00"));
     bench.tell(Event::AssetHeld(asset("n")));
@@ -439,159 +327,4 @@ fn what_a_revoked_key_signed_ends_without_an_answer() {
     assert!(halted(&actions, token));
     let actions = end(&mut bench, token, 100, Ended::Halted);
     assert_eq!(results(&actions), Vec::<String>::new());
-}
-
-#[test]
-fn a_board_shows_notices_until_they_expire_and_then_its_cues_again() {
-    let from = at("06:00:00");
-    let planned = sheet(&[], &[super::board::text("a", from, 600_000)]);
-    let mut bench = Bench::new(Output::Board { grade: 3 }, at("05:59:00"));
-    bench.follow(&planned);
-    let mut order = super::board::showing(&bench.at(from)).unwrap();
-    assert_eq!(order.pages[0].text, "a");
-    bench.at(from.plus(5_000));
-    let made = bench.now.utc;
-    let told = Notice { exp: made.plus(30_000), ..notice("n", made, 1) };
-    let actions = tell(&mut bench, told);
-    assert!(actions.contains(&Action::Blank));
-    let mut records = Vec::new();
-    let mut shown = Vec::new();
-    for _ in 0..8 {
-        let begun = bench.now.utc;
-        let end = begun.plus(10_000).min(order.until);
-        let shown_ms = end.since(begun).max(1);
-        bench.now = Moment { utc: begun.plus(shown_ms), mono_ms: bench.now.mono_ms + shown_ms };
-        let frame = Some(Digest::of(b"frame"));
-        let pass = PassEnd { from: begun, to: end, shown_ms, whole: true, frame };
-        let actions = bench.tell(Event::Passed { token: order.token, pass });
-        records.extend(bodies(&actions));
-        order = super::board::showing(&actions).unwrap();
-        shown.push(order.pages[0].text.clone());
-    }
-    assert_eq!(shown[..2], ["SƠ TÁN NGAY", "SƠ TÁN NGAY"]);
-    assert_eq!(shown.last().unwrap(), "a");
-    let shows: Vec<_> =
-        records.iter().filter_map(|b| if let Body::Show(s) = b { Some(s) } else { None }).collect();
-    assert_eq!((shows[0].outcome, shows[0].cause.as_str()), (Said::PreEmpted, "pre-empted"));
-    let of_notice = Subject::Notice { jti: "n".into() };
-    assert_eq!((&shows[1].subject, shows[1].title.as_str()), (&of_notice, "lũ về"));
-    assert_eq!((shows[1].outcome, shows[1].cause.as_str()), (Said::Played, "end"));
-    let starts = records.iter().filter(|b| matches!(b, Body::Start { .. })).count();
-    assert_eq!(starts, 1, "one word that it shows");
-}
-
-#[test]
-fn a_board_says_that_it_shows_a_notice_when_it_does_and_why_it_does_not() {
-    let board = Output::Board { grade: 3 };
-    let mut bench = Bench::new(board, at("06:00:00"));
-    bench.tell(Event::Tick);
-    let made = bench.now.utc;
-    let told = Notice { exp: made.plus(60_000), ..notice("n", made, 1) };
-    let actions = tell(&mut bench, told);
-    let mut order = super::board::showing(&actions).unwrap();
-    assert_eq!(bodies(&actions), [], "ordered is not shown");
-    let none = |bench: &Bench| {
-        let now = bench.now.utc;
-        PassEnd { from: now, to: now, shown_ms: 0, whole: false, frame: None }
-    };
-    let mut said = Vec::new();
-    for _ in 0..12 {
-        let pass = none(&bench);
-        said.extend(bodies(&bench.tell(Event::Passed { token: order.token, pass })));
-        let later = bench.now.utc.plus(5_000);
-        let actions = bench.at(later);
-        said.extend(bodies(&actions));
-        match super::board::showing(&actions) {
-            Some(next) => order = next,
-            None => break,
-        }
-    }
-    let words: Vec<_> = said
-        .iter()
-        .map(|body| match body {
-            Body::Did { what, result, .. } => format!("{what}: {result}"),
-            other => panic!("{other:?}"),
-        })
-        .collect();
-    assert_eq!(words, ["urgent: failed: output", "urgent: expired"], "and no start");
-    // One that comes to its senses says so.
-    let mut bench = Bench::new(board, at("06:00:00"));
-    bench.tell(Event::Tick);
-    let order = super::board::showing(&tell(&mut bench, notice("m", made, 1))).unwrap();
-    let pass = none(&bench);
-    let actions = bench.tell(Event::Passed { token: order.token, pass });
-    assert_eq!(results(&actions), ["urgent: failed: output"]);
-    let order = super::board::showing(&bench.at(at("06:00:05"))).unwrap();
-    let actions = start(&mut bench, order.token);
-    assert_eq!(started(&actions), [(Subject::Notice { jti: "m".into() }, 1)]);
-    assert_eq!(bodies(&start(&mut bench, order.token)), [], "once");
-}
-
-#[test]
-fn a_refused_notice_is_answered_once_also_over_a_restart() {
-    let declined = |jti: &str| Event::Declined { jti: jti.to_owned(), drill: false, word: "limit" };
-    let mut bench = Bench::new(SPEAKER, at("06:00:00"));
-    bench.tell(Event::Tick);
-    let actions = bench.tell(declined("n"));
-    assert_eq!(results(&actions), ["urgent: refused: limit"]);
-    assert_eq!(bodies(&bench.tell(declined("n"))), []);
-    let records = bodies(&actions).into_iter().map(|body| {
-        let head = super::random::head(1, at("06:00:00"));
-        Record { head, body }
-    });
-    let mut again = Bench::with(SPEAKER, at("06:01:00"), Past::read(None, records));
-    again.tell(Event::Tick);
-    assert_eq!(bodies(&again.tell(declined("n"))), []);
-    let drill = Event::Declined { jti: "d".to_owned(), drill: true, word: "expired" };
-    assert_eq!(results(&again.tell(drill)), ["drill: refused: expired"]);
-}
-
-#[test]
-fn a_withdrawn_notice_leaves_the_board_at_once() {
-    let mut bench = Bench::new(Output::Board { grade: 3 }, at("06:00:00"));
-    bench.tell(Event::Tick);
-    let made = bench.now.utc;
-    let order = super::board::showing(&tell(&mut bench, notice("n", made, 1))).unwrap();
-    bench.at(at("06:00:03"));
-    let actions = bench.tell(Event::Withdraw { jti: "n".into() });
-    assert!(actions.contains(&Action::Blank) && results(&actions).is_empty(), "{actions:?}");
-    let frame = Some(Digest::of(b"frame"));
-    let pass = PassEnd { from: made, to: bench.now.utc, shown_ms: 3_000, whole: false, frame };
-    let actions = bench.tell(Event::Passed { token: order.token, pass });
-    let [show] = &shows(&actions)[..] else { panic!("{actions:?}") };
-    assert_eq!((show.outcome, show.cause.as_str()), (Said::Partial, "withdrawn"));
-    assert_eq!(results(&actions), ["withdrawal: done"]);
-}
-
-#[test]
-fn a_board_goes_on_with_a_notice_after_a_restart_and_says_no_word_twice() {
-    let planned = sheet(&[], &[]);
-    let made = at("06:00:00");
-    let mut bench = Bench::new(Output::Board { grade: 3 }, made);
-    bench.follow(&planned);
-    let actions = tell(&mut bench, notice("n", made, 4_000));
-    let order = super::board::showing(&actions).unwrap();
-    let mut actions = start(&mut bench, order.token);
-    let records: Vec<Record> = bodies(&actions)
-        .into_iter()
-        .map(|body| Record { head: super::random::head(1, made), body })
-        .collect();
-    assert!(matches!(&records[..], [Record { body: Body::Start { .. }, .. }]), "{records:?}");
-    let journal = actions.drain(..).find_map(|action| match action {
-        Action::Journal(journal) => Some(journal),
-        _ => None,
-    });
-    let output = Output::Board { grade: 3 };
-    let mut bench = Bench::with(output, made.plus(60_000), Past::read(journal, records));
-    tell(&mut bench, notice("n", made, 4_000));
-    let actions = bench.follow(&planned);
-    let order = super::board::showing(&actions).expect("the flood is not over");
-    assert_eq!(bodies(&start(&mut bench, order.token)), [], "it began before");
-    // A word whose record was written, but not the journal after it.
-    let body =
-        Body::Did { jti: "m".to_owned(), what: "urgent".to_owned(), result: "expired".to_owned() };
-    let records = [Record { head: super::random::head(1, made), body }];
-    let mut bench = Bench::with(output, made, Past::read(None, records));
-    tell(&mut bench, Notice { exp: made, ..notice("m", made, 4_000) });
-    assert_eq!(results(&bench.follow(&planned)), [] as [String; 0]);
 }
