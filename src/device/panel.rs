@@ -86,6 +86,17 @@ impl Thread {
                 }
                 Command::Show(order) => {
                     let token = order.token;
+                    if let Ok(newer) = orders.try_recv() {
+                        // A board that hung must not flash what was ordered while it did.
+                        let from = self.clock.now();
+                        let pass =
+                            PassEnd { from, to: from, shown_ms: 0, whole: false, frame: None };
+                        if self.events.blocking_send(Event::Passed { token, pass }).is_err() {
+                            return;
+                        }
+                        next = Some(newer);
+                        continue;
+                    }
                     let (pass, then) = self.pass(&order, orders);
                     if self.events.blocking_send(Event::Passed { token, pass }).is_err() {
                         return;
@@ -206,12 +217,68 @@ mod tests {
         let Some(Event::Passed { token: 1, pass }) = events.recv().await else { panic!() };
         assert!(!pass.whole && pass.frame.is_some() && pass.shown_ms >= 100, "{pass:?}");
         panel.show(order(2, 60_000, &clock)).unwrap();
-        panel.blank().unwrap();
         let Some(Event::Started { token: 2, .. }) = events.recv().await else { panic!() };
+        panel.blank().unwrap();
         let Some(Event::Passed { token: 2, pass }) = events.recv().await else { panic!() };
         assert!(!pass.whole, "{pass:?}");
         panel.show(order(3, -1, &clock)).unwrap();
         let Some(Event::Passed { token: 3, pass }) = events.recv().await else { panic!() };
         assert_eq!((pass.frame, pass.shown_ms), (None, 0), "over before it began");
+    }
+
+    /// A board that hangs until it is let go, and remembers what it showed.
+    struct Hanging {
+        go: std::sync::mpsc::Receiver<()>,
+        shown: std::sync::mpsc::Sender<&'static str>,
+    }
+
+    impl Output for Hanging {
+        fn show(&mut self, _: &Frame) -> Result<(), super::super::board::OutputError> {
+            self.shown.send("frame").unwrap();
+            let _ = self.go.recv(); // or nobody holds it any more
+            Ok(())
+        }
+
+        fn blank(&mut self) -> Result<(), super::super::board::OutputError> {
+            self.shown.send("blank").unwrap();
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_board_that_hung_does_not_flash_what_was_ordered_meanwhile() {
+        let clock = Arc::new(SystemClock::new());
+        let (events_tx, mut events) = tokio::sync::mpsc::channel(8);
+        let profile = BoardProfile {
+            width_px: 64,
+            height_px: 32,
+            colours: Vec::new(),
+            fonts: Vec::new(),
+            scroll_px_s: 40,
+        };
+        let ((let_go, go), (shown, seen)) =
+            (std::sync::mpsc::channel(), std::sync::mpsc::channel());
+        let output = Box::new(Hanging { go, shown });
+        let panel = Panel::start(output, profile, clock.clone(), events_tx).unwrap();
+        panel.show(order(1, 60_000, &clock)).unwrap();
+        assert_eq!(seen.recv(), Ok("frame"));
+        // While it hangs: the cue ends, another one comes and is held, a notice comes.
+        panel.blank().unwrap();
+        panel.show(order(2, 60_000, &clock)).unwrap();
+        panel.blank().unwrap();
+        panel.show(order(3, 60_000, &clock)).unwrap();
+        let_go.send(()).unwrap();
+        let mut ended = Vec::new();
+        while ended.len() < 2 {
+            if let Some(Event::Passed { token, pass }) = events.recv().await {
+                ended.push((token, pass.frame.is_some()));
+            }
+        }
+        assert_eq!(ended, [(1, true), (2, false)]);
+        assert_eq!(
+            [seen.recv(), seen.recv(), seen.recv()],
+            [Ok("blank"), Ok("blank"), Ok("frame")]
+        );
+        drop(let_go);
     }
 }
