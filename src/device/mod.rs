@@ -16,6 +16,7 @@ pub mod hardware;
 pub mod identity;
 pub mod ledger;
 pub mod orders;
+pub mod pace;
 #[cfg(feature = "board")]
 pub mod panel;
 #[cfg(feature = "speaker")]

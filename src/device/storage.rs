@@ -14,7 +14,7 @@ use super::fetch::{AssetOrder, Left};
 use crate::domain::ids::Digest;
 use crate::domain::time::UtcMs;
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -174,6 +174,19 @@ impl Storage {
         Some(Left { sums, chunks })
     }
 
+    /// Drops what was fetched in part of assets that nothing names any more.
+    pub fn drop_parts(&self, named: &BTreeSet<Digest>) {
+        let Ok(files) = std::fs::read_dir(&self.assets) else { return };
+        for path in files.flatten().map(|file| file.path()) {
+            let part = path.extension().is_some_and(|kind| kind == "part" || kind == "sums");
+            let name = path.file_stem().and_then(|stem| stem.to_str()?.parse::<Digest>().ok());
+            if part && name.is_some_and(|name| !named.contains(&name)) {
+                tracing::info!(path = %path.display(), "Dropped a part that nothing names");
+                drop(std::fs::remove_file(path));
+            }
+        }
+    }
+
     /// Keeps the chunk hashes of an asset.
     pub fn keep_sums(&self, asset: &Digest, sums: &[u8]) -> Result<(), StorageError> {
         let path = self.path(asset).with_extension("sums");
@@ -315,6 +328,24 @@ mod tests {
         storage.write_chunk(&sha256, 0, &asset[..65_536]).unwrap();
         let left = storage.left(&order).unwrap();
         assert_eq!(left.chunks, [0, 2], "the hole in the middle is missing");
+    }
+
+    #[test]
+    fn parts_of_what_nothing_names_any_more_go() {
+        let dir = TempDir::new().unwrap();
+        let mut storage = Storage::open(dir.path(), 1_000).unwrap();
+        let whole = put(&mut storage, b"whole");
+        let [wanted, withdrawn] = [Digest::of(b"wanted"), Digest::of(b"withdrawn")];
+        for asset in [wanted, withdrawn] {
+            storage.write_chunk(&asset, 0, b"half").unwrap();
+            storage.keep_sums(&asset, b"sums").unwrap();
+        }
+        storage.drop_parts(&BTreeSet::from([wanted]));
+        let left = std::fs::read_dir(dir.path().join("assets")).unwrap();
+        let left: BTreeSet<_> =
+            left.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        let names = [whole.to_string(), format!("{wanted}.part"), format!("{wanted}.sums")];
+        assert_eq!(left, BTreeSet::from(names));
     }
 
     #[test]

@@ -220,6 +220,17 @@ impl Agent {
         }
     }
 
+    /// Drops what was fetched in part of a plan that is gone, once the newest one is known whole.
+    pub(super) fn drop_parts(&mut self) {
+        if !self.assets.wanted.0.is_empty() || !self.executor.follows_newest() {
+            return;
+        }
+        let needed = self.executor.needed(self.time.moment().utc);
+        let mut named: BTreeSet<Digest> = needed.iter().map(|want| want.asset).collect();
+        named.extend(self.fetcher.pending());
+        self.storage.drop_parts(&named);
+    }
+
     /// Does what the fetcher says.
     pub(super) fn fetch(&mut self, actions: Vec<Action>) {
         for action in actions {

@@ -84,6 +84,9 @@ impl Agent {
         let refused = self.refusals.all();
         self.record(refused);
         self.time.save();
+        if self.orders_pace.waits() {
+            self.write_orders();
+        }
         let orderly = async {
             if self.connection == Connection::Up {
                 if let Some(span) = self.ledger.waiting()

@@ -29,6 +29,7 @@ use super::hardware::Hardware;
 use super::identity::Home;
 use super::ledger::delivery::Delivery;
 use super::ledger::{Ledger, Stamp};
+use super::pace::Pace;
 use super::progress::Progress;
 use super::refusals::Refusals;
 use super::storage::Storage;
@@ -128,6 +129,7 @@ struct Agent {
     assets: assets::Assets,
     connection: Connection,
     unsaved: VecDeque<(Body, Stamp)>,
+    orders_pace: Pace,
     /// Name of the test tone, which lies beside the assets.
     tone_name: Digest,
     beat_mono: i64,
@@ -290,12 +292,16 @@ impl Agent {
             if let Err(error) = self.ledger.prune(now.utc) {
                 tracing::warn!(error = %error, "Cannot delete old records");
             }
+            self.drop_parts();
         }
         // Each record brings a receipt, and that the newest checkpoint; a chain that gets no more of
         // them is asked about by its last one.
         if now.mono_ms.saturating_sub(self.vouch_mono) >= VOUCH_MS {
             self.vouch_mono = now.mono_ms;
             self.ledger.unvouched().into_iter().for_each(|span| self.delivery.wish(span));
+        }
+        if self.orders_pace.is_due(now.mono_ms) {
+            self.write_orders();
         }
         let actions = self.fetcher.tick(now.mono_ms);
         self.fetch(actions);

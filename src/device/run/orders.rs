@@ -66,7 +66,14 @@ impl Agent {
         self.feed(Event::Void { notices, holds });
     }
 
-    fn keep_orders(&self) {
+    /// Persists, but for a flood: see [`crate::device::pace`].
+    fn keep_orders(&mut self) {
+        if self.orders_pace.change(self.time.moment().mono_ms) {
+            self.write_orders();
+        }
+    }
+
+    pub(super) fn write_orders(&self) {
         let bytes = self.gate.orders().encode();
         self.keep("orders.json", &bytes);
     }

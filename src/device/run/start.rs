@@ -12,6 +12,7 @@ use crate::device::floor::QuietFloor;
 use crate::device::hardware::Hardware;
 use crate::device::identity::Home;
 use crate::device::ledger::delivery::Delivery;
+use crate::device::pace::Pace;
 use crate::device::refusals::Refusals;
 use crate::device::vouched::Vouched;
 use crate::domain::chunk::ChunkSize;
@@ -73,6 +74,7 @@ impl Agent {
             vouched,
             connection: Connection::Down,
             unsaved: VecDeque::new(),
+            orders_pace: Pace::default(),
             beat_mono: now_mono,
             prune_mono: now_mono,
             vouch_mono: now_mono,

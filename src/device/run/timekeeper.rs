@@ -3,6 +3,7 @@
 use crate::clock::{Clock, SharedClock, Sleep};
 use crate::device::disk;
 use crate::device::executor::{Moment, Time};
+use crate::device::pace::Pace;
 use crate::device::trust::{ClockMode, Machine, Reading, Saved, Timing, Trust, Untaken};
 use crate::domain::proof::record::Body;
 use crate::domain::time::UtcMs;
@@ -53,6 +54,8 @@ pub struct Timekeeper {
     /// The TLS side of the link does not judge dates before this is true.
     trusted: Arc<AtomicBool>,
     saved_mono: i64,
+    /// How often a higher `iat` is written.
+    pace: Pace,
 }
 
 impl Timekeeper {
@@ -68,7 +71,8 @@ impl Timekeeper {
             offset_ms: AtomicI64::new(timing.utc.0.saturating_sub(reading.mono_ms)),
         });
         let trusted = Arc::new(AtomicBool::new(timing.time == Time::Fit));
-        Self { trust, clock, file, timing, trusted, saved_mono: reading.mono_ms }
+        let (saved_mono, pace) = (reading.mono_ms, Pace::default());
+        Self { trust, clock, file, timing, trusted, saved_mono, pace }
     }
 
     /// Returns the clock for outputs.
@@ -107,7 +111,8 @@ impl Timekeeper {
         self.trusted.store(self.timing.time == Time::Fit, Ordering::Release);
         let stepped = new_ms.since(old_ms).saturating_abs() > STEP_MS;
         let step = stepped.then_some(Body::Clock { old_ms, new_ms });
-        if reading.mono_ms.saturating_sub(self.saved_mono) > 3_600_000 {
+        let hour = reading.mono_ms.saturating_sub(self.saved_mono) > 3_600_000;
+        if hour || self.pace.is_due(reading.mono_ms) {
             self.save();
         }
         (step, (before != self.timing.time).then_some(self.timing.time))
@@ -123,7 +128,8 @@ impl Timekeeper {
 
     /// Takes note of a signed `iat`.
     pub fn signed_at(&mut self, iat: i64) {
-        if self.trust.signed_at(UtcMs::from_numeric_date(iat)) {
+        let higher = self.trust.signed_at(UtcMs::from_numeric_date(iat));
+        if higher && self.pace.change(self.clock.mono_ms()) {
             self.save();
         }
     }
