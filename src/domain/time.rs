@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::{Add, Sub};
 
+const DAY_MS: i64 = 86_400_000;
+
 /// An instant: milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
 #[serde(transparent)]
@@ -17,13 +19,13 @@ impl UtcMs {
     /// The largest whole number every JSON reader keeps exactly (2^53 − 1), as an instant.
     pub const MAX: UtcMs = UtcMs((1 << 53) - 1);
 
-    /// Returns the instant as chrono sees it; instants outside chrono's years are clamped.
+    /// Returns the instant as chrono sees it. Instants outside chrono's years are clamped, a day
+    /// inside them: devices sign any number, and the local time of the very last instant is none.
     pub fn datetime(self) -> DateTime<Utc> {
-        DateTime::from_timestamp_millis(self.0).unwrap_or(if self.0 < 0 {
-            DateTime::<Utc>::MIN_UTC
-        } else {
-            DateTime::<Utc>::MAX_UTC
-        })
+        let first = DateTime::<Utc>::MIN_UTC.timestamp_millis() + DAY_MS;
+        let last = DateTime::<Utc>::MAX_UTC.timestamp_millis() - DAY_MS;
+        let clamped = DateTime::from_timestamp_millis(self.0.clamp(first, last));
+        clamped.unwrap_or(DateTime::UNIX_EPOCH)
     }
 
     /// Returns whole seconds since the epoch, rounded down: the NumericDate of RFC 7519.
@@ -143,5 +145,22 @@ impl TryFrom<RawSpan> for Span {
 impl From<Span> for RawSpan {
     fn from(span: Span) -> Self {
         Self { from_ms: span.from, to_ms: span.to }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A device may sign `started_ms` of any size, and what it signed is shown.
+    #[test]
+    fn every_instant_has_a_local_time_to_show() {
+        for ms in [i64::MIN, i64::MIN + 1, -(1 << 53), 0, UtcMs::MAX.0, i64::MAX - 1, i64::MAX] {
+            for zone in [chrono_tz::Asia::Ho_Chi_Minh, chrono_tz::Etc::GMTPlus12, chrono_tz::UTC] {
+                let local = UtcMs(ms).datetime().with_timezone(&zone);
+                let shown = (local.naive_local(), local.date_naive(), local.fixed_offset());
+                assert!(!format!("{shown:?} {local} {}", local.format("%d/%m")).is_empty());
+            }
+        }
     }
 }
