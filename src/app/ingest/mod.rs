@@ -357,6 +357,4 @@ fn chain_of(error: &dyn std::error::Error) -> String {
 }
 
 #[cfg(test)]
-mod aside_tests;
-#[cfg(test)]
 pub(crate) mod tests;

@@ -1,5 +1,7 @@
 //! Lines in, receipts out: over the in-memory store and over the file.
 
+mod aside;
+
 use crate::app::keyring::Keyring;
 use crate::store::{SqliteStore, memory::MemoryStore};
 use crate::wire::server_keys::ServerKeys;

@@ -1,11 +1,6 @@
 //! Orders go first, and never for ever.
 
-use super::tests::{Signer, server_keys};
 use super::*;
-use crate::clock::ManualClock;
-use crate::store::memory::MemoryStore;
-
-const NOW: UtcMs = UtcMs(1_900_000_000_000);
 
 #[tokio::test]
 async fn records_wait_while_an_order_goes_out_and_a_round_follows_each_wait() {
