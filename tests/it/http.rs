@@ -6,7 +6,9 @@ use loa::app::keyring::Keyring;
 use loa::app::live::{Live, Picture};
 use loa::app::outlet::Outlet;
 use loa::app::people::{Grant, Person, Role};
-use loa::app::ports::{People as _, Registry as _, Standing, Store};
+use loa::app::ports::{
+    Enrolled, Enrolment, EnrolmentCode, People as _, Registry as _, Standing, Store,
+};
 use loa::app::registry::{Reach, Register};
 use loa::app::trail::Actor;
 use loa::app::urgent::Notices;
@@ -284,13 +286,37 @@ async fn a_person_may_what_the_roles_say_below_their_units_and_the_trail_tells_o
     assert_eq!(ask("GET", "devices", "").await.0, 401, "who has ended is nobody");
 }
 
+/// Enrols a device in the store, and lets the picture know.
+async fn enrol(front: &Front, device: &str) {
+    let (id, key) = (Digest::of(b"code"), SecretKey::from_seed(&[77; 32]));
+    let code = EnrolmentCode {
+        id,
+        device: device.parse().unwrap(),
+        secret: vec![1],
+        made_ms: NOW,
+        expires_ms: NOW.plus(1_000),
+        used: None,
+        refused: 0,
+        last_refusal: None,
+    };
+    front.store.put_code(&code).await.unwrap();
+    let enrolment = Enrolment {
+        code: id,
+        device: code.device,
+        kid: key.kid().to_string(),
+        key: key.public().to_bytes(),
+        password: Digest::of(b"x"),
+        at_ms: NOW,
+    };
+    assert_eq!(front.store.enrol(&enrolment).await.unwrap(), Enrolled::Done);
+    let (known, units) = (front.store.devices().await, front.store.units().await);
+    front.live.set_register(known.unwrap(), &units.unwrap());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_prepares_and_holds_but_only_an_approver_sends_a_notice() {
     let front = front().await;
-    let mut known = front.store.devices().await.unwrap();
-    known[0].standing =
-        Standing::Enrolled { since_ms: NOW, kid: String::new(), password: Digest::of(b"x") };
-    front.live.set_register(known, &front.store.units().await.unwrap());
+    enrol(&front, "loa-thon-1").await;
     let join = async |id: &str, role: Role| {
         let grant = Grant { role, unit: Some("90001".parse().unwrap()) };
         let person = Person::new(id.parse().unwrap(), id, NOW, vec![grant]);
