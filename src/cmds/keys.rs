@@ -4,18 +4,23 @@
 //! new keys and the longer chain are on disk before anything else happens; servers that run on the
 //! folder take them over within seconds.
 
+use super::check::profiles_of;
 use super::data::{DataFolder, DataOption, write_private};
 use super::init::{root_text, seed};
+use super::serve::cosign_rule;
+use super::server::NoClips;
 use super::trail::command_line;
 use super::{Answer, failed, print_json, print_text, runtime, table, wrong_use};
 use crate::app::ports::{Lease, Leases as _, Trail as _};
 use crate::app::trail::Entry;
 use crate::clock::{Clock as _, SystemClock};
+use crate::config::{self, StationConfig};
 use crate::domain::time::UtcMs;
-use crate::wire::epoch::{self, Change, KeySet, LogChange};
+use crate::wire::epoch::{self, Change, KeySet, LogChange, LogRule, LogTrust};
 use crate::wire::jws::{Keys as _, Kid, Role, SecretKey};
 use crate::wire::limits;
 use crate::wire::server_keys::{ServerKeys, secret_from_text};
+use crate::wire::tlog::VerifierKey;
 use anyhow::Context as _;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -53,6 +58,21 @@ enum Act {
         /// Also make a new root key and write it to this file; the old one signs for it
         #[arg(long, value_name = "FILE")]
         new_root: Option<PathBuf>,
+    },
+    /// Names the evidence log and its witnesses in `keys`, as `[log]` of the station file says;
+    /// from then on devices keep each record until enough witnesses vouch for a tree that holds it
+    Log {
+        #[command(flatten)]
+        common: Common,
+        /// Station folder
+        #[arg(long, value_name = "DIR", default_value = "playlists", env = "LOA_PLAYLISTS")]
+        playlists: PathBuf,
+        /// Folder of device profiles; `device-profiles` here or beside the station folder unless said
+        #[arg(long, value_name = "DIR", env = "LOA_PROFILES")]
+        profiles: Option<PathBuf>,
+        /// Name no log any more: devices forget what is receipted
+        #[arg(long)]
+        none: bool,
     },
     /// Revokes a key at once: devices drop what it signed as soon as they hear of it
     Revoke {
@@ -179,6 +199,10 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
             Shown::of(&chain).print(json)?;
         }
         Act::Rotate { common, roles, new_root } => rotate(&common, &roles, new_root.as_deref())?,
+        Act::Log { common, playlists, profiles, none } => {
+            let profiles = profiles_of(&playlists, profiles.as_deref());
+            name_log(&common, (!none).then_some((&playlists, &profiles)))?;
+        }
         Act::Revoke { common, key, reason } => revoke(&common, &key, &reason)?,
     }
     Ok(Answer::Yes)
@@ -228,6 +252,42 @@ fn rotate(common: &Common, roles: &[Role], new_root: Option<&Path>) -> anyhow::R
         );
     }
     finish(&chain, served, common.json)
+}
+
+fn name_log(common: &Common, station_of: Option<(&Path, &Path)>) -> anyhow::Result<()> {
+    let desk = Desk::open(common)?;
+    let (log, after) = if let Some((playlists, profiles)) = station_of {
+        let station = station(playlists, profiles)?;
+        let place = desk.folder.log_place(None)?;
+        let key = VerifierKey::log(place.base, place.key.public());
+        let rule = cosign_rule(&key, &station.log, playlists)?;
+        let after = format!("log `{}`, {} witnesses", key.name(), rule.policy.witness_keys().len());
+        (LogChange::Set(LogRule::new(&rule.policy)), after)
+    } else {
+        (LogChange::Clear, "no log is named".to_owned())
+    };
+    let nothing = BTreeSet::new();
+    let change = Change { keys: &desk.keys, revoke: &nothing, root: None, log };
+    let chain = desk.next(&change, &desk.root)?;
+    let entry = desk.entry("name-log", &chain).after(after);
+    let served = desk.put(&desk.keys, &chain, entry)?;
+    if let LogTrust::By(policy) = chain.log() {
+        for key in policy.logs() {
+            eprintln!("Witnesses watch the log by this key: loa witness add {key}");
+        }
+    }
+    finish(&chain, served, common.json)
+}
+
+/// Reads the station file alone.
+fn station(playlists: &Path, profiles: &Path) -> anyhow::Result<StationConfig> {
+    let loaded = config::load(playlists, profiles, &mut NoClips);
+    loaded.config.ok_or_else(|| {
+        wrong_use(
+            format!("`{}` has no valid station file", playlists.display()),
+            format!("`loa check {}` lists every fault", playlists.display()),
+        )
+    })
 }
 
 fn revoke(common: &Common, key: &str, reason: &str) -> anyhow::Result<()> {

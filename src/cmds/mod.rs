@@ -53,7 +53,7 @@ mod sample;
 #[cfg(feature = "server")]
 mod serve;
 #[cfg(feature = "server")]
-mod server;
+pub(crate) mod server;
 mod skip;
 mod timetable;
 #[cfg(feature = "server")]

@@ -43,29 +43,9 @@ impl ServerOption {
     pub fn open(&self) -> anyhow::Result<Server> {
         let (url, ca) = self.address()?;
         let token = self.token.read()?;
-        let mut config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .timeout_global(Some(Duration::from_mins(1)));
-        if url.starts_with("https://") {
-            let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-            let tls = TlsConfig::builder().unversioned_rustls_crypto_provider(provider);
-            let certs: Vec<Certificate<'static>> = if let Some(file) = &ca {
-                let pem =
-                    std::fs::read(file).with_context(|| format!("reading `{}`", file.display()))?;
-                let certificate = |item| match item {
-                    Ok(ureq::tls::PemItem::Certificate(one)) => Some(one),
-                    _ => None,
-                };
-                ureq::tls::parse_pem(&pem).filter_map(certificate).collect()
-            } else {
-                let native = rustls_native_certs::load_native_certs().certs;
-                native.iter().map(|der| Certificate::from_der(der).to_owned()).collect()
-            };
-            let tls = tls.root_certs(RootCerts::new_with_certs(&certs));
-            config = config.tls_config(tls.build());
-        }
-        Ok(Server { agent: config.build().into(), url, token })
+        let tls = url.starts_with("https://");
+        let agent = agent(Duration::from_mins(1), tls, ca.as_deref())?;
+        Ok(Server { agent, url, token })
     }
 
     /// Returns the address, and the certificate to trust if there is one.
@@ -99,6 +79,34 @@ impl ServerOption {
     }
 }
 
+/// Returns a client that follows no redirections and reports every status; for TLS it trusts an
+/// authority of its own, or the system's.
+pub fn agent(timeout: Duration, tls: bool, ca: Option<&Path>) -> anyhow::Result<ureq::Agent> {
+    let mut config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .timeout_global(Some(timeout));
+    if tls {
+        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = TlsConfig::builder().unversioned_rustls_crypto_provider(provider);
+        let certs: Vec<Certificate<'static>> = if let Some(file) = ca {
+            let pem =
+                std::fs::read(file).with_context(|| format!("reading `{}`", file.display()))?;
+            let certificate = |item| match item {
+                Ok(ureq::tls::PemItem::Certificate(one)) => Some(one),
+                _ => None,
+            };
+            ureq::tls::parse_pem(&pem).filter_map(certificate).collect()
+        } else {
+            let native = rustls_native_certs::load_native_certs().certs;
+            native.iter().map(|der| Certificate::from_der(der).to_owned()).collect()
+        };
+        let builder = builder.root_certs(RootCerts::new_with_certs(&certs));
+        config = config.tls_config(builder.build());
+    }
+    Ok(config.build().into())
+}
+
 /// A listener on all addresses is reached on this machine's own.
 fn reachable(at: std::net::SocketAddr) -> std::net::SocketAddr {
     let mut at = at;
@@ -113,7 +121,7 @@ fn reachable(at: std::net::SocketAddr) -> std::net::SocketAddr {
 }
 
 /// Knows no clip: only the station file is looked at.
-struct NoClips;
+pub struct NoClips;
 
 impl ClipSource for NoClips {
     fn facts(&mut self, _: &Path) -> Result<AssetFacts, String> {

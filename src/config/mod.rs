@@ -41,7 +41,10 @@ pub use registers::{
     Named, devices_from_csv, devices_from_csv_naming, devices_to_csv, units_from_csv, units_to_csv,
 };
 pub use schema::{KINDS, schema};
-pub use settings::{Approval, BrokerConfig, ListenConfig, Retention, StationConfig, TlsFiles};
+pub use settings::{
+    Approval, BrokerConfig, ListenConfig, LogConfig, Retention, StationConfig, TlsFiles,
+    WitnessConfig,
+};
 pub use text::duration_ms;
 
 use crate::domain::ids::{Digest, PlaylistId};

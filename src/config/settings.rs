@@ -19,6 +19,8 @@ pub struct StationConfig {
     pub retention: Retention,
     /// The broker that devices and server meet at.
     pub broker: BrokerConfig,
+    /// Who vouches for the evidence log.
+    pub log: LogConfig,
     /// Where the server listens.
     pub listen: ListenConfig,
     /// Whether listeners without TLS may leave loopback: said on purpose.
@@ -39,6 +41,26 @@ pub enum Approval {
 pub struct Retention {
     /// Months that records and outcomes are kept; 24 unless said, never below 12.
     pub evidence_months: u32,
+}
+
+/// Who vouches for the evidence log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogConfig {
+    /// The witnesses.
+    pub witnesses: Vec<WitnessConfig>,
+    /// How many of them are enough; 0 where there is none.
+    pub quorum: u32,
+    /// Certificate authority of witnesses, relative to the folder; the system's unless said.
+    pub ca_file: Option<String>,
+}
+
+/// A witness.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WitnessConfig {
+    /// Its verifier key.
+    pub key: String,
+    /// Where it takes checkpoints.
+    pub url: String,
 }
 
 /// How to reach the broker.

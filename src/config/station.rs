@@ -3,7 +3,10 @@
 use super::fault::{At, Place};
 use super::problem::Problem;
 use super::read::{Reader, Source};
-use super::settings::{Approval, BrokerConfig, ListenConfig, Retention, StationConfig, TlsFiles};
+use super::settings::{
+    Approval, BrokerConfig, ListenConfig, LogConfig, Retention, StationConfig, TlsFiles,
+    WitnessConfig,
+};
 use super::shape::{Kind, Shape, may, must};
 use super::text::shown;
 use crate::domain::login::check_server_user;
@@ -39,6 +42,7 @@ pub(super) static STATION: Shape = Shape {
             "an external broker; the embedded one unless `url` is given",
         ),
         may("listen", Kind::Table(&LISTEN), "where the server listens"),
+        may("log", Kind::Table(&LOG), "who vouches for the evidence log"),
         may("standby", Kind::Table(&STANDBY), "templates of urgent notices, kept on every device"),
     ],
 };
@@ -69,6 +73,23 @@ static RETENTION: Shape = Shape {
         Kind::Number(12, 240),
         "months that records and outcomes are kept; 24 unless said",
     )],
+};
+
+static LOG: Shape = Shape {
+    of: "`log`",
+    keys: &[
+        may(
+            "witnesses",
+            Kind::Texts(8),
+            "witnesses, each `VERIFIER-KEY URL` as its operator gave them",
+        ),
+        may(
+            "quorum",
+            Kind::Number(1, 8),
+            "how many of them are enough; more than half unless said",
+        ),
+        may("ca_file", Kind::Text(200), "certificate authority of witnesses (PEM), in the folder"),
+    ],
 };
 
 static BROKER: Shape = Shape {
@@ -151,6 +172,7 @@ fn settings(top: &Reader<'_>) -> StationConfig {
             .map_or(Approval::Required, |a| a.value),
         retention: Retention { evidence_months: months.map_or(24, |m| m.value) },
         broker: broker(top),
+        log: log(top),
         listen: listen(top, insecure_lan),
         insecure_lan,
     }
@@ -218,6 +240,43 @@ fn broker(top: &Reader<'_>) -> BrokerConfig {
         }
     }
     broker
+}
+
+fn log(top: &Reader<'_>) -> LogConfig {
+    let mut log = LogConfig::default();
+    let Some(table) = top.table("log") else { return log };
+    for entry in table.texts("witnesses").unwrap_or_default() {
+        let words: Vec<&str> = entry.value.split_whitespace().collect();
+        let bad = |hint| {
+            let text = shown(&entry.value);
+            table.fault(entry.place, &Problem::Url { text, what: "witness", hint });
+        };
+        match words[..] {
+            [_, url] if !(url.starts_with("https://") || url.starts_with("http://")) => {
+                bad("its address begins with `https://`");
+            }
+            [key, url] => {
+                if log.witnesses.iter().any(|known| known.key == key) {
+                    bad("this key stands here twice: one witness counts once");
+                }
+                let url = url.trim_end_matches('/').to_owned();
+                log.witnesses.push(WitnessConfig { key: key.to_owned(), url });
+            }
+            _ => bad("key and address with a space between: `NAME+ID+KEY https://HOST/`"),
+        }
+    }
+    let most = u32::try_from(log.witnesses.len()).unwrap_or(u32::MAX);
+    log.quorum = most / 2 + u32::from(most > 0);
+    if let Some(quorum) = table.small("quorum") {
+        if quorum.value > most {
+            let (key, value) = ("quorum".to_owned(), quorum.value.to_string());
+            let problem = Problem::Range { key, value, least: 1, most: i64::from(most) };
+            table.fault(quorum.place, &problem);
+        }
+        log.quorum = quorum.value.min(most);
+    }
+    log.ca_file = path(&table, "ca_file");
+    log
 }
 
 /// Returns a path below the folder.

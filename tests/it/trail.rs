@@ -59,6 +59,7 @@ const COMMANDS: &[(&str, Leaves)] = &[
         "keys revoke",
         Entry("revoke-key", &["time", "--reason", "thử", "--root", "data/root-key.txt"]),
     ),
+    ("keys log", Entry("name-log", &["--root", "data/root-key.txt"])),
     ("records import", Entry("import-records", &["lines"])),
     ("backup", Entry("back-up", &["--out", "s.loa"])),
     ("restore", Elsewhere),

@@ -17,8 +17,10 @@ mod ask;
 mod line;
 mod round;
 mod share;
+mod vouch;
 
 pub use share::Shares;
+pub use vouch::Vouch;
 
 use super::keyring::Keyring;
 use super::ports::{SHARES, Store, StoreError, StoredReceipt, Via};
@@ -36,6 +38,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+use vouch::Vouching;
 
 /// Batches taken into one commit.
 const ROUND: usize = 256;
@@ -145,6 +148,7 @@ pub struct Ingest {
     chains: BTreeMap<(DeviceId, ChainId), Known>,
     receipts: BTreeMap<DeviceId, StoredReceipt>,
     asking: Asking,
+    vouching: Vouching,
     total: Tally,
     condition: watch::Sender<Condition>,
 }
@@ -171,6 +175,7 @@ impl Ingest {
             chains: BTreeMap::new(),
             receipts: BTreeMap::new(),
             asking: Asking::default(),
+            vouching: Vouching::default(),
             total: Tally::default(),
             condition: watch::Sender::new(Condition::Working(Tally::default())),
         }
@@ -239,6 +244,16 @@ impl Ingest {
                     taken.map(|taken| taken.publications).unwrap_or_default()
                 }
                 _ = tick.tick() => self.ask(),
+                () = self.vouching.news() => match self.vouch().await {
+                    Ok(publications) => publications,
+                    // The next checkpoint covers the same receipts.
+                    Err(error) => {
+                        let why = chain_of(&error);
+                        warn!(error = %why, hint = error.hint(), "A checkpoint is not told");
+                        self.vouching.forget();
+                        Vec::new()
+                    }
+                },
             };
             for publication in publications {
                 if out.send(publication).await.is_err() {
@@ -275,6 +290,7 @@ impl Ingest {
         self.chains.retain(|(device, _), _| same(device));
         self.receipts.retain(|device, _| same(device));
         self.asking.retain(same);
+        self.vouching.forget();
     }
 
     async fn round_retried(&mut self, arrived: &[Arrived], via: Via) -> Result<Taken, IngestError> {

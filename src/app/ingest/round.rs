@@ -79,6 +79,20 @@ impl Ingest {
         if !(round.intakes.is_empty() && round.rejects.is_empty() && round.receipts.is_empty()) {
             self.store.commit_intake(&round, &fences).await?;
         }
+        if self.vouching.is_on() && !touched.is_empty() && via == Via::Link {
+            // What is committed is acknowledged; which leaf it waits for can be learnt later.
+            let leaf = self.store.newest_leaf().await;
+            let works = touched.iter().filter_map(|key| Some((key, works.get(key)?)));
+            for ((device, chain), work) in works {
+                let known = &work.known.chain;
+                match leaf {
+                    Ok(leaf) => {
+                        self.vouching.note(device, *chain, (known.upto(), known.head()), leaf);
+                    }
+                    Err(_) => self.vouching.forget(),
+                }
+            }
+        }
         self.keep(works, &receipts, now);
         let mut publications: Vec<_> =
             receipts.into_iter().map(|(receipt, _)| self.publication(&receipt)).collect();
@@ -249,6 +263,7 @@ impl Ingest {
                 receipts.push((known, false));
                 continue;
             }
+            let (logged, checkpoint) = self.vouching.word(device, *chain);
             let receipt = Receipt {
                 v: 1,
                 aud: device.clone(),
@@ -256,8 +271,8 @@ impl Ingest {
                 chain: *chain,
                 upto,
                 head: work.known.chain.head(),
-                logged: None,
-                checkpoint: None,
+                logged,
+                checkpoint,
             };
             let jws = match doc::sign(&self.keys.in_use().keys.receipt, &receipt) {
                 Ok(jws) => jws.into(),
@@ -273,7 +288,10 @@ impl Ingest {
         Ok(receipts)
     }
 
-    async fn receipt_of(&mut self, device: &DeviceId) -> Result<Option<StoredReceipt>, StoreError> {
+    pub(super) async fn receipt_of(
+        &mut self,
+        device: &DeviceId,
+    ) -> Result<Option<StoredReceipt>, StoreError> {
         if let Some(known) = self.receipts.get(device).filter(|known| self.signed(known)) {
             return Ok(Some(known.clone()));
         }
@@ -309,7 +327,7 @@ impl Ingest {
         }
     }
 
-    fn publication(&self, receipt: &StoredReceipt) -> Publication {
+    pub(super) fn publication(&self, receipt: &StoredReceipt) -> Publication {
         Publication {
             topic: self.topics.of(&Topic::Receipt(receipt.device.clone())),
             payload: Bytes::copy_from_slice(receipt.jws.as_bytes()),

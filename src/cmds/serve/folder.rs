@@ -320,6 +320,7 @@ impl Folder {
         let started = self.started_with.get_or_insert_with(|| config.clone());
         let same = [
             ("name", started.name == config.name),
+            ("log", started.log == config.log),
             ("insecure_lan", started.insecure_lan == config.insecure_lan),
             ("[listen]", started.listen == config.listen),
             ("[broker]", started.broker == config.broker),

@@ -16,6 +16,7 @@
 mod approve;
 mod certificate;
 mod clips;
+mod cosign;
 mod duty;
 mod folder;
 mod front;
@@ -32,6 +33,7 @@ mod scribe;
 mod side;
 mod upkeep;
 
+pub(super) use cosign::rule as cosign_rule;
 pub(super) use front::{certified, open as front_door};
 pub use options::{Args, Options};
 pub(super) use process::raise_descriptors;
@@ -55,6 +57,7 @@ use crate::clock::{SharedClock, SystemClock};
 use crate::http::{AppState, Site, Turnstile};
 use crate::lifecycle::{End, Lifecycle};
 use crate::wire::b64;
+use crate::wire::tlog::VerifierKey;
 use anyhow::Context as _;
 use duty::{Duty, Lead, Tenure};
 use folder::Folder;
@@ -290,16 +293,31 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         shares: shares.clone(),
     };
     line.spawn(listener.run(events, line.token()));
+    let (vouched_in, vouched) = watch::channel(None);
     let ingest = Ingest::new(store.clone(), keys.clone(), topics.clone(), name, clock.clone())
         .sharing(shares)
-        .behind(outlet.orders());
+        .behind(outlet.orders())
+        .vouched_by(vouched);
     upkeep.spawn(upkeep::watch_ingest(ingest.condition(), live.clone(), upkeep.token()));
     line.spawn(ingest.run(records, receipts, line.token()));
     line.spawn(hand_out(link.clone(), receipts_out));
 
     let log_place = Arc::new(data.log_place(options.log_heads.as_deref())?);
-    let (log_heads, _) = watch::channel(None);
-    let (_cosigned, cosigned) = mpsc::channel(1);
+    let (log_heads, heads) = watch::channel(None);
+    let (cosigned_in, cosigned) = mpsc::channel(1);
+    let log_key = VerifierKey::log(log_place.base.clone(), log_place.key.public());
+    let rule = cosign::rule(&log_key, &config.log, &options.playlists)?;
+    cosign::compare(&rule, &keys, &live);
+    let asking = cosign::Ties {
+        live: live.clone(),
+        clock: clock.clone(),
+        heads,
+        cosigned: cosigned_in,
+        folder: log_place.folder.clone(),
+    };
+    upkeep.spawn(cosign::run(rule, asking, upkeep.token()));
+    let log_folder = log_place.folder.clone();
+    upkeep.spawn(cosign::follow(log_folder, keys.clone(), vouched_in, upkeep.token()));
     let ties =
         scribe::Ties { live: live.clone(), clock: clock.clone(), heads: log_heads, cosigned };
     let logging = Scribe::new(store.clone(), log_place, clock.clone());

@@ -32,3 +32,4 @@ mod tiny;
 mod tls;
 mod two;
 mod urgent;
+mod witness;

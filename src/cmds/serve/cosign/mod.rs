@@ -1,0 +1,250 @@
+//! Who vouches for the log: cosignatures gathered, and what they allow told to all who need it.
+//!
+//! Whoever leads asks the witnesses about each new head ([`run`]); the log goes on whether they
+//! answer or not. A head that enough of them vouched for is published, kept for auditors, and laid
+//! into a file of the log's folder, where every process of the station finds it ([`follow`]).
+//!
+//! # Invariants
+//! * Only signatures that were checked reach the published checkpoint, and a smaller head never
+//!   takes the place of a larger one.
+//! * A witness that is silent holds up a round by [`ASK`] at most, and then less and less often.
+
+mod gather;
+mod rule;
+
+pub use rule::{Rule, rule};
+
+use crate::app::ingest::Vouch;
+use crate::app::keyring::Keyring;
+use crate::app::live::{Alarm, Live};
+use crate::clock::SharedClock;
+use crate::domain::ids::Digest;
+use crate::log::disk::{RealDisk, replace};
+use crate::log::folder::Folder;
+use crate::log::history;
+use crate::wire::epoch::{LogRule, LogTrust};
+use crate::wire::limits;
+use crate::wire::tlog::{NOTE_BYTES, SignedCheckpoint};
+use gather::{Gathered, Witnesses};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+/// How long a witness may take.
+pub const ASK: Duration = Duration::from_secs(5);
+/// Heads are vouched for no more often than this; those between are covered by the next.
+const APART: Duration = Duration::from_secs(2);
+/// A head that lacks witnesses is tried again after this.
+const AGAIN: Duration = Duration::from_secs(15);
+/// Cosigned heads are kept this far apart.
+const KEEP_S: u64 = 60;
+/// How often other processes look for a head.
+const LOOK: Duration = Duration::from_secs(1);
+/// The newest head that enough witnesses vouched for, beside the shards.
+const NEWEST: &str = "witnessed";
+
+/// What the task is tied to.
+pub struct Ties {
+    pub live: Arc<Live>,
+    pub clock: SharedClock,
+    /// Every head as it was signed; the task ends with its sender.
+    pub heads: watch::Receiver<Option<SignedCheckpoint>>,
+    /// Takes heads that witnesses vouched for.
+    pub cosigned: mpsc::Sender<SignedCheckpoint>,
+    /// The folder of the log: a folder a shard.
+    pub folder: PathBuf,
+}
+
+/// Says on the page when devices judge by other witnesses than those of the station file.
+pub fn compare(rule: &Rule, keys: &Keyring, live: &Live) {
+    let in_use = keys.in_use();
+    let named = in_use.chain.current().and_then(|epoch| epoch.log.clone());
+    let wanted = LogRule::new(&rule.policy);
+    if named.as_ref() == Some(&wanted) || (named.is_none() && rule.policy.witnesses().is_empty()) {
+        return;
+    }
+    live.change(|picture| {
+        picture.notices.push(Alarm {
+            code: "log-not-named",
+            vi: "Thiết bị chưa biết các nhân chứng trong `station.toml`: chạy `loa keys log` với khoá gốc"
+                .to_owned(),
+            en: "Devices do not know the witnesses of `station.toml` yet: run `loa keys log` with the \
+                 root key"
+                .to_owned(),
+        });
+    });
+}
+
+/// Asks the witnesses about every head until told to stop.
+pub async fn run(rule: Rule, mut ties: Ties, stop: CancellationToken) {
+    let mut witnesses = Witnesses::new(rule);
+    let (mut kept_s, mut lacks) = (None, false);
+    loop {
+        let rest = if lacks { AGAIN } else { Duration::from_hours(24) };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = ties.heads.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(rest) => {}
+        }
+        let Some(head) = ties.heads.borrow_and_update().clone() else { continue };
+        let (now_s, mono_ms) = (seconds(&ties.clock), ties.clock.mono_ms());
+        let folder = ties.folder.clone();
+        let asked = tokio::task::spawn_blocking(move || {
+            let gathered = witnesses.gather(&folder, &head, now_s, mono_ms);
+            (witnesses, gathered)
+        });
+        let Ok((back, gathered)) = asked.await else {
+            tracing::error!("Asking the witnesses broke off: no head is vouched for any more");
+            return;
+        };
+        witnesses = back;
+        lacks = !gathered.enough;
+        show(&ties.live, &gathered);
+        if gathered.enough {
+            let _ = ties.cosigned.send(gathered.head.clone()).await;
+            let (folder, now_s) = (ties.folder.clone(), seconds(&ties.clock));
+            let laid = tokio::task::spawn_blocking(move || lay(&folder, &gathered, now_s, kept_s));
+            match laid.await {
+                Ok(Ok(kept)) => kept_s = kept,
+                Ok(Err(error)) => {
+                    tracing::error!("A head that was vouched for is not kept: {error:#}");
+                }
+                Err(error) => tracing::error!(%error, "A head that was vouched for is not kept"),
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(APART) => {}
+        }
+    }
+}
+
+fn seconds(clock: &SharedClock) -> u64 {
+    u64::try_from(clock.now().numeric_date()).unwrap_or(0)
+}
+
+/// Keeps a head for auditors and lays it out for all processes.
+fn lay(
+    folder: &Path,
+    gathered: &Gathered,
+    now_s: u64,
+    kept_s: Option<u64>,
+) -> anyhow::Result<Option<u64>> {
+    replace(
+        &RealDisk,
+        folder,
+        &[(folder.join(NEWEST), gathered.head.note().to_string().as_bytes())],
+    )?;
+    if !gathered.witnessed {
+        return Ok(kept_s); // nobody vouched: nothing is enclosed in time by it
+    }
+    let shard = Folder::new(RealDisk, folder.join(&gathered.shard));
+    let kept = history::keep(&shard, &gathered.head, now_s, kept_s, KEEP_S)?;
+    Ok(if kept { Some(now_s) } else { kept_s })
+}
+
+/// Says on the page and in the log of the program how it stands with the witnesses.
+fn show(live: &Live, gathered: &Gathered) {
+    for (name, trouble) in &gathered.troubles {
+        if trouble.is_alarm() {
+            tracing::error!(witness = name, %trouble, hint = trouble.hint(), "A witness objects");
+        } else {
+            tracing::debug!(witness = name, %trouble, hint = trouble.hint(), "No cosignature");
+        }
+    }
+    let of = |alarm: bool| {
+        let named = gathered.troubles.iter().filter(|(_, t)| t.is_alarm() == alarm);
+        named.map(|(name, t)| format!("{name}: {t}")).collect::<Vec<_>>().join("; ")
+    };
+    let contradiction = of(true);
+    let silent = of(false);
+    if contradiction.is_empty() {
+        live.clear_alarm("log-contradiction");
+    } else {
+        live.set_alarm(Alarm {
+            code: "log-contradiction",
+            vi: format!(
+                "Nhân chứng nói nhật ký bằng chứng mâu thuẫn với chính nó, cần người xem ngay: \
+                 {contradiction}"
+            ),
+            en: format!(
+                "A witness says that the log contradicts itself, look at once: {contradiction}"
+            ),
+        });
+    }
+    let lacked = live.picture().alarms.iter().any(|alarm| alarm.code == "log-unwitnessed");
+    if gathered.enough {
+        if lacked {
+            tracing::info!("Enough witnesses vouch for the log again");
+        }
+        live.clear_alarm("log-unwitnessed");
+    } else {
+        if !lacked {
+            tracing::warn!(witnesses = silent, "Too few witnesses vouch for the log; it goes on");
+        }
+        live.set_alarm(Alarm {
+            code: "log-unwitnessed",
+            vi: format!(
+                "Nhật ký bằng chứng chưa đủ nhân chứng xác nhận; thiết bị giữ bản ghi lại: {silent}"
+            ),
+            en: format!(
+                "Too few witnesses vouch for the log; devices keep their records: {silent}"
+            ),
+        });
+    }
+}
+
+/// Looks for the newest head that counts for devices, in every process of the station.
+pub async fn follow(
+    folder: PathBuf,
+    keys: Keyring,
+    vouched: watch::Sender<Option<Vouch>>,
+    stop: CancellationToken,
+) {
+    let mut known = None;
+    loop {
+        let (path, epoch) = (folder.join(NEWEST), keys.in_use().chain.epoch());
+        let read = tokio::task::spawn_blocking(move || read(&path)).await.ok().flatten();
+        let seen = read.as_ref().map(|note| (Digest::of(note.as_bytes()), epoch));
+        if seen != known {
+            known = seen;
+            let vouch = read.and_then(|note| vouch(&keys, note));
+            vouched.send_if_modified(|place| {
+                let news = *place != vouch;
+                *place = vouch;
+                news
+            });
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+fn read(path: &Path) -> Option<String> {
+    let mut text = String::new();
+    let file = std::fs::File::open(path).ok()?;
+    file.take(NOTE_BYTES as u64).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+/// Judges a head as devices will.
+fn vouch(keys: &Keyring, note: String) -> Option<Vouch> {
+    let in_use = keys.in_use();
+    let LogTrust::By(policy) = in_use.chain.log() else { return None };
+    let verdict = policy.judge(note.as_bytes()).ok()?;
+    if !verdict.quorum.is_enough() {
+        tracing::warn!("The witnesses of `station.toml` are not those that `keys` names");
+        return None;
+    }
+    if note.len() > limits::CHECKPOINT_BYTES {
+        tracing::error!(bytes = note.len(), "A checkpoint is too long for a receipt");
+        return None;
+    }
+    let shard = verdict.checkpoint.origin.as_str().rsplit('/').next()?.to_owned();
+    Some(Vouch { shard, size: verdict.checkpoint.size, note: note.into() })
+}

@@ -1,0 +1,114 @@
+//! A real witness vouches for the log of a real server, and a loudspeaker relies on it.
+
+use super::commune::{Commune, claims, in_seconds};
+use super::process::{Running, binary, free_port, json, run, wait_for};
+use loa::wire::epoch::{KeySet, LogTrust};
+use serde_json::Value;
+use std::fs;
+use std::process::Command;
+
+/// Makes a witness and returns its key.
+fn init(commune: &Commune, folder: &str) -> String {
+    let data = commune.path(folder).display().to_string();
+    let made = json(&["witness", "init", "audit.example/w1", "--data", &data, "--json"]);
+    made["key"].as_str().unwrap().to_owned()
+}
+
+fn watch(commune: &Commune, folder: &str, log: &str) -> Value {
+    let data = commune.path(folder).display().to_string();
+    json(&["witness", "add", log, "--data", &data, "--json"])
+}
+
+fn serve(commune: &Commune, folder: &str, port: u16) -> Running {
+    let mut command = Command::new(binary());
+    let data = commune.path(folder).display().to_string();
+    let http = format!("127.0.0.1:{port}");
+    command.args(["witness", "serve", "--data", &data, "--http", &http]);
+    let mut witness = Running::start(command, &commune.path(&format!("{folder}.log")));
+    wait_for("a witness that listens", 20, || {
+        witness.assert_alive();
+        witness.said().contains("Witness of").then_some(())
+    });
+    witness
+}
+
+/// Names the log in `keys`; returns its verifier key.
+fn name_log(commune: &Commune) -> String {
+    let path = |below: &str| commune.path(below).display().to_string();
+    let (data, stick) = (path("data"), path("data/root-key.txt"));
+    let (station, profiles) = (path("playlists"), path("profiles"));
+    let mut args = vec!["keys", "log", "--root", &stick, "--data", &data];
+    args.extend(["--playlists", &station, "--profiles", &profiles]);
+    let (code, out, err) = run(&args);
+    assert_eq!(code, 0, "{out}\n{err}");
+    let pin = fs::read_to_string(commune.path("data/root.txt")).unwrap();
+    let body = fs::read(commune.path("data/epochs.json")).unwrap();
+    let chain = KeySet::verify(&body, &pin.trim().parse().unwrap()).unwrap();
+    let LogTrust::By(policy) = chain.log() else { panic!("no log is named") };
+    assert_eq!(policy.witness_keys().len(), 1);
+    policy.logs()[0].to_string()
+}
+
+#[test]
+fn a_device_forgets_and_quotes_only_what_a_witness_has_vouched_for() {
+    let mut commune = Commune::new();
+    let port = free_port();
+    let key = init(&commune, "w1");
+    commune.more(&format!("[log]\nwitnesses = [\"{key} http://127.0.0.1:{port}\"]\n"));
+    commune.init();
+    let log = name_log(&commune);
+    watch(&commune, "w1", &log);
+    let witness = serve(&commune, "w1", port);
+    commune.serve();
+    commune.enrol("loa-dinh-lang");
+    let speaker = commune.device("loa-dinh-lang");
+    // The device has judged a checkpoint, and what it had said by then is covered.
+    let vouched: Value = wait_for("a checkpoint at the device", 30, || {
+        let text = fs::read_to_string(commune.path("loa-dinh-lang/log.json")).ok()?;
+        serde_json::from_str(&text).ok()
+    });
+    let known = vouched["logs"][0].clone();
+    let meta = || -> Value {
+        let path = commune.path("loa-dinh-lang/ledger/meta.json");
+        serde_json::from_str(&fs::read_to_string(path).unwrap_or_default()).unwrap_or_default()
+    };
+    let first = |member: &Value| member.as_object().and_then(|all| all.values().next()?.as_u64());
+    let covered = wait_for("records that are covered", 20, || first(&meta()["logged"]));
+    assert!(covered >= 1 && covered <= first(&meta()["upto"]).unwrap());
+    // The witness's own memory agrees with what the device was told, or has gone on since.
+    let data = commune.path("w1").display().to_string();
+    let shown = json(&["witness", "show", "--data", &data, "--json"]);
+    let head = &shown["logs"][0]["heads"][0];
+    assert_eq!(head["origin"], known["origin"], "{shown}");
+    assert!(head["size"].as_u64() >= known["size"].as_u64(), "{shown} {known}");
+
+    // What it says from now on quotes the checkpoint.
+    commune.playlist(&[in_seconds(4)]);
+    let quoted = wait_for("a record that quotes it", 30, || {
+        commune.records_of("loa-dinh-lang", "play").first().cloned()
+    });
+    let seen = &claims(&quoted)["seen"];
+    assert_eq!(seen["origin"], known["origin"], "{quoted}");
+    assert!(seen["size"].as_u64() >= known["size"].as_u64());
+
+    // Somebody else answers at the witness's address: his word does not count, the log goes on.
+    witness.kill();
+    init(&commune, "other");
+    watch(&commune, "other", &log);
+    let other = serve(&commune, "other", port);
+    let before = first(&meta()["logged"]).unwrap();
+    speaker.terminate(10);
+    let _speaker = commune.device("loa-dinh-lang");
+    let server = commune.server.as_ref().unwrap();
+    wait_for("a log without a witness", 30, || {
+        server.said().contains("Too few witnesses").then_some(())
+    });
+    let upto = wait_for("a receipt all the same", 20, || {
+        first(&meta()["upto"]).filter(|upto| *upto > before + 1)
+    });
+    assert!(first(&meta()["logged"]).unwrap() < upto, "nothing more is vouched for");
+    // The witness comes back, and all of it is covered.
+    other.kill();
+    let _witness = serve(&commune, "w1", port);
+    wait_for("all of it covered", 60, || first(&meta()["logged"]).filter(|logged| *logged >= upto));
+}
