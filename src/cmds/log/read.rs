@@ -49,8 +49,10 @@ fn row(place: &LogPlace, shard: ShardName) -> anyhow::Result<Row> {
     })
 }
 
-/// Returns what the store knows: shards, and the number of the newest leaf.
-fn stored(place: &Place) -> anyhow::Result<(Vec<StoredShard>, i64)> {
+/// What the store knows: shards, and the number of the newest leaf.
+type Stored = (Vec<StoredShard>, i64);
+
+fn stored(place: &Place) -> anyhow::Result<Stored> {
     let folder = place.folder()?;
     runtime()?.block_on(async {
         let store = folder.open_store().await?;
@@ -58,6 +60,17 @@ fn stored(place: &Place) -> anyhow::Result<(Vec<StoredShard>, i64)> {
         store.close().await;
         Ok(known)
     })
+}
+
+/// Returns what the store knows, and the shards whose folders are here. The store first: a server
+/// goes on meanwhile, and what the store says is logged has its folder and its head by then.
+fn standing(
+    place: &LogPlace,
+    stored: impl FnOnce() -> anyhow::Result<Stored>,
+) -> anyhow::Result<(Stored, Vec<ShardName>)> {
+    let stored = stored()?;
+    let shards = place.shards().with_context(|| format!("reading `{}`", place.folder.display()))?;
+    Ok((stored, shards))
 }
 
 /// Returns the named shard with its head, or the newest.
@@ -82,9 +95,7 @@ pub fn show(args: &Show) -> anyhow::Result<Answer> {
     if let Some(index) = args.leaf {
         return leaf(args, &place, index);
     }
-    let shards = place.shards().with_context(|| format!("reading `{}`", place.folder.display()))?;
-    // The store first: what it says is logged is then under the heads that are read.
-    let (stored, newest) = stored(&args.place)?;
+    let ((stored, newest), shards) = standing(&place, || stored(&args.place))?;
     let rows: Vec<Row> =
         shards.into_iter().map(|shard| row(&place, shard)).collect::<anyhow::Result<_>>()?;
     let waiting = newest - stored.last().map_or(0, |last| last.logged);
@@ -135,8 +146,7 @@ fn leaf(args: &Show, place: &LogPlace, index: u64) -> anyhow::Result<Answer> {
 /// Checks shards whole.
 pub fn check(args: &Check) -> anyhow::Result<Answer> {
     let place = args.place.log()?;
-    let shards = place.shards().with_context(|| format!("reading `{}`", place.folder.display()))?;
-    let (stored, _) = stored(&args.place)?;
+    let ((stored, _), shards) = standing(&place, || stored(&args.place))?;
     let mut rows = Vec::new();
     for shard in shards.into_iter().filter(|shard| args.shard.is_none_or(|only| only == *shard)) {
         let known = stored.iter().find(|known| known.name == shard.to_string());
@@ -261,4 +271,37 @@ pub fn prove(args: &Prove) -> anyhow::Result<Answer> {
         print_text(&text)?;
     }
     Ok(Answer::Yes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::UtcMs;
+    use crate::log::disk::RealDisk;
+    use crate::log::leaf::ServerBody;
+    use crate::log::sequencer::{Adopt, Sequencer};
+    use crate::wire::jws::SecretKey;
+    use crate::wire::tlog::Name;
+
+    #[test]
+    fn a_shard_that_a_server_begins_meanwhile_is_shown_and_not_taken_for_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = LogPlace {
+            folder: dir.path().join("data/log"),
+            heads: dir.path().join("heads"),
+            base: Name::new("loa/test").unwrap(),
+            key: SecretKey::from_seed(&[1; 32]),
+        };
+        let name: ShardName = "2027".parse().unwrap();
+        // Until it is asked, the store knows of no shard; its answer comes after the first round.
+        let begun = || {
+            let setup = place.setup(name, Vec::new(), Adopt::Refuse)?;
+            let leaf = Leaf::server(UtcMs(1), &ServerBody::Shard { previous: None })?;
+            Sequencer::open(RealDisk, setup)?.append(0, &[leaf])?;
+            Ok((vec![StoredShard { name: name.to_string(), first: 1, logged: 1 }], 1))
+        };
+        let ((stored, _), shards) = standing(&place, begun).unwrap();
+        assert_eq!(shards, [name]);
+        assert_eq!(faults(&place, name, stored.first()), (1, Vec::new()));
+    }
 }
