@@ -238,7 +238,9 @@ fn vouch(keys: &Keyring, note: String) -> Option<Vouch> {
     let LogTrust::By(policy) = in_use.chain.log() else { return None };
     let verdict = policy.judge(note.as_bytes()).ok()?;
     if !verdict.quorum.is_enough() {
-        tracing::warn!("The witnesses of `station.toml` are not those that `keys` names");
+        tracing::info!(
+            "Not enough of the witnesses that `keys` names vouch for the newest head kept"
+        );
         return None;
     }
     if note.len() > limits::CHECKPOINT_BYTES {
