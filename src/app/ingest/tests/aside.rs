@@ -26,9 +26,13 @@ async fn records_wait_while_an_order_goes_out_and_a_round_follows_each_wait() {
         orders.send_replace(());
         orders.send_replace(());
         records.send(loa.batch([record])).await.unwrap();
-        while clock.waits().is_empty() {
-            tokio::task::yield_now().await;
-        }
+        let waits = async {
+            while clock.waits().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(20), waits).await;
+        assert!(waited.is_ok(), "an order goes first");
         assert!(receipts.try_recv().is_err(), "an order goes first");
         clock.pass(ASIDE_MS);
         let receipt = tokio::time::timeout(Duration::from_secs(20), receipts.recv()).await;
