@@ -23,9 +23,10 @@ const LOGS: usize = 16;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vouched {
     logs: Vec<Seen>,
-    /// The note that was judged last: the next receipt often carries it again.
+    /// The note that counted last, with what it was judged by: the next receipt often carries it
+    /// again.
     #[serde(skip)]
-    note: Option<String>,
+    note: Option<(LogTrust, String)>,
 }
 
 /// What the checkpoint of a receipt means.
@@ -63,7 +64,7 @@ impl Vouched {
         let (LogTrust::By(policy), Some(note)) = (trust, &receipt.checkpoint) else {
             return Ok(Word::Nothing);
         };
-        if self.note.as_ref() == Some(note) {
+        if self.note.as_ref().is_some_and(|(by, known)| by == trust && known == note) {
             return Ok(Word::Counts { fresh: false });
         }
         let no = |why: &str| Err(Refusal::Checkpoint { why: why.to_owned() });
@@ -106,7 +107,7 @@ impl Vouched {
             }
             self.logs.push(seen);
         }
-        self.note = Some(note.clone());
+        self.note = Some((trust.clone(), note.clone()));
         Ok(Word::Counts { fresh })
     }
 }
@@ -164,6 +165,22 @@ mod tests {
     fn take(vouched: &mut Vouched, note: &str) -> Result<Word, &'static str> {
         let receipt = receipt(Some(note.to_owned()));
         vouched.judge(&trust(), &receipt).map_err(|refusal| refusal.reason())
+    }
+
+    #[test]
+    fn a_note_that_counted_is_judged_again_when_keys_name_other_witnesses() {
+        let mut vouched = Vouched::default();
+        let good = note(ORIGIN, 9, b"a", &[1, 3]);
+        assert_eq!(take(&mut vouched, &good), Ok(Word::Counts { fresh: true }));
+        let one = format!(
+            "log {}\nwitness w2 {}\nquorum w2\n",
+            log(ORIGIN).verifier(),
+            witness(2).verifier()
+        );
+        let other = LogTrust::By(Box::new(Policy::parse(one.as_bytes()).unwrap()));
+        let judged = vouched.judge(&other, &receipt(Some(good.clone())));
+        assert_eq!(judged.unwrap_err().reason(), "checkpoint");
+        assert_eq!(take(&mut vouched, &good), Ok(Word::Counts { fresh: false }));
     }
 
     #[test]
