@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`domain`] | words and rules: recurrence, policy, compile, outcomes; start reading here |
 //! | [`wire`] | what travels: documents, signatures, topics, limits |
+//! | `stamp` | time stamps of an authority (RFC 3161) |
 //! | [`config`] | the station folder to checked values, all faults at once |
 //! | [`app`] | use cases over ports: publish, ingest, registry, assets, the link |
 //! | `store` | SQL behind the ports |
@@ -20,7 +21,7 @@
 //!
 //! Allowed directions (`a ← b`: b may use a), held by `tests/it/architecture.rs`:
 //! `domain ← wire ← app ← { store, mqtt, broker, http, device } ← cmds`,
-//! `wire ← log ← { app, http, store } ← cmds`; `domain ← { raster, audio, config }`; `clock` serves all but `domain`, `wire`, `raster`.
+//! `wire ← log ← { app, http, store } ← cmds`; `domain ← { raster, audio, stamp, config }`; `clock` serves all but `domain`, `wire`, `raster`.
 //!
 //! # Architecture invariants
 //! * What is signed is never serialised again: bytes are kept, hashed and shown as received.
@@ -52,6 +53,8 @@ pub mod log;
 pub mod mqtt;
 #[cfg(feature = "board")]
 pub mod raster;
+#[cfg(feature = "server")]
+pub mod stamp;
 #[cfg(feature = "server")]
 pub mod store;
 pub mod telemetry;
