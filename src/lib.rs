@@ -9,6 +9,7 @@
 //! | [`domain`] | words and rules: recurrence, policy, compile, outcomes; start reading here |
 //! | [`wire`] | what travels: documents, signatures, topics, limits |
 //! | `stamp` | time stamps of an authority (RFC 3161) |
+//! | [`draw`] | plays drawn for inspection, and what findings prove |
 //! | [`config`] | the station folder to checked values, all faults at once |
 //! | [`app`] | use cases over ports: publish, ingest, registry, assets, the link |
 //! | `store` | SQL behind the ports |
@@ -21,7 +22,7 @@
 //!
 //! Allowed directions (`a ← b`: b may use a), held by `tests/it/architecture.rs`:
 //! `domain ← wire ← app ← { store, mqtt, broker, http, device } ← cmds`,
-//! `wire ← log ← { app, http, store } ← cmds`; `domain ← { raster, audio, stamp, config }`; `clock` serves all but `domain`, `wire`, `raster`.
+//! `wire ← log ← { app, http, store } ← cmds`; `domain ← { raster, audio, stamp, draw, config }`; `clock` serves all but `domain`, `wire`, `raster`.
 //!
 //! # Architecture invariants
 //! * What is signed is never serialised again: bytes are kept, hashed and shown as received.
@@ -45,6 +46,7 @@ pub mod cmds;
 pub mod config;
 pub mod device;
 pub mod domain;
+pub mod draw;
 #[cfg(feature = "server")]
 pub mod http;
 pub mod lifecycle;

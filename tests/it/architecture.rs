@@ -11,6 +11,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("wire", &["domain"]),
     ("raster", &["domain"]),
     ("audio", &["domain", "clock"]),
+    ("draw", &["domain"]),
     ("stamp", &["domain"]),
     ("config", &["domain", "clock"]),
     ("log", &["domain", "wire"]),
