@@ -8,8 +8,9 @@
 //! |---|---|
 //! | [`domain`] | words and rules: recurrence, policy, compile, outcomes; start reading here |
 //! | [`wire`] | what travels: documents, signatures, topics, limits |
-//! | `stamp` | time stamps of an authority (RFC 3161) |
+//! | [`plan`] | what administrative plans order, doubts about their figures, plan against actual |
 //! | [`draw`] | plays drawn for inspection, and what findings prove |
+//! | `stamp` | time stamps of an authority (RFC 3161) |
 //! | [`config`] | the station folder to checked values, all faults at once |
 //! | [`app`] | use cases over ports: publish, ingest, registry, assets, the link |
 //! | `store` | SQL behind the ports |
@@ -22,7 +23,7 @@
 //!
 //! Allowed directions (`a ← b`: b may use a), held by `tests/it/architecture.rs`:
 //! `domain ← wire ← app ← { store, mqtt, broker, http, device } ← cmds`,
-//! `wire ← log ← { app, http, store } ← cmds`; `domain ← { raster, audio, stamp, draw, config }`; `clock` serves all but `domain`, `wire`, `raster`.
+//! `wire ← log ← { app, http, store } ← cmds`; `domain ← { raster, audio, stamp, plan, draw }`, `{ plan, draw } ← config`; `clock` serves all but `domain`, `wire`, `raster`.
 //!
 //! # Architecture invariants
 //! * What is signed is never serialised again: bytes are kept, hashed and shown as received.
@@ -53,6 +54,7 @@ pub mod lifecycle;
 #[cfg(feature = "server")]
 pub mod log;
 pub mod mqtt;
+pub mod plan;
 #[cfg(feature = "board")]
 pub mod raster;
 #[cfg(feature = "server")]

@@ -25,6 +25,10 @@ const MOST_FILES: usize = 2_000;
 /// Prefix of the keys of device profiles, which lie outside the folder.
 pub(super) const PROFILES: &str = "profiles/";
 
+/// Prefixes of the keys of plans and topic lists.
+pub(super) const PLANS: &str = "plans/";
+pub(super) const TOPICS: &str = "topics/";
+
 /// What lies in a station folder, by key: the path in the folder, or `profiles/…`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Files {
@@ -108,6 +112,17 @@ impl Files {
     pub fn read_profiles(profiles: &Path, faults: &Faults) -> Self {
         let mut files = Self::default();
         files.folder(profiles, PROFILES, faults, &Overlay::default());
+        files
+    }
+
+    /// Reads the plans and topic lists of a station folder alone.
+    pub fn read_plans(dir: &Path, faults: &Faults) -> Self {
+        let mut files = Self::default();
+        for below in [TOPICS, PLANS] {
+            if dir.join(below).is_dir() {
+                files.folder(&dir.join(below), below, faults, &Overlay::default());
+            }
+        }
         files
     }
 

@@ -19,6 +19,7 @@ mod cross;
 mod fault;
 mod files;
 mod hours;
+mod plans;
 mod playlist;
 mod policy;
 mod problem;
@@ -36,6 +37,10 @@ mod text;
 
 pub use fault::{Fault, Place, Severity};
 pub use files::label;
+pub use plans::{
+    PlanFolder, Told, entries_from_csv, entries_to_csv, findings_from_csv, plan_folder,
+    plan_from_toml, plan_lines_from_csv, plan_lines_to_csv, topics_from_toml,
+};
 pub use problem::Problem;
 pub use registers::{
     Named, devices_from_csv, devices_from_csv_naming, devices_to_csv, units_from_csv, units_to_csv,

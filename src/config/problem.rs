@@ -6,6 +6,9 @@
 use super::fault::{Place, Severity};
 use crate::domain::ids::IdError;
 use crate::domain::recurrence::RecurrenceError;
+use crate::draw::FindingError;
+use crate::draw::walk::CodeError;
+use crate::plan::{Doubt, MoneyError, MonthError, TopicError};
 
 /// One kind of mistake.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -148,6 +151,18 @@ pub enum Problem {
     TooOften { slot: String, per_day: u32, most: u32 },
     #[error("the profile has neither speaker nor board")]
     EmptyProfile,
+    #[error("{0}")]
+    Month(MonthError),
+    #[error("{0}")]
+    Money(MoneyError),
+    #[error("{0}")]
+    Topic(TopicError),
+    #[error("{0}")]
+    Code(CodeError),
+    #[error("{0}")]
+    Finding(FindingError),
+    #[error("{0}")]
+    Doubt(Box<Doubt>),
     #[error("skip of `{playlist}/{slot}`: no such {what}")]
     StaleSkip { playlist: String, slot: String, what: &'static str },
 }
@@ -167,6 +182,7 @@ impl Problem {
             | Self::BoardLacks { .. }
             | Self::LookAlike { .. }
             | Self::OldFont { .. }
+            | Self::Doubt(_)
             | Self::StaleSkip { .. } => Severity::Warning,
             _ => Severity::Error,
         }
@@ -214,6 +230,12 @@ impl Problem {
                 return meant(near.as_ref()).or_else(|| Some(format!("one of {all}")));
             }
             Self::Id(error) => error.hint(),
+            Self::Month(error) => error.hint(),
+            Self::Money(error) => error.hint(),
+            Self::Topic(error) => error.hint(),
+            Self::Code(error) => error.hint(),
+            Self::Finding(error) => return Some(error.hint()),
+            Self::Doubt(doubt) => doubt.hint(),
             Self::Duration { .. } => "as in `15m`, `90s`, `1h30m` or `500ms`",
             Self::Date { .. } => "year, month, day: `2026-02-17`",
             Self::Schedule(error) => return Some(error.hint()),

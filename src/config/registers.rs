@@ -5,22 +5,13 @@
 
 use super::fault::{At, FileRef, Place};
 use super::problem::Problem;
-use super::read::{Source, parse_date};
-use super::table::{Column, Row, rows};
-use super::text::{nearest_id, shown};
+use super::read::Source;
+use super::table::{Column, Row, may, must, rows, write_table};
+use super::text::nearest_id;
 use crate::domain::ids::{DeviceId, ProfileId, Tag, UnitId};
 use crate::domain::station::{Device, Unit};
-use chrono::NaiveDate;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-
-const fn must(name: &'static str) -> Column {
-    Column { name, must: true }
-}
-
-const fn may(name: &'static str) -> Column {
-    Column { name, must: false }
-}
 
 /// Columns of `units.csv`.
 static UNITS: &[Column] = &[
@@ -88,7 +79,7 @@ pub(super) fn read_units(source: &Source<'_>) -> Option<Vec<PlacedUnit>> {
         }
         let name = row.must("name", 120);
         let parent = row.id::<UnitId>(row.text("parent", 40));
-        let (from, until) = (date(&row, "valid_from"), date(&row, "valid_until"));
+        let (from, until) = (row.date("valid_from"), row.date("valid_until"));
         if let (Some(from), Some(until)) = (&from, &until)
             && from.value > until.value
         {
@@ -114,15 +105,6 @@ pub(super) fn read_units(source: &Source<'_>) -> Option<Vec<PlacedUnit>> {
         });
     }
     Some(units)
-}
-
-fn date(row: &Row<'_>, column: &str) -> Option<At<NaiveDate>> {
-    let text = row.text(column, 40)?;
-    let date = parse_date(&text.value);
-    if date.is_none() {
-        row.fault(text.place, &Problem::Date { text: shown(&text.value) });
-    }
-    Some(At { value: date?, place: text.place })
 }
 
 /// How high a unit stands, and how people call that.
@@ -235,19 +217,6 @@ pub(super) fn read_devices(source: &Source<'_>) -> Option<Vec<PlacedDevice>> {
         });
     }
     Some(devices)
-}
-
-fn write_table(columns: &[Column], lines: impl Iterator<Item = Vec<String>>) -> String {
-    let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
-    // Writing into memory cannot fail, and every line has as many fields as the header.
-    let _ = writer.write_record(columns.iter().map(|c| c.name));
-    for line in lines {
-        let _ = writer.write_record(&line);
-    }
-    writer
-        .into_inner()
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .unwrap_or_default()
 }
 
 fn joined<T: ToString>(ids: &[T]) -> String {

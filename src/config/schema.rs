@@ -7,7 +7,8 @@ use super::shape::{Kind, Must, Shape};
 use serde_json::{Map, Value, json};
 
 /// The kinds of files that have a schema.
-pub const KINDS: &[&str] = &["station", "playlist", "policy", "calendar", "skips", "profile"];
+pub const KINDS: &[&str] =
+    &["station", "playlist", "policy", "calendar", "skips", "profile", "plan", "topics"];
 
 /// Returns the schema of a kind of file, or `None` for a word that is no kind.
 pub fn schema(kind: &str) -> Option<Value> {
@@ -18,6 +19,8 @@ pub fn schema(kind: &str) -> Option<Value> {
         "calendar" => &super::calendar::CALENDAR,
         "skips" => &super::skips::SKIPS,
         "profile" => &super::profile::PROFILE,
+        "plan" => &super::plans::PLAN,
+        "topics" => &super::plans::TOPIC_LIST,
         _ => return None,
     };
     let mut schema = table(shape);

@@ -10,9 +10,10 @@
 
 use super::fault::{At, Place};
 use super::problem::Problem;
-use super::read::Source;
+use super::read::{Source, parse_date};
 use super::text::{self, nearest, shown};
 use crate::domain::ids::IdError;
+use chrono::NaiveDate;
 use std::str::FromStr;
 
 /// A column of a table.
@@ -236,10 +237,51 @@ impl Row<'_> {
         }
     }
 
+    /// Returns a field as a date.
+    pub fn date(&self, column: &str) -> Option<At<NaiveDate>> {
+        let text = self.text(column, 40)?;
+        let date = parse_date(&text.value);
+        if date.is_none() {
+            self.fault(text.place, &Problem::Date { text: shown(&text.value) });
+        }
+        Some(At { value: date?, place: text.place })
+    }
+
+    /// Returns the parts of a field, parted by `|`.
+    pub fn parts(&self, column: &str, most: usize) -> Vec<At<String>> {
+        let Some(At { value, place }) = self.text(column, most) else { return Vec::new() };
+        let parts = value.split('|').map(str::trim).filter(|part| !part.is_empty());
+        parts.map(|part| At { value: part.to_owned(), place }).collect()
+    }
+
     /// Notes a problem of this line.
     pub fn fault(&self, place: Place, problem: &Problem) {
         self.source.fault(place, problem);
     }
+}
+
+/// Makes a column that must stand in the header.
+pub(super) const fn must(name: &'static str) -> Column {
+    Column { name, must: true }
+}
+
+/// Makes a column that may be left out.
+pub(super) const fn may(name: &'static str) -> Column {
+    Column { name, must: false }
+}
+
+/// Writes a table with its header.
+pub(super) fn write_table(columns: &[Column], lines: impl Iterator<Item = Vec<String>>) -> String {
+    let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
+    // Writing into memory cannot fail, and every line has as many fields as the header.
+    let _ = writer.write_record(columns.iter().map(|c| c.name));
+    for line in lines {
+        let _ = writer.write_record(&line);
+    }
+    writer
+        .into_inner()
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

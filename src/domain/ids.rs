@@ -152,6 +152,23 @@ text_id!(
     |t| is_slug(t, 1, 40)
 );
 text_id!(
+    /// An administrative plan whose lines are followed.
+    PlanId, "plan id", "1 to 40 of a-z, 0-9 and -, no - at the ends", |t| is_slug(t, 1, 40)
+);
+text_id!(
+    /// A line of a plan, unique in its plan.
+    LineId, "line id", "1 to 40 of a-z, 0-9 and -, no - at the ends: `ii-1`", |t| is_slug(t, 1, 40)
+);
+text_id!(
+    /// A list of topics.
+    TopicListId, "topic list id", "1 to 40 of a-z, 0-9 and -, no - at the ends",
+    |t| is_slug(t, 1, 40)
+);
+text_id!(
+    /// An entry of evidence that a person brought.
+    EntryId, "valid entry id", "1 to 40 of a-z, 0-9 and -, no - at the ends", |t| is_slug(t, 1, 40)
+);
+text_id!(
     /// A tag that groups devices across units.
     Tag, "tag", "1 to 40 of a-z, 0-9 and -, no - at the ends", |t| is_slug(t, 1, 40)
 );
