@@ -38,6 +38,12 @@ pub struct Gathered {
     pub troubles: Vec<(String, Trouble)>,
 }
 
+/// Returns the name of a head's shard.
+pub fn shard_of(head: &SignedCheckpoint) -> String {
+    let origin = head.checkpoint().origin.as_str();
+    origin.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
 impl Witnesses {
     /// Knows nothing of them yet.
     pub fn new(rule: Rule) -> Self {
@@ -54,7 +60,7 @@ impl Witnesses {
     ) -> Gathered {
         let tree = head.checkpoint().clone();
         let origin = tree.origin.to_string();
-        let shard = origin.rsplit('/').next().unwrap_or_default().to_owned();
+        let shard = shard_of(head);
         let size = |at: usize| self.sizes.get(&(origin.clone(), at)).copied().unwrap_or(0);
         let mut gathered = Gathered {
             head: head.clone(),

@@ -10,6 +10,7 @@
 //! * A witness that is silent holds up a round by [`ASK`] at most, and then less and less often.
 
 mod gather;
+mod keep;
 mod rule;
 
 pub use rule::{Rule, rule};
@@ -19,13 +20,11 @@ use crate::app::keyring::Keyring;
 use crate::app::live::{Alarm, Live};
 use crate::clock::SharedClock;
 use crate::domain::ids::Digest;
-use crate::log::disk::{RealDisk, replace};
-use crate::log::folder::Folder;
-use crate::log::history;
 use crate::wire::epoch::{LogRule, LogTrust};
 use crate::wire::limits;
-use crate::wire::tlog::{NOTE_BYTES, SignedCheckpoint};
+use crate::wire::tlog::{NOTE_BYTES, Policy, SignedCheckpoint};
 use gather::{Gathered, Witnesses};
+use keep::{Keeper, unfinished};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,8 +38,6 @@ pub const ASK: Duration = Duration::from_secs(5);
 const APART: Duration = Duration::from_secs(2);
 /// A head that lacks witnesses is tried again after this.
 const AGAIN: Duration = Duration::from_secs(15);
-/// Cosigned heads are kept this far apart.
-const KEEP_S: u64 = 60;
 /// How often other processes look for a head.
 const LOOK: Duration = Duration::from_secs(1);
 /// The newest head that enough witnesses vouched for, beside the shards.
@@ -78,42 +75,103 @@ pub fn compare(rule: &Rule, keys: &Keyring, live: &Live) {
     });
 }
 
+/// What asks and keeps, handed to a thread that may block and back.
+struct Asking {
+    witnesses: Witnesses,
+    keeper: Keeper,
+    policy: Policy,
+    /// The shard of the newest head.
+    shard: String,
+    /// The last head of the shard before, as long as too few have vouched for it.
+    open: Option<SignedCheckpoint>,
+}
+
+impl Asking {
+    /// Asks about a head, and first about what is still open of the shard before.
+    fn ask(&mut self, folder: &Path, head: &SignedCheckpoint, now: (u64, i64)) -> Gathered {
+        let shard = gather::shard_of(head);
+        if shard != self.shard {
+            self.open = unfinished(folder, &shard, &self.policy);
+            self.shard = shard;
+        }
+        if let Some(open) = self.open.take() {
+            let gathered = self.witnesses.gather(folder, &open, now.0, now.1);
+            if gathered.enough {
+                if let Err(error) = self.keeper.close(&gathered, now.0) {
+                    tracing::error!("The last head of a shard is not kept: {error:#}");
+                }
+            } else if gathered.troubles.iter().any(|(_, trouble)| trouble.is_alarm()) {
+                // After a loss witnesses know more of it than there is; nothing will mend that.
+                tracing::warn!(shard = gathered.shard, "Its last head stays as it is");
+            } else {
+                self.open = Some(open);
+            }
+        }
+        let gathered = self.witnesses.gather(folder, head, now.0, now.1);
+        if gathered.enough
+            && let Err(error) = self.keeper.lay(&gathered, now.0)
+        {
+            tracing::error!("A head that was vouched for is not kept: {error:#}");
+        }
+        gathered
+    }
+}
+
 /// Asks the witnesses about every head until told to stop.
 pub async fn run(rule: Rule, mut ties: Ties, stop: CancellationToken) {
-    let mut witnesses = Witnesses::new(rule);
-    let (mut kept_s, mut lacks) = (None, false);
+    let mut asking = Asking {
+        policy: rule.policy.clone(),
+        witnesses: Witnesses::new(rule),
+        keeper: Keeper::new(ties.folder.clone()),
+        shard: String::new(),
+        open: None,
+    };
+    let mut lacks = false;
     loop {
-        let rest = if lacks { AGAIN } else { Duration::from_hours(24) };
+        let due = asking.keeper.due_s(seconds(&ties.clock)).map(Duration::from_secs);
+        let again = lacks || asking.open.is_some();
+        let rest = if again { AGAIN } else { Duration::from_hours(24) };
         tokio::select! {
             () = stop.cancelled() => return,
             changed = ties.heads.changed() => if changed.is_err() { return },
             () = tokio::time::sleep(rest) => {}
+            () = tokio::time::sleep(due.unwrap_or(rest)), if due.is_some() => {
+                let now_s = seconds(&ties.clock);
+                let kept = tokio::task::spawn_blocking(move || {
+                    let kept = asking.keeper.keep(now_s);
+                    (asking, kept)
+                });
+                let Ok((back, kept)) = kept.await else {
+                    tracing::error!("Keeping heads broke off: no head is vouched for any more");
+                    return;
+                };
+                asking = back;
+                if let Err(error) = kept {
+                    tracing::error!("A head that was vouched for is not kept: {error:#}");
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(AGAIN) => {}
+                    }
+                }
+                continue;
+            }
         }
         let Some(head) = ties.heads.borrow_and_update().clone() else { continue };
-        let (now_s, mono_ms) = (seconds(&ties.clock), ties.clock.mono_ms());
+        let now = (seconds(&ties.clock), ties.clock.mono_ms());
         let folder = ties.folder.clone();
         let asked = tokio::task::spawn_blocking(move || {
-            let gathered = witnesses.gather(&folder, &head, now_s, mono_ms);
-            (witnesses, gathered)
+            let gathered = asking.ask(&folder, &head, now);
+            (asking, gathered)
         });
         let Ok((back, gathered)) = asked.await else {
             tracing::error!("Asking the witnesses broke off: no head is vouched for any more");
             return;
         };
-        witnesses = back;
+        asking = back;
         lacks = !gathered.enough;
         show(&ties.live, &gathered);
         if gathered.enough {
-            let _ = ties.cosigned.send(gathered.head.clone()).await;
-            let (folder, now_s) = (ties.folder.clone(), seconds(&ties.clock));
-            let laid = tokio::task::spawn_blocking(move || lay(&folder, &gathered, now_s, kept_s));
-            match laid.await {
-                Ok(Ok(kept)) => kept_s = kept,
-                Ok(Err(error)) => {
-                    tracing::error!("A head that was vouched for is not kept: {error:#}");
-                }
-                Err(error) => tracing::error!(%error, "A head that was vouched for is not kept"),
-            }
+            let _ = ties.cosigned.send(gathered.head).await;
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -124,26 +182,6 @@ pub async fn run(rule: Rule, mut ties: Ties, stop: CancellationToken) {
 
 fn seconds(clock: &SharedClock) -> u64 {
     u64::try_from(clock.now().numeric_date()).unwrap_or(0)
-}
-
-/// Keeps a head for auditors and lays it out for all processes.
-fn lay(
-    folder: &Path,
-    gathered: &Gathered,
-    now_s: u64,
-    kept_s: Option<u64>,
-) -> anyhow::Result<Option<u64>> {
-    replace(
-        &RealDisk,
-        folder,
-        &[(folder.join(NEWEST), gathered.head.note().to_string().as_bytes())],
-    )?;
-    if !gathered.witnessed {
-        return Ok(kept_s); // nobody vouched: nothing is enclosed in time by it
-    }
-    let shard = Folder::new(RealDisk, folder.join(&gathered.shard));
-    let kept = history::keep(&shard, &gathered.head, now_s, kept_s, KEEP_S)?;
-    Ok(if kept { Some(now_s) } else { kept_s })
 }
 
 /// Says on the page and in the log of the program how it stands with the witnesses.
