@@ -17,13 +17,14 @@
 //! | [`mqtt`], `broker` | the client; the embedded broker and who may do what there |
 //! | `http` | API, enrolment, the page |
 //! | `log` | tiles, checkpoints, the sequencer, the witness: the evidence log on disk |
+//! | `report` | documents for people from judged evidence: XLSX, CSV, JSON, PDF |
 //! | [`audio`], `raster` | clips measured and decoded; text to pixels |
 //! | [`device`] | the pure executor, the ledger, outputs, and the loop around them |
 //! | [`cmds`] | one file per subcommand: builds the parts and wires them together |
 //!
 //! Allowed directions (`a ← b`: b may use a), held by `tests/it/architecture.rs`:
 //! `domain ← wire ← app ← { store, mqtt, broker, http, device } ← cmds`,
-//! `wire ← log ← { app, http, store } ← cmds`; `domain ← { raster, audio, stamp, plan, draw }`, `{ plan, draw } ← config`; `clock` serves all but `domain`, `wire`, `raster`.
+//! `wire ← log ← { app, http, store } ← cmds`; `domain ← { raster, audio, stamp, plan, draw }`, `{ plan, draw } ← config`; `domain ← report ← { app, http, store }`; `clock` serves all but `domain`, `wire`, `raster`.
 //!
 //! # Architecture invariants
 //! * What is signed is never serialised again: bytes are kept, hashed and shown as received.
@@ -57,6 +58,8 @@ pub mod mqtt;
 pub mod plan;
 #[cfg(feature = "board")]
 pub mod raster;
+#[cfg(feature = "server")]
+pub mod report;
 #[cfg(feature = "server")]
 pub mod stamp;
 #[cfg(feature = "server")]
