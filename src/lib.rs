@@ -18,13 +18,14 @@
 //! | `http` | API, enrolment, the page |
 //! | `log` | tiles, checkpoints, the sequencer, the witness: the evidence log on disk |
 //! | `report` | documents for people from judged evidence: XLSX, CSV, JSON, PDF |
+//! | `audit`, `pack` | the auditor's tool: packs checked offline from the formats alone; their writer |
 //! | [`audio`], `raster` | clips measured and decoded; text to pixels |
 //! | [`device`] | the pure executor, the ledger, outputs, and the loop around them |
 //! | [`cmds`] | one file per subcommand: builds the parts and wires them together |
 //!
 //! Allowed directions (`a ← b`: b may use a), held by `tests/it/architecture.rs`:
 //! `domain ← wire ← app ← { store, mqtt, broker, http, device } ← cmds`,
-//! `wire ← log ← { app, http, store } ← cmds`; `domain ← { raster, audio, stamp, plan, draw }`, `{ plan, draw } ← config`; `domain ← report ← { app, http, store }`; `clock` serves all but `domain`, `wire`, `raster`.
+//! `wire ← log ← { app, http, store } ← cmds`; `domain ← { raster, audio, stamp, plan, draw }`, `{ plan, draw } ← config`; `domain ← report ← { app, http, store }`; `audit` and `pack` use no room at all, `cmds` uses them; `clock` serves all but `domain`, `wire`, `raster`.
 //!
 //! # Architecture invariants
 //! * What is signed is never serialised again: bytes are kept, hashed and shown as received.
@@ -41,6 +42,7 @@
 
 pub mod app;
 pub mod audio;
+pub mod audit;
 #[cfg(feature = "embedded-broker")]
 pub mod broker;
 pub mod clock;
@@ -55,6 +57,8 @@ pub mod lifecycle;
 #[cfg(feature = "server")]
 pub mod log;
 pub mod mqtt;
+#[cfg(feature = "server")]
+pub mod pack;
 pub mod plan;
 #[cfg(feature = "board")]
 pub mod raster;

@@ -7,6 +7,7 @@
 
 #[cfg(feature = "server")]
 mod approve;
+mod audit;
 #[cfg(feature = "server")]
 mod backup;
 mod bench;
@@ -145,6 +146,7 @@ enum Command {
     Broker(broker::Args),
     #[cfg(feature = "server")]
     Log(log::Args),
+    Audit(audit::Args),
     #[cfg(feature = "server")]
     Link(link::Args),
     #[cfg(feature = "server")]
@@ -217,6 +219,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Answer> {
         Command::Broker(args) => broker::run(args),
         #[cfg(feature = "server")]
         Command::Log(args) => log::run(args),
+        Command::Audit(args) => audit::run(args),
         #[cfg(feature = "server")]
         Command::Link(args) => link::run(args),
         #[cfg(feature = "server")]

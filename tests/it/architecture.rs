@@ -42,8 +42,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "audio",
             "telemetry",
             "lifecycle",
+            "audit",
+            "pack",
         ],
     ),
+    // Judge and writer of packs, from the formats alone: neither may lean on what wrote the log.
+    ("audit", &[]),
+    ("pack", &[]),
     ("telemetry", &["clock", "config"]),
     ("lifecycle", &["clock"]),
 ];

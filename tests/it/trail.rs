@@ -63,6 +63,7 @@ const COMMANDS: &[(&str, Leaves)] = &[
     ("records import", Entry("import-records", &["lines"])),
     ("backup", Entry("back-up", &["--out", "s.loa"])),
     ("restore", Elsewhere),
+    ("audit verify", Nothing),
     ("log show", Nothing),
     ("log check", Nothing),
     ("log prove", Nothing),

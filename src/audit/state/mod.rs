@@ -1,0 +1,377 @@
+//! What is known so far, leaf by leaf in the order of the log.
+//!
+//! # Memory
+//! What grows with the pack is kept per device. When it grows beyond the budget, half of the
+//! devices (by the hash of their names) are put off to another walk, in which signatures need no
+//! second check; so any pack is judged in bounded memory, a very large one in several walks.
+
+mod opening;
+mod parts;
+
+use super::Options;
+use super::bundle::{Done, Leaf};
+use super::checkpoints::{Heads, Pin, Quoted};
+use super::hash::{Hash, sha256, short};
+use super::index::Index;
+use super::layout::{File, TILE, Tile};
+use super::leaf::Statement;
+use super::receipts::Receipts;
+use super::record::{Body, Record, Seen};
+use super::register::{Device, Place};
+use super::trail::{Fact, Placed, Trail};
+use super::verdict::{Fault, FaultKind, LISTED, Verdict};
+use opening::complete;
+pub use parts::Part;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+
+/// How far a device's trusted clock and a witness's may differ.
+const CLOCK_MS: i64 = 120_000;
+/// Faults kept of one device.
+const FAULTS: usize = 64;
+/// Quoted checkpoints that are looked up in one walk.
+const QUOTES: usize = 100_000;
+
+/// A timetable as the log says it was published.
+#[derive(Debug)]
+pub struct Published {
+    pub ver: i64,
+    pub at_ms: i64,
+    pub place: Place,
+    pub timetable: Hash,
+    pub sheets: Vec<u32>,
+}
+
+/// A device under way.
+#[derive(Debug, Default)]
+pub struct Tracked {
+    pub trail: Trail,
+    pub published: Vec<Published>,
+    pub late: u64,
+    pub conflicts: Vec<([u8; 16], u64)>,
+    pub faults: Vec<Fault>,
+    pub unlisted: u64,
+}
+
+impl Tracked {
+    fn fault(&mut self, fault: Fault) {
+        if self.faults.len() < FAULTS {
+            self.faults.push(fault);
+        } else {
+            self.unlisted += 1;
+        }
+    }
+
+    fn conflict(&mut self, chain: [u8; 16], seq: u64, fault: Fault) {
+        if !self.conflicts.contains(&(chain, seq)) && self.conflicts.len() < 65_536 {
+            self.conflicts.push((chain, seq));
+            self.fault(fault);
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let published: usize = self.published.iter().map(|p| 96 + p.sheets.capacity() * 4).sum();
+        self.trail.bytes() + published + self.faults.len() * 400 + self.conflicts.len() * 32 + 400
+    }
+}
+
+/// See the module.
+pub struct State<'a> {
+    pub verdict: Verdict,
+    pub index: &'a Index,
+    pub heads: &'a [Heads],
+    options: &'a Options<'a>,
+    timed: bool,
+    /// From here on nothing is left out; chains may begin in their midst there.
+    complete: Place,
+    pub devices: Part<u64>,
+    names: Vec<u64>,
+    pub tracked: HashMap<Device, Tracked>,
+    used: usize,
+    pub sheets: Vec<Hash>,
+    sheet_numbers: HashMap<Hash, u32>,
+    pub quotes: HashMap<Place, Pin>,
+    pub quoted: Part<Place>,
+    pub receipts: Receipts,
+    /// When a shard began after a loss.
+    restored: Vec<Option<i64>>,
+    pub now_ms: i64,
+    /// Cues that were played although withdrawn.
+    pub superseded: u64,
+    /// Devices with a timetable and without a key.
+    strangers: HashSet<String>,
+}
+
+impl<'a> State<'a> {
+    /// Begins before the first leaf.
+    pub fn new(
+        verdict: Verdict,
+        index: &'a Index,
+        heads: &'a [Heads],
+        options: &'a Options<'a>,
+        timed: bool,
+    ) -> Self {
+        let hash = |name: &str| short(&sha256(name.as_bytes()));
+        let newest = heads
+            .iter()
+            .filter_map(|heads| heads.not_after(heads.newest.as_ref()?.size.checked_sub(1)?));
+        Self {
+            verdict,
+            index,
+            heads,
+            options,
+            timed,
+            complete: complete(index, heads),
+            devices: Part { from: 0, to: u64::MAX },
+            names: index.register.devices.iter().map(|named| hash(&named.name)).collect(),
+            tracked: HashMap::new(),
+            used: 0,
+            sheets: Vec::new(),
+            sheet_numbers: HashMap::new(),
+            quotes: HashMap::new(),
+            quoted: Part { from: Place::new(0, 0), to: Place::LAST },
+            receipts: Receipts::default(),
+            restored: vec![None; heads.len()],
+            now_ms: newest.max().unwrap_or(0),
+            superseded: 0,
+            strangers: HashSet::new(),
+        }
+    }
+
+    /// Returns the file of a leaf.
+    pub fn file(&self, place: Place) -> String {
+        file_of(self.heads, place)
+    }
+
+    /// Takes the leaves of a bundle in; `check` is true in the first walk.
+    pub fn take(&mut self, done: Done, check: bool) {
+        for fault in done.faults.into_iter().filter(|_| check) {
+            self.verdict.fault(fault);
+        }
+        for (index, (received, leaf)) in (done.first..).zip(done.leaves) {
+            let place = Place::new(done.log, index);
+            if check {
+                self.first_look(place, received, &leaf);
+            }
+            match leaf {
+                Leaf::Statement(said) => self.statement(said, received, place),
+                Leaf::Record(device, record, digest) => {
+                    self.record(device, &record, &digest, place, check);
+                }
+                Leaf::Unverifiable | Leaf::Other => {}
+            }
+        }
+        if self.used > self.options.memory {
+            self.shrink();
+        }
+    }
+
+    fn statement(&mut self, said: Statement, received: i64, place: Place) {
+        let heads = self.heads.get(place.log());
+        match said {
+            Statement::Published { dev, ver, timetable, sheets, first_cue_ms } => {
+                let Some(device) = self.index.register.named(&dev) else {
+                    self.stranger(dev, place);
+                    return;
+                };
+                if !self.is_wanted(device) {
+                    return;
+                }
+                // Not before the last checkpoint that lacks it, whatever the server's clock said.
+                let bound = heads.and_then(|heads| heads.not_before(place.index()));
+                let published_ms = bound.map_or(received, |bound| bound.max(received));
+                let late = first_cue_ms.filter(|first| *first <= published_ms);
+                let numbers: Vec<u32> = sheets.iter().map(|sheet| self.number(sheet)).collect();
+                self.used += 96 + 4 * numbers.len();
+                let tracked = self.tracked.entry(device).or_default();
+                if let Some(first) = late {
+                    let why =
+                        format!("logged {} s after its first cue", (published_ms - first) / 1_000);
+                    let fault = Fault::new(FaultKind::Timetable, file_of(self.heads, place), why);
+                    tracked.fault(fault.at(place.index()).of(&dev));
+                }
+                tracked.published.push(Published {
+                    ver,
+                    at_ms: published_ms,
+                    place,
+                    timetable,
+                    sheets: numbers,
+                });
+            }
+            Statement::Conflict { dev, chain, seq } => {
+                let Some(device) = self.index.register.named(&dev) else { return };
+                if self.is_wanted(device) {
+                    let why = "the server holds two different records with this number";
+                    let fault = Fault::new(FaultKind::Conflict, self.file(place), why).of(&dev);
+                    let fault = fault.seq(seq).at(place.index());
+                    self.tracked.entry(device).or_default().conflict(chain, seq, fault);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Something was ordered of a device that nobody enrolled: were it left out, what it did not
+    /// do would be left out, too.
+    fn stranger(&mut self, dev: String, place: Place) {
+        let first = self.devices.from == 0 && self.strangers.len() < LISTED;
+        if first && !self.strangers.contains(&dev) {
+            let why = "a timetable was published for it, and its enrolment is not in the pack";
+            let fault = Fault::new(FaultKind::Missing, self.file(place), why).of(&dev);
+            self.verdict.fault(fault.at(place.index()));
+            self.strangers.insert(dev);
+        }
+    }
+
+    fn number(&mut self, sheet: &Hash) -> u32 {
+        match self.sheet_numbers.entry(*sheet) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                let number = u32::try_from(self.sheets.len()).unwrap_or(u32::MAX);
+                self.sheets.push(*sheet);
+                self.used += 128;
+                *new.insert(number)
+            }
+        }
+    }
+
+    fn record(
+        &mut self,
+        device: Device,
+        record: &Record,
+        digest: &Hash,
+        place: Place,
+        check: bool,
+    ) {
+        let (index, heads) = (self.index, self.heads);
+        let name = index.register.name(device);
+        if check && !self.receipts.is_empty() {
+            self.receipts.see(name, record.chain, record.seq, digest, place);
+            if let Body::Lost { from, to, hash } = &record.body {
+                self.receipts.lose(name, record.chain, *from, *to, hash);
+            }
+        }
+        if let Some(seen) = &record.seen {
+            self.quote(device, record.seq, seen, place);
+        }
+        // Before that, what is missing between two records cannot be known.
+        if !self.is_wanted(device) || place < self.complete {
+            return;
+        }
+        let fault = |kind, why: String| {
+            let fault = Fault::new(kind, file_of(heads, place), why);
+            fault.of(name).seq(record.seq).at(place.index())
+        };
+        let log_of = |origin: &str| index.about.logs.iter().position(|log| log.origin == origin);
+        let quoted_ms = record
+            .seen
+            .as_ref()
+            .and_then(|seen| heads.get(log_of(&seen.origin)?)?.not_before(seen.size));
+        let not_after = heads.get(place.log()).and_then(|heads| heads.not_after(place.index()));
+        let tracked = self.tracked.entry(device).or_default();
+        let first = (self.complete > Place::new(0, 0)).then_some(record.seq);
+        let Some(chain) = tracked.trail.chain(&record.chain, first) else {
+            tracked.fault(fault(FaultKind::Limit, "the device has too many chains".to_owned()));
+            return;
+        };
+        let mut broken = Vec::new();
+        match tracked.trail.place(chain, record, *digest, place, &mut broken) {
+            Placed::New => {}
+            Placed::Again(first) => {
+                let again = (first.log() + 1..=place.log())
+                    .any(|log| self.restored.get(log).is_some_and(Option::is_some));
+                if !again {
+                    let why = format!("the record stands at leaf {} already", first.index());
+                    tracked.fault(fault(FaultKind::Duplicate, why));
+                }
+                return;
+            }
+            Placed::Conflict => {
+                let why = "another record has this number: two devices sign with one key";
+                let fault = fault(FaultKind::Conflict, why.to_owned());
+                tracked.conflict(record.chain, record.seq, fault);
+                return;
+            }
+            Placed::Beyond => return,
+        }
+        let told = matches!(record.body, Body::Told(_));
+        self.used += 24 + if told { size_of::<Fact>() } else { 0 };
+        for (seq, at) in broken {
+            let why = "it does not name the record before it".to_owned();
+            let broken = Fault { seq: Some(seq), ..fault(FaultKind::Chain, why) };
+            tracked.fault(broken.at(at.index()));
+        }
+        // Not before what it quotes, or what an earlier record of its chain quotes.
+        let Some(chain) = tracked.trail.chains.get_mut(chain) else { return };
+        chain.floor_ms = chain.floor_ms.max(quoted_ms);
+        let floor = chain.floor_ms;
+        if !self.timed {
+            return;
+        }
+        let width = floor.zip(not_after).map(|(from, to)| to.saturating_sub(from));
+        if width.is_none_or(|width| width > self.options.late_ms) {
+            tracked.late += 1;
+        }
+        if let Some(error) = record.clock {
+            let slack = CLOCK_MS.saturating_add(error.min(CLOCK_MS));
+            if floor.is_some_and(|floor| record.at_ms.saturating_add(slack) < floor) {
+                let why = "it says it was written before a checkpoint that it knows was signed";
+                tracked.fault(fault(FaultKind::Clock, why.to_owned()));
+            } else if not_after.is_some_and(|to| record.at_ms.saturating_sub(slack) > to) {
+                let why = "it says it was written after a checkpoint that holds it was signed";
+                tracked.fault(fault(FaultKind::Clock, why.to_owned()));
+            }
+        }
+    }
+
+    /// Remembers a quoted checkpoint, unless the pack has it.
+    fn quote(&mut self, device: Device, seq: u64, seen: &Seen, place: Place) {
+        let logs = &self.index.about.logs;
+        let Some(log) = logs.iter().position(|log| log.origin == seen.origin) else { return };
+        let Some(heads) = self.heads.get(log) else { return };
+        let at = Place::new(log, seen.size);
+        if at < self.quoted.from || at > self.quoted.to || seen.size >= super::layout::LEAVES {
+            return;
+        }
+        let known = heads.newest.iter().find(|newest| newest.size == seen.size);
+        let known = known.or_else(|| {
+            let at = heads.pins.partition_point(|pin| pin.size < seen.size);
+            heads.pins.get(at).filter(|pin| pin.size == seen.size)
+        });
+        let known = known.or_else(|| self.quotes.get(&at));
+        let beyond = log > place.log() || (log == place.log() && seen.size > place.index());
+        if known.is_some_and(|known| known.root == seen.root) && !beyond {
+            return;
+        }
+        let device = self.index.register.name(device).to_owned();
+        let quoted = Some(Box::new(Quoted { device, seq, index: place.index() }));
+        let file = self.file(place).into();
+        let pin = Pin { size: seen.size, root: seen.root, file, quoted };
+        if known.is_some() || beyond {
+            self.verdict.fault(pin.fault());
+            return;
+        }
+        self.quotes.insert(at, pin);
+        if self.quotes.len() > QUOTES {
+            let mut places: Vec<Place> = self.quotes.keys().copied().collect();
+            places.sort_unstable();
+            self.quoted.to = places[places.len() / 2];
+            let to = self.quoted.to;
+            self.quotes.retain(|place, _| *place <= to);
+        }
+    }
+
+    /// Says whether a receipt made then, of a record that is not here, is explained by a loss.
+    pub fn explains(&self, made_ms: i64) -> bool {
+        self.restored.iter().flatten().any(|restored| made_ms <= *restored)
+    }
+}
+
+fn file_of(heads: &[Heads], place: Place) -> String {
+    let size = heads.get(place.log()).and_then(|heads| heads.newest.as_ref());
+    let size = size.map_or(u64::MAX, |newest| newest.size);
+    let index = place.index() / u64::from(TILE);
+    let width = u16::try_from(size.saturating_sub(index * 256)).unwrap_or(TILE);
+    let tile = Tile { level: 0, index, width: width.min(TILE) };
+    File::Entries(place.log(), tile).to_string()
+}

@@ -1,0 +1,74 @@
+//! Devices and quotes in parts, when all at once do not fit into memory.
+
+use super::super::register::{Device, Place};
+use super::super::verdict::{Fault, FaultKind};
+use super::{State, Tracked};
+
+/// Part of all devices or quotes: those from `from` to `to`, both inclusive.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<T> {
+    pub from: T,
+    pub to: T,
+}
+
+impl State<'_> {
+    /// Says whether a device belongs to this walk.
+    pub fn is_wanted(&self, device: Device) -> bool {
+        let Part { from, to } = self.devices;
+        self.names.get(device as usize).is_some_and(|name| (from..=to).contains(name))
+    }
+
+    /// Returns which devices the next walk must read: all while quotes were put off.
+    pub fn parts(&self) -> Wanted {
+        let Part { from, to } = self.devices;
+        let quotes = self.quoted.from != self.quoted.to;
+        let has = |name: &u64| quotes || (from..=to).contains(name);
+        Wanted(self.names.iter().map(has).collect())
+    }
+
+    /// Goes on with the devices and quotes that were put off.
+    pub fn next_part(&mut self) {
+        let from = self.devices.to.saturating_add(1);
+        // Of the last part nothing is left: no name hashes that high but by a wonder.
+        self.devices = Part { from, to: u64::MAX };
+        self.quoted = Part { from: self.quoted.to.next(), to: Place::LAST };
+        self.used = self.sheets.len() * 128;
+    }
+
+    /// Puts devices off to another walk until what is kept fits.
+    pub(super) fn shrink(&mut self) {
+        loop {
+            let sheets = self.sheets.len() * 128;
+            let kept: usize = self.tracked.values().map(Tracked::bytes).sum();
+            self.used = kept + sheets;
+            if self.used <= self.options.memory {
+                return;
+            }
+            let Part { from, to } = self.devices;
+            if from == to || self.tracked.len() < 2 {
+                // One device alone is too large, or the sheets are: what is kept is given up.
+                let names: Vec<Device> = self.tracked.drain().map(|(device, _)| device).collect();
+                let name = names.first().map_or("", |device| self.index.register.name(*device));
+                let why = "what is logged of it does not fit into memory";
+                self.verdict.fault(Fault::new(FaultKind::Limit, "pack", why).of(name));
+                self.used = 0;
+                return;
+            }
+            self.devices.to = from + (to - from) / 2;
+            let to = self.devices.to;
+            let names = &self.names;
+            self.tracked.retain(|device, _| names.get(*device as usize).is_some_and(|n| *n <= to));
+        }
+    }
+}
+
+/// Which devices a walk reads.
+#[derive(Debug)]
+pub struct Wanted(Vec<bool>);
+
+impl Wanted {
+    /// Says whether the device is one of them.
+    pub fn has(&self, device: Device) -> bool {
+        self.0.get(device as usize).copied().unwrap_or(false)
+    }
+}

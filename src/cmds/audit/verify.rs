@@ -1,0 +1,157 @@
+//! `loa audit verify`: a pack and a policy in, a verdict out.
+
+use super::super::{Answer, failed, print_text, wrong_use};
+use crate::audit::{Options, Policy, PolicyError, Progress, Source, Verdict, verify};
+use anyhow::Context as _;
+use std::fs::{self, File};
+use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+/// Bytes of the longest policy that is read; one more shows that it is longer.
+const POLICY_BYTES: u64 = 65_537;
+/// Bytes of the longest file of receipts.
+const RECEIPTS_BYTES: u64 = 64 << 20;
+
+/// Checks a pack: whether anything is wrong, and what was played
+///
+/// Needs neither server nor network. Ends with code 0 when nothing is wrong, 1 when anything is;
+/// each fault names file, place in the log, device and number.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The pack, as `loa audit pack` writes it
+    #[arg(value_name = "PACK")]
+    pack: PathBuf,
+    /// Policy file: which logs and witnesses count (C2SP tlog-policy); take it from a witness or
+    /// the inspectorate, never from the pack
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// Receipts brought from devices, one a line: what they receipt must be in the log
+    #[arg(long, value_name = "FILE")]
+    receipts: Option<PathBuf>,
+    /// Thumbprint of the station's root key, where you know it: receipts are then judged by it
+    #[arg(long, value_name = "THUMBPRINT")]
+    root: Option<String>,
+    /// A record whose time is enclosed less tightly than this many minutes is late
+    #[arg(long, value_name = "MINUTES", default_value = "60", value_parser = clap::value_parser!(u32).range(1..=525_600))]
+    late: u32,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Does it.
+pub fn run(args: &Args) -> anyhow::Result<Answer> {
+    let policy = policy(&args.policy)?;
+    let receipts = match &args.receipts {
+        Some(path) => read(path, RECEIPTS_BYTES)?,
+        None => Vec::new(),
+    };
+    let root = args.root.as_deref().map(thumbprint).transpose()?;
+    let options = Options {
+        late_ms: i64::from(args.late) * 60_000,
+        receipts: &receipts,
+        root,
+        ..Options::default()
+    };
+    let verdict = judge(&args.pack, &policy, &options)?;
+    if args.json {
+        print_text(&(verdict.json() + "\n"))?;
+    } else {
+        print_text(&verdict.table())?;
+    }
+    Ok(if verdict.ok { Answer::Yes } else { Answer::No })
+}
+
+/// Reads the policy that an auditor pins.
+pub fn policy(path: &Path) -> anyhow::Result<Policy> {
+    let bytes = read(path, POLICY_BYTES)?;
+    Policy::parse(&bytes).map_err(|error: PolicyError| {
+        wrong_use(format!("`{}`: {error}", path.display()), error.hint())
+    })
+}
+
+fn read(path: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).with_context(|| format!("reading `{}`", path.display()))?;
+    file.take(most)
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("reading `{}`", path.display()))?;
+    if bytes.len() as u64 == most {
+        return Err(wrong_use(
+            format!("`{}` has {most} bytes or more", path.display()),
+            format!("give a file of less than {most} bytes"),
+        ));
+    }
+    Ok(bytes)
+}
+
+fn thumbprint(text: &str) -> anyhow::Result<[u8; 32]> {
+    crate::wire::b64::decode_exact::<32>(text.trim()).ok_or_else(|| {
+        wrong_use(
+            format!("`{text}` is no thumbprint of a key"),
+            "43 letters and digits, as `root.txt` of the server or the paper of the root key \
+                 says",
+        )
+    })
+}
+
+/// Audits a file; what is no file at all is no pack.
+pub fn judge(pack: &Path, policy: &Policy, options: &Options<'_>) -> anyhow::Result<Verdict> {
+    let about = fs::metadata(pack).with_context(|| format!("reading `{}`", pack.display()))?;
+    let mut bar = Bar::new();
+    // A folder or a pipe has no places to read at.
+    let verdict = if about.is_file() {
+        let file = File::open(pack).with_context(|| format!("reading `{}`", pack.display()))?;
+        audit(&file, policy, options, &mut bar)
+    } else {
+        audit(&[] as &[u8], policy, options, &mut bar)
+    };
+    bar.clear();
+    verdict
+}
+
+fn audit<S: Source + ?Sized>(
+    source: &S,
+    policy: &Policy,
+    options: &Options<'_>,
+    bar: &mut Bar,
+) -> anyhow::Result<Verdict> {
+    verify(source, policy, options, &mut |progress| bar.show(progress)).map_err(|error| {
+        let hint = error.hint();
+        failed(error, hint)
+    })
+}
+
+/// One line on stderr that tells how far it is; none where nobody looks.
+struct Bar {
+    shown: bool,
+    last: String,
+}
+
+impl Bar {
+    fn new() -> Self {
+        Self { shown: std::io::stderr().is_terminal(), last: String::new() }
+    }
+
+    fn show(&mut self, progress: Progress) {
+        if !self.shown {
+            return;
+        }
+        let percent = (progress.done.saturating_mul(100)).checked_div(progress.bytes).unwrap_or(0);
+        let text = match progress.walk {
+            0 => format!("looking through: {percent} %"),
+            walk => format!("checking, walk {walk}: {percent} %"),
+        };
+        if text != self.last {
+            // Nothing depends on it.
+            let _ = write!(std::io::stderr(), "\r{text}\x1b[K");
+            self.last = text;
+        }
+    }
+
+    fn clear(&mut self) {
+        if self.shown && !self.last.is_empty() {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
+}
