@@ -7,13 +7,15 @@
 
 use super::approval::{Proposal, Stand, Version};
 use super::ports::{
-    ApprovalStep, Conflict, Enrolment, NoticeContent, NoticeKind, SentNotice, StoreError,
-    StoredHold, StoredRecord, StoredTimetable, Via, WithdrawnNotice,
+    ApprovalStep, Conflict, Enrolment, EnteredEntry, NoticeContent, NoticeKind, SentNotice,
+    StoreError, StoredHold, StoredRecord, StoredTimetable, Via, WithdrawnNotice,
 };
 use crate::domain::ids::{DeviceId, Digest, UnitId};
 use crate::domain::time::UtcMs;
 use crate::log::leaf::{self, Leaf, ServerBody};
+use crate::plan::manual::Channel;
 use crate::wire::b64;
+use crate::wire::tlog::TreeHash;
 use std::collections::BTreeSet;
 
 /// Characters of a reason that are said.
@@ -162,6 +164,48 @@ pub fn held(hold: &StoredHold) -> Result<Leaf, StoreError> {
         by: cut(&hold.by, NAME),
     };
     said(hold.made_ms, &body)
+}
+
+/// A person brought evidence.
+pub fn by_hand(entered: &EnteredEntry) -> Result<Leaf, StoreError> {
+    let entry = &entered.entry;
+    let channel = match entry.channel {
+        Channel::Leaflet => leaf::Channel::Leaflet,
+        Channel::Web => leaf::Channel::Web,
+        Channel::Sms => leaf::Channel::Sms,
+        Channel::School => leaf::Channel::School,
+        Channel::Wifi => leaf::Channel::Wifi,
+        Channel::Other => leaf::Channel::Other,
+    };
+    let body = ServerBody::Manual(leaf::Manual {
+        entry: entry.id.to_string(),
+        channel,
+        unit: entry.unit.clone(),
+        title: cut(&entry.title, REASON),
+        file: entry.sha256,
+        bytes: entry.bytes,
+        on: entry.on,
+        sha256: Digest::of(&serde_json::to_vec(entry).unwrap_or_default()),
+        by: cut(&entered.by, NAME),
+    });
+    said(entered.at_ms, &body)
+}
+
+/// An earlier leaf was wrong; `with` takes its place.
+pub fn corrected(
+    of: Digest,
+    with: Option<Digest>,
+    at: UtcMs,
+    reason: &str,
+    by: &str,
+) -> Result<Leaf, StoreError> {
+    let (text, by) = (cut(reason, REASON), cut(by, NAME));
+    said(at, &ServerBody::Correction { of, with, text, by })
+}
+
+/// Returns the hash by which the tree knows a leaf.
+pub fn leaf_hash(leaf: &Leaf) -> Digest {
+    Digest(TreeHash::leaf(leaf.bytes()).0)
 }
 
 /// What came into force with a step of approval, and by whose word: each approver's, or that none

@@ -5,14 +5,14 @@ use super::month::Months;
 use super::topic::TopicCode;
 use crate::domain::ids::{IdError, LineId, PlanId, TopicListId, UnitId};
 use chrono::NaiveDate;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
 /// An administrative plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     pub id: PlanId,
     pub title: String,
@@ -35,7 +35,7 @@ pub struct Plan {
 }
 
 /// A document that a plan names.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Basis {
     pub number: String,
     pub date: NaiveDate,
@@ -44,7 +44,7 @@ pub struct Basis {
 }
 
 /// A sum of money that a plan's text states.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Total {
     pub dong: Dong,
     /// Where in the plan.
@@ -52,7 +52,7 @@ pub struct Total {
 }
 
 /// Money of one source for one year.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Funds {
     pub year: i32,
     pub source: String,
@@ -64,7 +64,7 @@ pub struct Funds {
 }
 
 /// One task of a plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanLine {
     pub id: LineId,
     /// Where in the plan: `Phụ lục 01, mục II.1`.
@@ -95,7 +95,7 @@ pub struct PlanLine {
 
 /// How a message reaches people. Loudspeakers and boards prove it themselves; the rest is evidence
 /// that persons bring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Means {
     Loudspeaker,
@@ -141,7 +141,7 @@ impl Means {
 }
 
 /// Over what a number counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
     /// All units together.
@@ -164,7 +164,7 @@ impl Scope {
 }
 
 /// What is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Counted {
     /// A programme (chương trình): one occurrence of a playlist, however many devices play it.
@@ -187,7 +187,7 @@ impl Counted {
 }
 
 /// How often.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Per {
     Month,
@@ -209,7 +209,7 @@ impl Per {
 }
 
 /// The least count of one period.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Least {
     /// Above zero.
     pub count: u32,
@@ -229,7 +229,7 @@ impl Least {
 }
 
 /// Money of one line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budget {
     /// `None` where only the source is named.
     pub dong: Option<Dong>,
@@ -239,8 +239,8 @@ pub struct Budget {
 }
 
 /// A line of a plan, as playlists and evidence name it: `kon-tum-3630/ii-1`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct LineRef {
     pub plan: PlanId,
     pub line: LineId,
@@ -264,6 +264,14 @@ impl FromStr for LineRef {
 impl fmt::Display for LineRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.plan, self.line)
+    }
+}
+
+impl TryFrom<String> for LineRef {
+    type Error = IdError;
+
+    fn try_from(text: String) -> Result<Self, IdError> {
+        text.parse()
     }
 }
 

@@ -8,13 +8,13 @@ use super::line::{LineRef, Means, PlanLine};
 use super::topic::TopicCode;
 use crate::domain::ids::{Digest, EntryId, PersonId, UnitId};
 use chrono::NaiveDate;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Bytes of the longest file.
 pub const FILE_BYTES: u64 = 50_000_000;
 
 /// How it went out; the log has the same words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Channel {
     Leaflet,
@@ -63,7 +63,7 @@ impl Channel {
 }
 
 /// One entry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     pub id: EntryId,
     pub channel: Channel,

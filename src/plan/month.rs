@@ -101,10 +101,27 @@ impl fmt::Debug for Month {
 }
 
 /// A stretch of months, both ends counted; never empty.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Ends")]
 pub struct Months {
     from: Month,
     until: Month, // invariant: from ≤ until; private fields keep it
+}
+
+/// Both ends as they were written, not checked yet.
+#[derive(Deserialize)]
+struct Ends {
+    from: Month,
+    until: Month,
+}
+
+impl TryFrom<Ends> for Months {
+    type Error = MonthError;
+
+    fn try_from(ends: Ends) -> Result<Self, MonthError> {
+        let text = || format!("{}/{}", ends.from, ends.until);
+        Self::new(ends.from, ends.until).ok_or_else(|| MonthError { text: text() })
+    }
 }
 
 impl Months {

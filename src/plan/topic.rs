@@ -2,13 +2,13 @@
 
 use crate::domain::ids::TopicListId;
 use chrono::NaiveDate;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// The code of a topic in its list: `T4`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(into = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct TopicCode(String);
 
 /// A text that is no code of a topic.
@@ -59,6 +59,14 @@ impl fmt::Debug for TopicCode {
     }
 }
 
+impl TryFrom<String> for TopicCode {
+    type Error = TopicError;
+
+    fn try_from(text: String) -> Result<Self, TopicError> {
+        text.parse()
+    }
+}
+
 impl From<TopicCode> for String {
     fn from(code: TopicCode) -> Self {
         code.0
@@ -66,11 +74,21 @@ impl From<TopicCode> for String {
 }
 
 /// A topic of a list: `nd-49-2024-dieu-6/D4`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct TopicRef {
     pub list: TopicListId,
     pub code: TopicCode,
+}
+
+impl TryFrom<String> for TopicRef {
+    type Error = TopicError;
+
+    fn try_from(text: String) -> Result<Self, TopicError> {
+        let refuse = || TopicError { text: text.chars().take(80).collect() };
+        let (list, code) = text.split_once('/').ok_or_else(refuse)?;
+        Ok(Self { list: list.parse().map_err(|_| refuse())?, code: code.parse()? })
+    }
 }
 
 impl From<TopicRef> for String {
@@ -80,7 +98,7 @@ impl From<TopicRef> for String {
 }
 
 /// One topic.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Topic {
     pub code: TopicCode,
     pub title: String,
@@ -92,7 +110,7 @@ pub struct Topic {
 
 /// A list of topics in one version. A version that was in use never changes: its successor has a
 /// higher number, and counts name the version they were made by.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopicList {
     pub id: TopicListId,
     pub title: String,

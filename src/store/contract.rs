@@ -62,6 +62,9 @@ contract!(
     the_newest_hold_of_a_unit_counts,
     the_mark_grows_with_every_order,
     an_approval_step_is_done_whole_over_the_version_it_was_decided_on,
+    plans_follow_each_other_and_only_the_newest_is_withdrawn,
+    a_topic_list_never_changes_within_a_version,
+    evidence_by_hand_is_corrected_by_another_entry_and_never_edited,
 );
 
 pub(super) fn device(id: &str) -> DeviceId {
@@ -1026,4 +1029,188 @@ async fn an_approval_step_is_done_whole_over_the_version_it_was_decided_on(store
     let step = ApprovalStep { over: 1, version: Some(again), ..ApprovalStep::default() };
     store.approval_step(&step).await.unwrap();
     assert_eq!(store.version_by(&sha256).await.unwrap().map(|one| one.number), Some(2));
+}
+
+fn plan_read() -> crate::plan::Plan {
+    let bytes = include_bytes!("../../playlists/plans/quang-ngai-103.toml");
+    let topics = include_bytes!("../../playlists/topics/an-toan-thong-tin-1.toml");
+    let list = crate::config::topics_from_toml("t", topics).expect("a list").value;
+    let id = "quang-ngai-103".parse().expect("an id");
+    crate::config::plan_from_toml("p", &id, bytes, &[list]).expect("a plan").value
+}
+
+fn stored_plan(version: u32, source: &[u8]) -> StoredPlan {
+    StoredPlan {
+        plan: plan_read(),
+        version,
+        at_ms: UtcMs(1_000 + i64::from(version)),
+        by: "lan".into(),
+        format: PlanFormat::Toml,
+        sha256: Digest::of(source),
+        withdrawn: None,
+    }
+}
+
+async fn plans_follow_each_other_and_only_the_newest_is_withdrawn(store: &dyn Store) {
+    let entry = Actor::new("lan", "10.0.0.7").did(UtcMs(5), "import-plan", "quang-ngai-103");
+    let first = stored_plan(1, b"one");
+    let id = &first.plan.id;
+    for _ in 0..2 {
+        store.put_plan(&first, b"one", &entry).await.expect("keeps");
+    }
+    assert_eq!(store.newest_plans().await.expect("reads"), std::slice::from_ref(&first));
+    let gap = store.put_plan(&stored_plan(3, b"three"), b"three", &entry).await;
+    assert!(matches!(gap, Err(StoreError::Stale { what: "plan", .. })), "{gap:?}");
+    let other = store.put_plan(&stored_plan(1, b"other"), b"other", &entry).await;
+    assert!(matches!(other, Err(StoreError::Stale { .. })), "a version never changes: {other:?}");
+    let second = stored_plan(2, b"two");
+    store.put_plan(&second, b"two", &entry).await.expect("keeps");
+    let gone = WithdrawnPlan {
+        at_ms: UtcMs(9),
+        by: "lan".into(),
+        reason: "thay bằng kế hoạch mới".into(),
+    };
+    let old = store.withdraw_plan(id, 1, &gone, &entry).await;
+    assert!(matches!(old, Err(StoreError::Stale { .. })), "{old:?}");
+    assert_eq!(PlansInForce::of(store).await.expect("reads").0, std::slice::from_ref(&second));
+    store.withdraw_plan(id, 2, &gone, &entry).await.expect("withdraws");
+    let again = store.withdraw_plan(id, 2, &gone, &entry).await;
+    assert!(matches!(again, Err(StoreError::Stale { .. })), "{again:?}");
+    let withdrawn = StoredPlan { withdrawn: Some(gone), ..second };
+    assert_eq!(store.newest_plans().await.expect("reads"), std::slice::from_ref(&withdrawn));
+    assert_eq!(PlansInForce::of(store).await.expect("reads"), PlansInForce::default());
+    // What was withdrawn may be brought again, as a version of its own.
+    let third = stored_plan(3, b"two");
+    store.put_plan(&third, b"two", &entry).await.expect("keeps");
+    let versions = store.plan_versions(id).await.expect("reads");
+    assert_eq!(versions, [third, withdrawn, first.clone()]);
+    let source = store.plan_source(id, 1).await.expect("reads");
+    assert_eq!(source.as_deref(), Some(&b"one"[..]));
+    assert_eq!(store.plan_source(id, 4).await.expect("reads"), None);
+    let entries = store.trail(Page::Newest { limit: 9 }).await.expect("reads");
+    assert_eq!(entries.len(), 4, "one for each change, none for what changed nothing");
+}
+
+async fn a_topic_list_never_changes_within_a_version(store: &dyn Store) {
+    let bytes = include_bytes!("../../playlists/topics/nd-49-2024-dieu-6-1.toml");
+    let list = crate::config::topics_from_toml("t", bytes).expect("a list").value;
+    let entry = Actor::new("lan", "10.0.0.7").did(UtcMs(5), "import-topics", &list.id);
+    let topics =
+        StoredTopics { list, at_ms: UtcMs(5), by: "lan".into(), sha256: Digest::of(bytes) };
+    for _ in 0..2 {
+        store.put_topics(&topics, bytes, &entry).await.expect("keeps");
+    }
+    let changed = StoredTopics { sha256: Digest::of(b"x"), ..topics.clone() };
+    let refused = store.put_topics(&changed, b"x", &entry).await;
+    assert!(matches!(refused, Err(StoreError::Differs { .. })), "{refused:?}");
+    let mut second = topics.clone();
+    second.list.version = 2;
+    store.put_topics(&second, bytes, &entry).await.expect("keeps");
+    assert_eq!(store.topic_lists().await.expect("reads"), [topics, second]);
+}
+
+pub(super) fn entered(id: &str, day: &str) -> EnteredEntry {
+    EnteredEntry {
+        entry: crate::plan::manual::Entry {
+            id: id.parse().expect("an id"),
+            channel: crate::plan::manual::Channel::Leaflet,
+            unit: "10363".parse().expect("a unit"),
+            line: Some("quang-ngai-103/iii-1".parse().expect("a line")),
+            topic: Some("T4".parse().expect("a topic")),
+            title: "Tờ rơi tại chợ".into(),
+            file: "cho.jpg".into(),
+            sha256: Digest::of(id.as_bytes()),
+            bytes: 5,
+            on: day.parse().expect("a date"),
+            by: "le-thi-hoa".parse().expect("an id"),
+            count: 200,
+            note: None,
+        },
+        at_ms: UtcMs(7),
+        by: "lan".into(),
+        corrects: None,
+    }
+}
+
+async fn evidence_by_hand_is_corrected_by_another_entry_and_never_edited(store: &dyn Store) {
+    let trail = Actor::new("lan", "10.0.0.7").did(UtcMs(5), "add-evidence", "to-roi-1");
+    let first = entered("to-roi-1", "2026-03-01");
+    for _ in 0..2 {
+        store.put_entry(&first, &trail).await.expect("keeps");
+    }
+    let mut other = first.clone();
+    other.entry.count = 300;
+    let refused = store.put_entry(&other, &trail).await;
+    assert!(matches!(refused, Err(StoreError::Differs { .. })), "{refused:?}");
+    let mut second = entered("to-roi-2", "2026-03-02");
+    second.corrects = Some(Corrects { entry: first.entry.id.clone(), reason: "sai ngày".into() });
+    store.put_entry(&second, &trail).await.expect("corrects");
+    let mut third = entered("to-roi-3", "2026-03-03");
+    third.corrects.clone_from(&second.corrects);
+    let twice = store.put_entry(&third, &trail).await;
+    assert!(matches!(twice, Err(StoreError::Stale { .. })), "{twice:?}");
+    third.corrects = None;
+    third.entry.unit = "99901".parse().expect("a unit");
+    third.entry.line = None;
+    store.put_entry(&third, &trail).await.expect("nothing of what was refused stayed");
+    let gone = EntryCorrection {
+        at_ms: UtcMs(9),
+        by: "lan".into(),
+        reason: "trùng".into(),
+        by_entry: None,
+    };
+    store.withdraw_entry(&third.entry.id, &gone, &trail).await.expect("withdraws");
+    for id in ["to-roi-1", "to-roi-3", "to-roi-9"] {
+        let refused = store.withdraw_entry(&id.parse().expect("an id"), &gone, &trail).await;
+        assert!(matches!(refused, Err(StoreError::Stale { .. })), "{id}: {refused:?}");
+    }
+
+    let list = async |filter: EntryFilter| {
+        let listed = store.entries(&filter, Page::Newest { limit: 9 }).await.expect("reads");
+        listed.into_iter().map(|one| one.entry.id.to_string()).collect::<Vec<_>>()
+    };
+    let all = EntryFilter::default;
+    assert_eq!(list(all()).await, ["to-roi-3", "to-roi-2", "to-roi-1"]);
+    assert_eq!(list(EntryFilter { standing: true, ..all() }).await, ["to-roi-2"]);
+    let of = |unit: &str| Some(vec!["51".parse().expect("a unit"), unit.parse().expect("a unit")]);
+    assert_eq!(list(EntryFilter { units: of("99901"), ..all() }).await, ["to-roi-3"]);
+    assert_eq!(list(EntryFilter { units: Some(Vec::new()), ..all() }).await, [""; 0]);
+    let line = first.entry.line.clone();
+    assert_eq!(list(EntryFilter { line, ..all() }).await, ["to-roi-2", "to-roi-1"]);
+    let plan = Some("quang-ngai-104".parse().expect("a plan"));
+    assert_eq!(list(EntryFilter { plan, ..all() }).await, [""; 0]);
+    let day = |text: &str| Some(text.parse().expect("a date"));
+    let (from, to) = (day("2026-03-02"), day("2026-03-02"));
+    assert_eq!(list(EntryFilter { from, to, ..all() }).await, ["to-roi-2"]);
+    let sms = Some(crate::plan::manual::Channel::Sms);
+    assert_eq!(list(EntryFilter { channel: sms, ..all() }).await, [""; 0]);
+    let page = Page::After { position: 1, limit: 1 };
+    let next = store.entries(&all(), page).await.expect("reads");
+    assert_eq!((next.len(), next[0].position), (1, 2));
+
+    let known = store.entry(&first.entry.id).await.expect("reads").expect("is there");
+    assert_eq!(known.entry, first.entry, "as it was entered");
+    let corrected = known.corrected.expect("was corrected");
+    assert_eq!(
+        (corrected.reason.as_str(), corrected.by_entry),
+        ("sai ngày", Some(second.entry.id))
+    );
+    let leaves = store.leaves(1, 9).await.expect("reads");
+    let hash = |at: usize| crate::app::logbook::leaf_hash(&leaves[at]);
+    assert_eq!(leaves.len(), 5, "three entries, two corrections");
+    let said: Vec<_> = leaves
+        .iter()
+        .map(|leaf| leaf.statement().expect("a statement").expect("is read").body)
+        .collect();
+    let correction = |of, with, text: &str| ServerBody::Correction {
+        of,
+        with,
+        text: text.into(),
+        by: "lan".into(),
+    };
+    assert!(matches!(&said[0], ServerBody::Manual(one) if one.entry == "to-roi-1"));
+    assert_eq!(said[2], correction(known.leaf, Some(hash(1)), "sai ngày"));
+    assert_eq!((known.leaf, &said[4]), (hash(0), &correction(hash(3), None, "trùng")));
+    let entries = store.trail(Page::Newest { limit: 9 }).await.expect("reads");
+    assert_eq!(entries.len(), 4, "one for each change");
 }

@@ -40,6 +40,12 @@ pub(super) const STEPS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0005_log.sql"),
         include_str!("../../migrations/postgres/0005_log.sql"),
     ),
+    (
+        6,
+        "plan",
+        include_str!("../../migrations/sqlite/0006_plan.sql"),
+        include_str!("../../migrations/postgres/0006_plan.sql"),
+    ),
 ];
 
 /// Brings the schema to the newest version.

@@ -10,6 +10,7 @@
 //! The same texts are to run on PostgreSQL; what SQLite alone can do stays out of them.
 
 mod approval;
+mod byhand;
 mod evidence;
 mod facts;
 mod leases;
@@ -18,6 +19,7 @@ pub mod memory;
 mod migrate;
 mod orders;
 mod people;
+mod planbook;
 mod plans;
 mod registry;
 mod restored;

@@ -3,8 +3,8 @@
 use super::contract::{intake, record, round};
 use super::{SqliteStore, failed};
 use crate::app::ports::{
-    Evidence, LeaseName, Leases, Page, People as _, RecordFilter, Registry as _, StoreError,
-    Trail as _,
+    ByHand as _, Evidence, LeaseName, Leases, Page, People as _, RecordFilter, Registry as _,
+    StoreError, Trail as _,
 };
 use crate::domain::time::UtcMs;
 
@@ -163,6 +163,19 @@ async fn the_store_itself_refuses_to_rewrite_the_trail() {
         assert!(why.contains("append-only"), "{why}");
     }
     assert_eq!(store.trail(Page::Newest { limit: 9 }).await.expect("reads").len(), 1);
+}
+
+#[tokio::test]
+async fn the_store_itself_refuses_to_rewrite_evidence_and_plans() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = opened(&dir).await;
+    let trail = crate::app::trail::Actor::new("lan", "10.0.0.7").did(UtcMs(1), "add", "a");
+    store.put_entry(&super::contract::entered("a-1", "2026-03-01"), &trail).await.expect("keeps");
+    for sql in ["UPDATE hand_entries SET body = '{}'", "DELETE FROM hand_entries"] {
+        let refused = sqlx::query(sql).execute(&store.write).await;
+        let why = refused.expect_err("refused").to_string();
+        assert!(why.contains("append-only"), "{why}");
+    }
 }
 
 #[tokio::test]

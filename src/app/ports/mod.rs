@@ -11,23 +11,27 @@
 //!   [`Evidence::forget_before`], which retention alone calls.
 
 mod approval;
+mod byhand;
 mod evidence;
 mod facts;
 mod lease;
 mod logbook;
 mod orders;
 mod people;
+mod planbook;
 mod plans;
 mod registry;
 mod trail;
 
 pub use approval::*;
+pub use byhand::*;
 pub use evidence::*;
 pub use facts::*;
 pub use lease::*;
 pub use logbook::*;
 pub use orders::*;
 pub use people::*;
+pub use planbook::*;
 pub use plans::*;
 pub use registry::*;
 pub use trail::*;
@@ -97,10 +101,32 @@ impl StoreError {
 
 /// All parts of a store together.
 pub trait Store:
-    Registry + Plans + Evidence + Facts + Leases + Orders + People + Trail + Approvals + Logbook
+    Registry
+    + Plans
+    + Evidence
+    + Facts
+    + Leases
+    + Orders
+    + People
+    + Trail
+    + Approvals
+    + Logbook
+    + PlanBook
+    + ByHand
 {
 }
 impl<T> Store for T where
-    T: Registry + Plans + Evidence + Facts + Leases + Orders + People + Trail + Approvals + Logbook
+    T: Registry
+        + Plans
+        + Evidence
+        + Facts
+        + Leases
+        + Orders
+        + People
+        + Trail
+        + Approvals
+        + Logbook
+        + PlanBook
+        + ByHand
 {
 }

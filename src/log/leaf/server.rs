@@ -9,6 +9,7 @@ use super::LeafError;
 use crate::domain::ids::{ChainId, DeviceId, Digest, UnitId};
 use crate::domain::time::UtcMs;
 use crate::wire::tlog::Checkpoint;
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 /// Bytes of the longest statement.
@@ -95,7 +96,9 @@ pub struct Manual {
     /// Length of that file.
     pub bytes: u64,
     /// The day it happened, as the person says.
-    pub on_ms: UtcMs,
+    pub on: NaiveDate,
+    /// SHA-256 of the whole entry, with its person, its plan line and its count.
+    pub sha256: Digest,
     /// Who entered it.
     pub by: String,
 }
@@ -135,8 +138,9 @@ pub enum ServerBody {
     Conflict { dev: DeviceId, chain: ChainId, seq: u64, first: Digest, second: Digest },
     /// A record whose time cannot be enclosed tightly enough.
     Late { dev: DeviceId, chain: ChainId, seq: u64, record: Digest, width_ms: i64 },
-    /// An earlier leaf is put right; nothing is edited.
-    Correction { of: LeafPlace, text: String, by: String },
+    /// An earlier leaf, named by its hash in the tree, was wrong; nothing is edited. `with` is the
+    /// leaf that takes its place: without one, nothing does.
+    Correction { of: Digest, with: Option<Digest>, text: String, by: String },
     /// Evidence that a person brought.
     Manual(Manual),
     /// A file that was handed out: its hash, and the head it was made from.
@@ -256,10 +260,7 @@ impl ServerBody {
             Self::Gap { to: seq, .. } | Self::Conflict { seq, .. } | Self::Late { seq, .. } => {
                 number("seq", *seq)
             }
-            Self::Correction { of, text, .. } => {
-                of.check()?;
-                said("text", text, SENTENCE_BYTES)
-            }
+            Self::Correction { text, .. } => said("text", text, SENTENCE_BYTES),
             Self::Manual(manual) => {
                 said("entry", &manual.entry, WORD_BYTES)?;
                 said("title", &manual.title, SENTENCE_BYTES)?;

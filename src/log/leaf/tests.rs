@@ -59,11 +59,8 @@ fn bodies() -> Vec<ServerBody> {
         ServerBody::Gap { dev: dev(), chain, from: 2, to: 5 },
         ServerBody::Conflict { dev: dev(), chain, seq: 2, first: hash, second: Digest([8; 32]) },
         ServerBody::Late { dev: dev(), chain, seq: 2, record: hash, width_ms: 99 },
-        ServerBody::Correction {
-            of: LeafPlace { origin: "o".into(), index: 4 },
-            text: reason(),
-            by: by(),
-        },
+        ServerBody::Correction { of: hash, with: None, text: reason(), by: by() },
+        ServerBody::Correction { of: hash, with: Some(hash), text: reason(), by: by() },
         ServerBody::Manual(Manual {
             entry: "m-1".into(),
             channel: Channel::School,
@@ -71,7 +68,8 @@ fn bodies() -> Vec<ServerBody> {
             title: "Nói chuyện dưới cờ".into(),
             file: hash,
             bytes: 12,
-            on_ms: AT,
+            on: "2027-01-05".parse().unwrap(),
+            sha256: hash,
             by: by(),
         }),
         ServerBody::Report { name: "thang-3.xlsx".into(), file: hash, head: head() },

@@ -5,6 +5,7 @@ mod evidence;
 mod logbook;
 mod orders;
 mod people;
+mod planbook;
 mod plans;
 mod registry;
 
@@ -13,11 +14,11 @@ use crate::app::people::Person;
 use crate::app::ports::{Conflict, DeviceKey, Reject};
 use crate::app::ports::{
     EnrolmentCode, EvidenceCounts, Facts, Fence, KnownClip, Lease, LeaseName, Leases, Listed, Loss,
-    Registered, RetainedDocument, StationFile, StoreError, StoredChain, StoredHold, StoredNotice,
-    StoredReceipt, StoredShard, StoredSheet, StoredTimetable, Token,
+    Registered, RetainedDocument, StationFile, StoreError, StoredChain, StoredEntry, StoredHold,
+    StoredNotice, StoredReceipt, StoredShard, StoredSheet, StoredTimetable, StoredTopics, Token,
 };
 use crate::app::trail::Entry;
-use crate::domain::ids::{ChainId, DeviceId, Digest, PersonId, UnitId};
+use crate::domain::ids::{ChainId, DeviceId, Digest, PersonId, PlanId, TopicListId, UnitId};
 use crate::domain::station::Unit;
 use crate::domain::time::UtcMs;
 use async_trait::async_trait;
@@ -63,6 +64,9 @@ struct State {
     shards: Vec<StoredShard>,
     receipt_leaves: BTreeMap<DeviceId, i64>,
     loss: Option<Loss>,
+    plans: BTreeMap<(PlanId, u32), planbook::Kept>,
+    topics: BTreeMap<(TopicListId, u32), StoredTopics>,
+    by_hand: Vec<StoredEntry>,
 }
 
 impl MemoryStore {
