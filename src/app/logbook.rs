@@ -7,8 +7,9 @@
 
 use super::approval::{Proposal, Stand, Version};
 use super::ports::{
-    ApprovalStep, Conflict, Enrolment, EnteredEntry, NoticeContent, NoticeKind, SentNotice,
-    StoreError, StoredHold, StoredRecord, StoredTimetable, Via, WithdrawnNotice,
+    ApprovalStep, Conflict, Enrolment, EnteredEntry, Intake, LoggedRecord, NoticeContent,
+    NoticeKind, SentNotice, StoreError, StoredHold, StoredRecord, StoredTimetable, Via,
+    WithdrawnNotice,
 };
 use crate::domain::ids::{DeviceId, Digest, UnitId};
 use crate::domain::time::UtcMs;
@@ -72,6 +73,35 @@ pub fn conflict(conflict: &Conflict) -> Result<[Leaf; 2], StoreError> {
         second: second.digest,
     };
     Ok([record(second)?, said(second.received_ms, &body)?])
+}
+
+/// Numbers of a chain are missing.
+pub fn missing(intake: &Intake) -> Result<Vec<Leaf>, StoreError> {
+    let at = intake.add.iter().map(|record| record.received_ms).max().unwrap_or_default();
+    let (dev, chain) = (&intake.chain.device, intake.chain.chain);
+    let gaps = intake.gaps.iter();
+    gaps.map(|(from, to)| {
+        said(at, &ServerBody::Gap { dev: dev.clone(), chain, from: *from, to: *to })
+    })
+    .collect()
+}
+
+/// Records of a chain whose time is enclosed too loosely.
+pub fn late(
+    first: &LoggedRecord,
+    to: u64,
+    width_ms: Option<i64>,
+    at: UtcMs,
+) -> Result<Leaf, StoreError> {
+    let body = ServerBody::Late {
+        dev: first.device.clone(),
+        chain: first.chain,
+        from: first.seq,
+        to,
+        record: first.digest,
+        width_ms,
+    };
+    said(at, &body)
 }
 
 /// A device's key is taken on.

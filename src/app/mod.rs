@@ -11,6 +11,8 @@ pub mod assets;
 #[cfg(feature = "server")]
 pub mod ca;
 #[cfg(feature = "server")]
+pub mod enclose;
+#[cfg(feature = "server")]
 pub mod hold;
 #[cfg(feature = "server")]
 pub mod ingest;

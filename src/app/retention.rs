@@ -103,6 +103,7 @@ mod tests {
             let intake = Intake {
                 chain: chain.clone(),
                 add: vec![record],
+                gaps: vec![],
                 conflicts: vec![],
                 faults: vec![],
             };

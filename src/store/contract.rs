@@ -157,6 +157,7 @@ pub(super) fn intake(revision: i64, records: Vec<StoredRecord>) -> Intake {
             revision,
         },
         add: records,
+        gaps: vec![],
         conflicts: vec![],
         faults: vec![],
     }
@@ -506,7 +507,7 @@ async fn an_intake_is_read_back_byte_for_byte(store: &dyn Store) {
     );
     let digests = store.digests(&id, &CHAIN, &[2, 3, 12]).await.unwrap();
     assert_eq!(digests.into_iter().collect::<Vec<_>>(), [(2, faulty.digest), (12, beyond.digest)]);
-    let counts = EvidenceCounts { records: 3, faulty: 2, conflicts: 1, rejects: 0 };
+    let counts = EvidenceCounts { records: 3, faulty: 2, conflicts: 1, rejects: 0, late: 0 };
     assert_eq!(store.evidence_counts().await.unwrap(), counts);
 }
 

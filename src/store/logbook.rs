@@ -1,9 +1,12 @@
 //! The queue of the log as rows: a record's leaf names its row, a statement is kept as it is.
 
+use super::enclosure::{self, Side};
 use super::rows::{Columns, big, json};
 use super::{SqliteStore, commit, failed, guard};
 use crate::app::logbook;
-use crate::app::ports::{Fence, Logbook, Loss, StoreError, StoredShard, Via};
+use crate::app::ports::{
+    Enclosed, Fence, Floor, KeptHead, Logbook, LoggedRecord, Loss, StoreError, StoredShard, Via,
+};
 use crate::domain::ids::{ChainId, DeviceId};
 use crate::log::leaf::Leaf;
 use async_trait::async_trait;
@@ -232,6 +235,50 @@ impl Logbook for SqliteStore {
             .execute(&mut *tx)
             .await
             .map_err(failed("note what is logged"))?;
+        commit(tx).await
+    }
+
+    async fn keep_head(&self, head: &KeptHead, fence: Option<Fence>) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        guard(&mut tx, fence.as_slice()).await?;
+        enclosure::keep_head(&mut tx, head).await?;
+        commit(tx).await
+    }
+
+    async fn head_with(&self, number: i64) -> Result<Option<KeptHead>, StoreError> {
+        let mut conn = self.read.acquire().await.map_err(failed("read heads of the log"))?;
+        enclosure::head(&mut conn, Side::With, number).await
+    }
+
+    async fn head_up_to(&self, number: i64) -> Result<Option<KeptHead>, StoreError> {
+        let mut conn = self.read.acquire().await.map_err(failed("read heads of the log"))?;
+        enclosure::head(&mut conn, Side::UpTo, number).await
+    }
+
+    async fn enclosed_up_to(&self) -> Result<i64, StoreError> {
+        let mut conn = self.read.acquire().await.map_err(failed("read a setting"))?;
+        enclosure::upto(&mut conn).await
+    }
+
+    async fn logged_records(
+        &self,
+        after: i64,
+        upto: i64,
+        most: u32,
+    ) -> Result<Vec<(i64, Option<LoggedRecord>)>, StoreError> {
+        let mut conn = self.read.acquire().await.map_err(failed("read leaves of the log"))?;
+        enclosure::logged_records(&mut conn, (after, upto), most).await
+    }
+
+    async fn floor(&self, device: &DeviceId, chain: &ChainId) -> Result<Option<Floor>, StoreError> {
+        let mut conn = self.read.acquire().await.map_err(failed("read where a chain stands"))?;
+        enclosure::floor(&mut conn, device, chain).await
+    }
+
+    async fn enclose(&self, found: &Enclosed, fence: Option<Fence>) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        guard(&mut tx, fence.as_slice()).await?;
+        enclosure::put(&mut tx, found).await?;
         commit(tx).await
     }
 

@@ -11,6 +11,7 @@
 
 mod approval;
 mod byhand;
+mod enclosure;
 mod evidence;
 mod facts;
 mod leases;

@@ -128,7 +128,8 @@ impl Bench {
             lost: vec![],
             revision: known.map_or(0, |known| known.revision),
         };
-        let intake = Intake { chain, add: vec![record], conflicts: vec![], faults: vec![] };
+        let intake =
+            Intake { chain, add: vec![record], gaps: vec![], conflicts: vec![], faults: vec![] };
         let round = IntakeRound { intakes: vec![intake], ..IntakeRound::default() };
         self.store.commit_intake(&round, &[]).await.unwrap();
     }

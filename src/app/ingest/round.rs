@@ -72,6 +72,7 @@ impl Ingest {
         let intakes = works.values_mut().filter(|work| work.changed).map(|work| Intake {
             chain: work.intake.chain.clone(),
             add: std::mem::take(&mut work.intake.add),
+            gaps: std::mem::take(&mut work.intake.gaps),
             conflicts: std::mem::take(&mut work.intake.conflicts),
             faults: std::mem::take(&mut work.intake.faults),
         });
@@ -184,6 +185,7 @@ impl Ingest {
         let intake = Intake {
             chain: stored(device, chain, &known),
             add: Vec::new(),
+            gaps: Vec::new(),
             conflicts: Vec::new(),
             faults: Vec::new(),
         };
@@ -213,6 +215,7 @@ impl Ingest {
         }
         let mut add: BTreeMap<u64, StoredRecord> = BTreeMap::new();
         let chain = &mut work.known.chain;
+        let before = chain.highest();
         for Placeable { mut record, link, lost } in records {
             let seq = record.seq;
             match chain.offer(seq, link, digests.get(&seq).copied()) {
@@ -239,6 +242,7 @@ impl Ingest {
                 }
             }
         }
+        work.intake.gaps = chain.shown_missing(before, add.keys().copied());
         work.intake.add = add.into_values().collect();
         work.intake.chain = stored(&device, id, &work.known);
         work.changed = !(work.intake.add.is_empty() && work.intake.conflicts.is_empty());

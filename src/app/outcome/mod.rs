@@ -2,7 +2,9 @@
 //!
 //! Leaves the judging to [`crate::domain::proof::outcome`]; gathers what it needs.
 
-use super::ports::{CueOutput, Page, RecordFilter, Store, StoreError, StoredRecord};
+use super::ports::{
+    CueOutput, Enclosure, Listed, Page, RecordFilter, Store, StoreError, StoredRecord,
+};
 use crate::domain::ids::{CueId, DeviceId, Digest};
 use crate::domain::proof::outcome::{
     Due, Expected, Heard, Life, Outcome, Receipted, SILENCE_MS, Sign, Version, in_force, judge,
@@ -54,6 +56,18 @@ impl Outcomes {
         period: Span,
         now: UtcMs,
     ) -> Result<Vec<Outcome>, OutcomeError> {
+        let timed = self.timed(device, period, now).await?;
+        Ok(timed.into_iter().map(|timed| timed.outcome).collect())
+    }
+
+    /// Returns outcomes as [`Self::of_device`], and how tightly their times are enclosed.
+    pub async fn timed(
+        &self,
+        device: &DeviceId,
+        period: Span,
+        now: UtcMs,
+    ) -> Result<Vec<Timed>, OutcomeError> {
+        let mut late = BTreeSet::new();
         let expected = self.expected(device, period).await?;
         let mut heard: BTreeMap<(_, u64), Heard> = BTreeMap::new();
         let mut life = self.chains(device).await?;
@@ -63,7 +77,9 @@ impl Outcomes {
             to_ms: Some(period.to().plus(LONGEST_MS + SILENCE_MS)),
             ..RecordFilter::default()
         };
-        self.each(&filter, |stored, record| {
+        self.each(&filter, |listed, record| {
+            let stored = &listed.record;
+            note_late(&mut late, listed);
             if let Some(record) = record {
                 life.see(Sign {
                     chain: stored.chain,
@@ -83,15 +99,17 @@ impl Outcomes {
                 cue: Some(*cue),
                 ..RecordFilter::default()
             };
-            self.each(&filter, |stored, record| {
+            self.each(&filter, |listed, record| {
+                note_late(&mut late, listed);
                 if let Some(record) = record {
-                    hear(&mut heard, stored, record, &expected, period);
+                    hear(&mut heard, &listed.record, record, &expected, period);
                 }
             })
             .await?;
         }
         let heard: Vec<Heard> = heard.into_values().collect();
-        Ok(judge(&expected, &heard, &life, now))
+        let outcomes = judge(&expected, &heard, &life, now).into_iter();
+        Ok(outcomes.map(|outcome| Timed { late: late.contains(&outcome.cue), outcome }).collect())
     }
 
     /// Returns how each cue of the period stands to the schedules published.
@@ -156,9 +174,9 @@ impl Outcomes {
             kind: Some("lost".to_owned()),
             ..RecordFilter::default()
         };
-        self.each(&filter, |stored, record| {
+        self.each(&filter, |listed, record| {
             if let Some(Record { body: Body::Lost { from, to, .. }, .. }) = record {
-                life.lose(stored.chain, from, to);
+                life.lose(listed.record.chain, from, to);
             }
         })
         .await?;
@@ -168,20 +186,34 @@ impl Outcomes {
     async fn each(
         &self,
         filter: &RecordFilter,
-        mut take: impl FnMut(&StoredRecord, Option<Record>),
+        mut take: impl FnMut(&Listed, Option<Record>),
     ) -> Result<(), OutcomeError> {
         let mut position = 0;
         loop {
             let page = Page::After { position, limit: PAGE };
             let listed = self.store.records(filter, page).await?;
             for listed in &listed {
-                take(&listed.record, content(&listed.record));
+                take(listed, content(&listed.record));
             }
             match listed.last() {
                 Some(last) if listed.len() == PAGE as usize => position = last.position,
                 _ => return Ok(()),
             }
         }
+    }
+}
+
+/// An outcome, and whether a record that speaks of it is late: when it was written cannot be
+/// enclosed tightly enough.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timed {
+    pub outcome: Outcome,
+    pub late: bool,
+}
+
+fn note_late(late: &mut BTreeSet<CueId>, listed: &Listed) {
+    if let (Enclosure::Late { .. }, Some(cue)) = (listed.time, listed.record.cue) {
+        late.insert(cue);
     }
 }
 

@@ -109,6 +109,8 @@ pub struct Intake {
     /// new chain.
     pub chain: StoredChain,
     pub add: Vec<StoredRecord>,
+    /// Numbers, both inclusive, that `add` shows to be missing.
+    pub gaps: Vec<(u64, u64)>,
     pub conflicts: Vec<Conflict>,
     /// Faults found in records already stored (a link that proved broken once its gap closed).
     pub faults: Vec<(u64, String)>,
@@ -162,6 +164,30 @@ pub enum Page {
 pub struct Listed {
     pub position: i64,
     pub record: StoredRecord,
+    pub time: Enclosure,
+}
+
+/// How tightly the time of a record is enclosed: between the checkpoint that it quotes and the
+/// first one that holds it and that witnesses vouched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Enclosure {
+    /// No witness has vouched for a checkpoint that holds it.
+    Open,
+    /// Within [`LATE_MS`](crate::domain::proof::LATE_MS).
+    Tight,
+    /// More loosely than that; `None` where it quotes nothing, nor any record before it.
+    Late { width_ms: Option<i64> },
+}
+
+impl Enclosure {
+    /// Returns the word as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Tight => "enclosed",
+            Self::Late { .. } => "late",
+        }
+    }
 }
 
 /// How much evidence ever came in, also what retention has deleted since.
@@ -172,6 +198,8 @@ pub struct EvidenceCounts {
     pub faulty: u64,
     pub conflicts: u64,
     pub rejects: u64,
+    /// Records whose time is enclosed too loosely.
+    pub late: u64,
 }
 
 /// The records of all devices: append-only.

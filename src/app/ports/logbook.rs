@@ -5,10 +5,12 @@
 //! approvals are never stored without their leaf.
 
 use super::{Fence, StoreError};
-use crate::domain::ids::{ChainId, DeviceId};
+use crate::domain::ids::{ChainId, DeviceId, Digest};
+use crate::domain::time::UtcMs;
 use crate::log::leaf::Leaf;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A shard of the log as the store knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +40,47 @@ impl StoredShard {
 pub struct Loss {
     pub reason: String,
     pub by: String,
+}
+
+/// A head that enough witnesses vouched for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptHead {
+    /// Number of the last leaf that it holds.
+    pub number: i64,
+    /// The shard.
+    pub shard: String,
+    /// Its leaves.
+    pub size: u64,
+    /// When there were enough of them.
+    pub met_ms: UtcMs,
+}
+
+/// A record that stands in the log, under a head that was vouched for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedRecord {
+    pub position: i64,
+    pub device: DeviceId,
+    pub chain: ChainId,
+    pub seq: u64,
+    pub digest: Digest,
+    pub jws: Arc<str>,
+}
+
+/// The time that a chain is known to have passed; `None` while none of its records quotes a head.
+pub type Floor = Option<UtcMs>;
+
+/// What was found of the times of some leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enclosed {
+    /// Leaves after this number, up to that one.
+    pub after: i64,
+    pub upto: i64,
+    /// Positions of records that are late, and how wide their time is.
+    pub late: Vec<(i64, Option<i64>)>,
+    /// What to say of them in the log.
+    pub leaves: Vec<Leaf>,
+    /// Chains that go on.
+    pub floors: Vec<(DeviceId, ChainId, Floor)>,
 }
 
 /// The queue of the log.
@@ -80,6 +123,28 @@ pub trait Logbook: Send + Sync {
         logged: i64,
         fence: Option<Fence>,
     ) -> Result<(), StoreError>;
+
+    /// Keeps a head that was vouched for; one that is kept already stays as it is.
+    async fn keep_head(&self, head: &KeptHead, fence: Option<Fence>) -> Result<(), StoreError>;
+    /// Returns the first head kept that holds a leaf.
+    async fn head_with(&self, number: i64) -> Result<Option<KeptHead>, StoreError>;
+    /// Returns the last head kept that holds nothing after a leaf.
+    async fn head_up_to(&self, number: i64) -> Result<Option<KeptHead>, StoreError>;
+    /// Returns up to which leaf the times of records were judged.
+    async fn enclosed_up_to(&self) -> Result<i64, StoreError>;
+    /// Returns leaves after a number up to another, at most so many: their numbers, and the record
+    /// of each that is one and still there.
+    async fn logged_records(
+        &self,
+        after: i64,
+        upto: i64,
+        most: u32,
+    ) -> Result<Vec<(i64, Option<LoggedRecord>)>, StoreError>;
+    /// Returns the floor of a chain; `None` when nothing of it was judged.
+    async fn floor(&self, device: &DeviceId, chain: &ChainId) -> Result<Option<Floor>, StoreError>;
+    /// Keeps what was found, and says it, in one step. [`StoreError::Stale`] when it was judged
+    /// up to another number meanwhile.
+    async fn enclose(&self, found: &Enclosed, fence: Option<Fence>) -> Result<(), StoreError>;
 
     /// Tells that logged leaves are lost, or that this was no longer so.
     async fn tell_loss(&self, loss: Option<&Loss>) -> Result<(), StoreError>;

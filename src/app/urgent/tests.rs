@@ -440,7 +440,8 @@ async fn progress_is_read_from_the_stored_records_of_that_notice_alone() {
         lost: vec![],
         revision: 0,
     };
-    let intake = Intake { chain, add: vec![mine, other], conflicts: vec![], faults: vec![] };
+    let intake =
+        Intake { chain, add: vec![mine, other], gaps: vec![], conflicts: vec![], faults: vec![] };
     let round = IntakeRound { intakes: vec![intake], ..IntakeRound::default() };
     crate::app::ports::Evidence::commit_intake(&*bench.store, &round, &[]).await.unwrap();
     let seen = bench.notices.progress(&notice).await.unwrap();

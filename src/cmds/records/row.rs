@@ -1,7 +1,7 @@
 //! A record as a line of the table, and as JSON.
 
 use crate::app::outcome::content;
-use crate::app::ports::{Listed, Via};
+use crate::app::ports::{Enclosure, Listed, Via};
 use crate::domain::ids::{CueId, DeviceId};
 use crate::domain::proof::record::{Body, Said};
 use crate::domain::recurrence::wall;
@@ -25,6 +25,8 @@ pub(super) struct Row {
     received: String,
     via: &'static str,
     fault: Option<String>,
+    time: &'static str,
+    late_width_ms: Option<i64>,
     kid: String,
     sha256: String,
     prev: Option<String>,
@@ -36,7 +38,7 @@ fn shown(at: UtcMs, zone: Tz) -> String {
     wall::display(zone, at).to_rfc3339_opts(SecondsFormat::Millis, false)
 }
 
-pub(super) fn row(Listed { position, record }: Listed, zone: Tz) -> Row {
+pub(super) fn row(Listed { position, record, time }: Listed, zone: Tz) -> Row {
     let payload = record.jws.split('.').nth(1).and_then(b64::decode).unwrap_or_default();
     Row {
         position,
@@ -53,6 +55,11 @@ pub(super) fn row(Listed { position, record }: Listed, zone: Tz) -> Row {
             Via::Import => "import",
         },
         fault: record.fault,
+        time: time.as_str(),
+        late_width_ms: match time {
+            Enclosure::Late { width_ms } => width_ms,
+            Enclosure::Open | Enclosure::Tight => None,
+        },
         kid: record.kid,
         sha256: record.digest.to_string(),
         prev: record.prev.map(|prev| prev.to_string()),
@@ -61,7 +68,7 @@ pub(super) fn row(Listed { position, record }: Listed, zone: Tz) -> Row {
     }
 }
 
-pub(super) fn cells(Listed { record, .. }: &Listed, zone: Tz) -> Vec<String> {
+pub(super) fn cells(Listed { record, time, .. }: &Listed, zone: Tz) -> Vec<String> {
     let seconds = |ms: i64| format!("{}.{:01} s", ms / 1_000, ms % 1_000 / 100);
     let (what, result) = match content(record).map(|record| record.body) {
         Some(Body::Play(play)) => {
@@ -89,8 +96,14 @@ pub(super) fn cells(Listed { record, .. }: &Listed, zone: Tz) -> Vec<String> {
         record.kind.clone(),
         plain(what),
         plain(result),
-        record.fault.clone().unwrap_or_default(),
+        fault_of(record.fault.as_deref(), *time),
     ]
+}
+
+/// Returns what is wrong with a record, its time among it.
+fn fault_of(fault: Option<&str>, time: Enclosure) -> String {
+    let late = matches!(time, Enclosure::Late { .. }).then_some("late");
+    fault.into_iter().chain(late).collect::<Vec<_>>().join(", ")
 }
 
 /// Returns the device's word as it is written on the wire.

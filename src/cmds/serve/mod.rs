@@ -42,6 +42,7 @@ use super::data::{DataFolder, Hold};
 use super::reach::reach;
 use super::{Answer, failed, runtime};
 use crate::app::assets::{Courier, FileLibrary, Shelf};
+use crate::app::enclose::Encloser;
 use crate::app::hold::Holds;
 use crate::app::ingest::{Ingest, Shares};
 use crate::app::keyring::Keyring;
@@ -76,6 +77,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 const RECORDS: usize = 512;
 /// Receipts that wait for the line; beyond that ingest waits.
 const RECEIPTS: usize = 1024;
+/// Heads that wait until the times of records are enclosed by them.
+const HEADS: usize = 64;
 /// Memory of the broker that chunks may take.
 const SHELF_BYTES: u64 = 256 << 20;
 
@@ -305,6 +308,7 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
     let log_place = Arc::new(data.log_place(options.log_heads.as_deref())?);
     let (log_heads, heads) = watch::channel(None);
     let (cosigned_in, cosigned) = mpsc::channel(1);
+    let (kept_in, kept) = mpsc::channel(HEADS);
     let log_key = VerifierKey::log(log_place.base.clone(), log_place.key.public());
     let rule = cosign::rule(&log_key, &config.log, &options.playlists)?;
     cosign::compare(&rule, &keys, &live);
@@ -313,9 +317,12 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         clock: clock.clone(),
         heads,
         cosigned: cosigned_in,
+        kept: kept_in,
         folder: log_place.folder.clone(),
     };
     upkeep.spawn(cosign::run(rule, asking, upkeep.token()));
+    let encloser = Encloser::new(store.clone(), clock.clone());
+    upkeep.spawn(cosign::enclose(encloser, leads.clone(), kept, upkeep.token()));
     let log_folder = log_place.folder.clone();
     upkeep.spawn(cosign::follow(log_folder, keys.clone(), vouched_in, upkeep.token()));
     let ties =

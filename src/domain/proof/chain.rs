@@ -129,6 +129,35 @@ impl Chain {
         Some((self.upto + 1, first - 1))
     }
 
+    /// Returns the highest number known, whether or not there is a gap before it.
+    pub fn highest(&self) -> u64 {
+        self.aside.last_key_value().map_or(self.upto, |(seq, _)| *seq)
+    }
+
+    /// Returns the numbers that are shown to be missing by records that came now, in order of
+    /// number; `before` is what [`Self::highest`] was then. Each number is shown once, however
+    /// often and in whatever parts the rest comes; what was declared lost is not missing.
+    pub fn shown_missing(
+        &self,
+        before: u64,
+        came: impl IntoIterator<Item = u64>,
+    ) -> Vec<(u64, u64)> {
+        let mut known = before;
+        let mut missing = Vec::new();
+        for seq in came {
+            if seq <= known {
+                continue;
+            }
+            let (from, to) = (known.max(self.upto).saturating_add(1), seq - 1);
+            let lost = self.lost.iter().any(|span| span.from <= from && to <= span.to);
+            if from <= to && !lost {
+                missing.push((from, to));
+            }
+            known = seq;
+        }
+        missing
+    }
+
     /// Places a record. `known` is the digest stored for its number, if any, and needed only at
     /// or below `upto`. Call [`Self::settle`] after the last one.
     pub fn offer(&mut self, seq: u64, link: Link, known: Option<Digest>) -> Placed {

@@ -4,11 +4,11 @@ use super::super::auth::Bearer;
 use super::super::error::ApiError;
 use super::{id, instant, local};
 use crate::app::live::Live;
-use crate::app::outcome::{OutcomeError, Outcomes};
+use crate::app::outcome::{OutcomeError, Outcomes, Timed};
 use crate::app::ports::Store;
 use crate::clock::SharedClock;
 use crate::domain::ids::DeviceId;
-use crate::domain::proof::outcome::{Outcome, Plan, Stage};
+use crate::domain::proof::outcome::{Plan, Stage};
 use crate::domain::time::Span;
 use crate::domain::timetable::Kind;
 use axum::Json;
@@ -84,9 +84,11 @@ pub struct OutcomeView {
     grade: u8,
     /// Records that count.
     records: u32,
+    /// When a record of it was written cannot be enclosed within an hour by witnessed checkpoints.
+    late: bool,
 }
 
-fn view(outcome: Outcome, zone: Tz) -> OutcomeView {
+fn view(Timed { outcome, late }: Timed, zone: Tz) -> OutcomeView {
     OutcomeView {
         cue: outcome.cue.into(),
         item: outcome.item,
@@ -103,6 +105,7 @@ fn view(outcome: Outcome, zone: Tz) -> OutcomeView {
         started: outcome.started_ms.map(|at| local(at, zone)),
         grade: outcome.grade,
         records: outcome.records,
+        late,
     }
 }
 
@@ -141,7 +144,7 @@ pub async fn list(
     if store.device(&device).await?.is_none() && store.chains_of(&device).await?.is_empty() {
         return Err(ApiError::not_found("device", &device));
     }
-    let outcomes = Outcomes::new(store).of_device(&device, period, now).await?;
+    let outcomes = Outcomes::new(store).timed(&device, period, now).await?;
     Ok(Json(OutcomeList {
         device: device.into(),
         from: local(from, zone),

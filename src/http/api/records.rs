@@ -4,7 +4,7 @@ use super::super::auth::Bearer;
 use super::super::error::ApiError;
 use super::{id, instant, local};
 use crate::app::live::Live;
-use crate::app::ports::{Listed, Page, RecordFilter, Store, Via};
+use crate::app::ports::{Enclosure, Listed, Page, RecordFilter, Store, Via};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -73,6 +73,12 @@ pub struct RecordView {
     via: &'static str,
     /// What is wrong with it, if anything; it is counted all the same.
     fault: Option<String>,
+    /// How tightly its time is enclosed, between the checkpoint that it quotes and the first
+    /// witnessed one that holds it: `open` while no witness vouched for one, `enclosed`, or
+    /// `late` where it is wider than an hour.
+    time: &'static str,
+    /// How wide, where it is `late`; null where nothing bounds it from below.
+    late_width_ms: Option<i64>,
     /// Thumbprint of the key that signed it.
     kid: String,
     /// SHA-256 of `jws`.
@@ -112,6 +118,11 @@ fn view(listed: Listed, zone: Tz) -> RecordView {
             Via::Import => "import",
         },
         fault: record.fault,
+        time: listed.time.as_str(),
+        late_width_ms: match listed.time {
+            Enclosure::Late { width_ms } => width_ms,
+            Enclosure::Open | Enclosure::Tight => None,
+        },
         kid: record.kid,
         sha256: record.digest.into(),
         prev: record.prev.map(Into::into),

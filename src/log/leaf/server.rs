@@ -136,8 +136,17 @@ pub enum ServerBody {
     Gap { dev: DeviceId, chain: ChainId, from: u64, to: u64 },
     /// Two different records with one number: proof of a cloned or broken device.
     Conflict { dev: DeviceId, chain: ChainId, seq: u64, first: Digest, second: Digest },
-    /// A record whose time cannot be enclosed tightly enough.
-    Late { dev: DeviceId, chain: ChainId, seq: u64, record: Digest, width_ms: i64 },
+    /// Records, both inclusive, whose time cannot be enclosed tightly enough; `record` is the first
+    /// of them and `width_ms` the widest. Without a width nothing bounds it from below: so it is
+    /// with all of the chain until one of its records quotes a head.
+    Late {
+        dev: DeviceId,
+        chain: ChainId,
+        from: u64,
+        to: u64,
+        record: Digest,
+        width_ms: Option<i64>,
+    },
     /// An earlier leaf, named by its hash in the tree, was wrong; nothing is edited. `with` is the
     /// leaf that takes its place: without one, nothing does.
     Correction { of: Digest, with: Option<Digest>, text: String, by: String },
@@ -159,7 +168,7 @@ pub enum ServerLeafError {
     Empty { member: &'static str },
     #[error("`{member}` of a server's leaf is {got}, a JSON reader keeps at most 2^53 - 1")]
     Number { member: &'static str, got: u64 },
-    #[error("a gap from {from} to {to} is none")]
+    #[error("records from {from} to {to} are none")]
     Gap { from: u64, to: u64 },
     #[error("a kind that is not known cannot be logged")]
     Unknown,
@@ -254,10 +263,10 @@ impl ServerBody {
                 said("what", what, WORD_BYTES)?;
                 said("role", role, WORD_BYTES)
             }
-            Self::Gap { from, to, .. } if from > to || *from == 0 => {
+            Self::Gap { from, to, .. } | Self::Late { from, to, .. } if from > to || *from == 0 => {
                 Err(ServerLeafError::Gap { from: *from, to: *to })
             }
-            Self::Gap { to: seq, .. } | Self::Conflict { seq, .. } | Self::Late { seq, .. } => {
+            Self::Gap { to: seq, .. } | Self::Conflict { seq, .. } | Self::Late { to: seq, .. } => {
                 number("seq", *seq)
             }
             Self::Correction { text, .. } => said("text", text, SENTENCE_BYTES),

@@ -58,7 +58,8 @@ fn bodies() -> Vec<ServerBody> {
         },
         ServerBody::Gap { dev: dev(), chain, from: 2, to: 5 },
         ServerBody::Conflict { dev: dev(), chain, seq: 2, first: hash, second: Digest([8; 32]) },
-        ServerBody::Late { dev: dev(), chain, seq: 2, record: hash, width_ms: 99 },
+        ServerBody::Late { dev: dev(), chain, from: 2, to: 4, record: hash, width_ms: Some(99) },
+        ServerBody::Late { dev: dev(), chain, from: 2, to: 2, record: hash, width_ms: None },
         ServerBody::Correction { of: hash, with: None, text: reason(), by: by() },
         ServerBody::Correction { of: hash, with: Some(hash), text: reason(), by: by() },
         ServerBody::Manual(Manual {

@@ -3,12 +3,14 @@
 mod read;
 mod write;
 
+pub(super) use write::count;
+
 use super::logbook::{add_records, newest, newest_record, say};
 use super::rows::{Columns, big};
 use super::{SqliteStore, commit, failed, guard};
 use crate::app::ports::{
-    Conflict, Evidence, EvidenceCounts, Fence, IntakeRound, Listed, Page, RecordFilter, Reject,
-    Signed, StoreError, StoredChain, StoredReceipt,
+    Conflict, Enclosure, Evidence, EvidenceCounts, Fence, IntakeRound, Listed, Logbook as _, Page,
+    RecordFilter, Reject, Signed, StoreError, StoredChain, StoredReceipt,
 };
 use crate::domain::ids::{ChainId, DeviceId, Digest};
 use crate::domain::proof::chain::Link;
@@ -17,7 +19,7 @@ use async_trait::async_trait;
 use read::{chain, receipt, record};
 use sqlx::{QueryBuilder, Sqlite};
 use std::collections::BTreeMap;
-use write::{count, put_chain, put_conflict, put_fault, put_receipt, put_records, put_rejects};
+use write::{put_chain, put_conflict, put_fault, put_receipt, put_records, put_rejects};
 
 /// Rows of one `INSERT`: far below the limit on parameters of both databases.
 const ROWS_AT_ONCE: usize = 200;
@@ -116,6 +118,11 @@ impl Evidence for SqliteStore {
             put_records(&mut tx, &records).await?;
             add_records(&mut tx, before).await?;
         }
+        for leaf in round.intakes.iter().map(crate::app::logbook::missing) {
+            for leaf in &leaf? {
+                say(&mut tx, leaf).await?;
+            }
+        }
         let mut conflicts = 0;
         let mut faulty = records.iter().filter(|record| record.fault.is_some()).count() as u64;
         for intake in &round.intakes {
@@ -166,7 +173,12 @@ impl Evidence for SqliteStore {
     }
 
     async fn records(&self, filter: &RecordFilter, page: Page) -> Result<Vec<Listed>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM records WHERE 1 = 1");
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "SELECT records.*, log_leaves.number AS leaf, late_records.record AS late, \
+             late_records.width_ms AS width_ms FROM records \
+             LEFT JOIN log_leaves ON log_leaves.record = records.position \
+             LEFT JOIN late_records ON late_records.record = records.position WHERE 1 = 1",
+        );
         if let Some(device) = &filter.device {
             query.push(" AND device = ").push_bind(device.as_str());
         }
@@ -194,10 +206,19 @@ impl Evidence for SqliteStore {
                 query.push(" ORDER BY position LIMIT ").push_bind(i64::from(limit));
             }
         }
+        // Read first: what is judged meanwhile is called open, never the other way round.
+        let judged = self.enclosed_up_to().await?;
         let rows = query.build().fetch_all(&self.read).await.map_err(failed("list records"))?;
         let listed = rows.iter().map(|row| {
-            let position = Columns::new(row, "record").get("position")?;
-            Ok(Listed { position, record: record(row)? })
+            let columns = Columns::new(row, "record");
+            let late: Option<i64> = columns.get("late")?;
+            let leaf: Option<i64> = columns.get("leaf")?;
+            let time = match late {
+                Some(_) => Enclosure::Late { width_ms: columns.get("width_ms")? },
+                None if leaf.is_some_and(|leaf| leaf <= judged) => Enclosure::Tight,
+                None => Enclosure::Open,
+            };
+            Ok(Listed { position: columns.get("position")?, record: record(row)?, time })
         });
         listed.collect()
     }
@@ -248,6 +269,7 @@ impl Evidence for SqliteStore {
                 "faulty" => counts.faulty = n,
                 "conflicts" => counts.conflicts = n,
                 "rejects" => counts.rejects = n,
+                "late" => counts.late = n,
                 _ => {}
             }
         }

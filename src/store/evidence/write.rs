@@ -198,7 +198,7 @@ pub(super) async fn put_receipt(
     Ok(())
 }
 
-pub(super) async fn count(
+pub(in crate::store) async fn count(
     conn: &mut SqliteConnection,
     name: &str,
     n: u64,

@@ -2,8 +2,8 @@
 
 use super::MemoryStore;
 use crate::app::ports::{
-    Conflict, Evidence, EvidenceCounts, Fence, IntakeRound, Listed, Page, RecordFilter, Reject,
-    Signed, StoreError, StoredChain, StoredReceipt,
+    Conflict, Enclosure, Evidence, EvidenceCounts, Fence, IntakeRound, Listed, Page, RecordFilter,
+    Reject, Signed, StoreError, StoredChain, StoredReceipt,
 };
 use crate::domain::ids::{ChainId, DeviceId, Digest};
 use crate::domain::proof::chain::Link;
@@ -86,10 +86,20 @@ impl Evidence for MemoryStore {
                 state.position += 1;
                 state.counts.records += 1;
                 state.counts.faulty += u64::from(record.fault.is_some());
-                let listed = Listed { position: state.position, record: record.clone() };
+                let (position, record) = (state.position, record.clone());
+                let listed = Listed { position, record, time: Enclosure::Open };
+                let record = &listed.record;
                 state.queue_record(record)?;
                 state.records.insert((record.device.clone(), record.chain, record.seq), listed);
             }
+        }
+        for intake in &round.intakes {
+            for leaf in crate::app::logbook::missing(intake)? {
+                state.say(leaf);
+            }
+        }
+        for intake in &round.intakes {
+            let (device, id) = (intake.chain.device.clone(), intake.chain.chain);
             for conflict in &intake.conflicts {
                 if !state.conflicts.contains(conflict) {
                     for leaf in crate::app::logbook::conflict(conflict)? {
@@ -164,7 +174,7 @@ impl Evidence for MemoryStore {
                     && filter.cue.is_none_or(|cue| record.cue == Some(cue))
                     && (filter.jti.is_none() || record.jti == filter.jti)
             })
-            .cloned()
+            .map(|listed| Listed { time: state.time_of(listed), ..listed.clone() })
             .collect();
         found.sort_by_key(|listed| listed.position);
         let limit = match page {

@@ -2,7 +2,10 @@
 
 use super::{MemoryStore, State};
 use crate::app::logbook;
-use crate::app::ports::{Fence, Logbook, Loss, StoreError, StoredRecord, StoredShard};
+use crate::app::ports::{
+    Enclosed, Enclosure, Fence, Floor, KeptHead, Listed, Logbook, LoggedRecord, Loss, StoreError,
+    StoredRecord, StoredShard,
+};
 use crate::domain::ids::{ChainId, DeviceId};
 use crate::log::leaf::Leaf;
 use async_trait::async_trait;
@@ -31,6 +34,20 @@ impl State {
         let key = (record.device.clone(), record.chain, record.seq);
         self.leaves.push(Queued { leaf: logbook::record(record)?, record: Some(key) });
         Ok(())
+    }
+
+    /// Returns how tightly the time of a record is enclosed.
+    pub(super) fn time_of(&self, listed: &Listed) -> Enclosure {
+        if let Some(width_ms) = self.late.get(&listed.position) {
+            return Enclosure::Late { width_ms: *width_ms };
+        }
+        let record = &listed.record;
+        let key = Some((record.device.clone(), record.chain, record.seq));
+        let leaf = self.leaves.iter().position(|queued| queued.record == key);
+        match leaf {
+            Some(leaf) if long(leaf + 1) <= self.enclosed => Enclosure::Tight,
+            _ => Enclosure::Open,
+        }
     }
 
     /// Says whether a record is in the log.
@@ -110,6 +127,75 @@ impl Logbook for MemoryStore {
         state.guard(fence.as_slice())?;
         if let Some(shard) = state.shards.iter_mut().find(|shard| shard.name == name) {
             shard.logged = shard.logged.max(logged);
+        }
+        Ok(())
+    }
+
+    async fn keep_head(&self, head: &KeptHead, fence: Option<Fence>) -> Result<(), StoreError> {
+        let mut state = self.write()?;
+        state.guard(fence.as_slice())?;
+        state.heads.entry(head.number).or_insert_with(|| head.clone());
+        Ok(())
+    }
+
+    async fn head_with(&self, number: i64) -> Result<Option<KeptHead>, StoreError> {
+        Ok(self.read().heads.range(number..).next().map(|(_, head)| head.clone()))
+    }
+
+    async fn head_up_to(&self, number: i64) -> Result<Option<KeptHead>, StoreError> {
+        Ok(self.read().heads.range(..=number).next_back().map(|(_, head)| head.clone()))
+    }
+
+    async fn enclosed_up_to(&self) -> Result<i64, StoreError> {
+        Ok(self.read().enclosed)
+    }
+
+    async fn logged_records(
+        &self,
+        after: i64,
+        upto: i64,
+        most: u32,
+    ) -> Result<Vec<(i64, Option<LoggedRecord>)>, StoreError> {
+        let state = self.read();
+        let queued = state.leaves.iter().take(at(upto)).skip(at(after)).take(most as usize);
+        let read = |(number, queued): (i64, &Queued)| {
+            let listed = queued.record.as_ref().and_then(|key| state.records.get(key));
+            let record = listed.map(|listed| LoggedRecord {
+                position: listed.position,
+                device: listed.record.device.clone(),
+                chain: listed.record.chain,
+                seq: listed.record.seq,
+                digest: listed.record.digest,
+                jws: listed.record.jws.clone(),
+            });
+            (number, record)
+        };
+        Ok((after + 1..).zip(queued).map(read).collect())
+    }
+
+    async fn floor(&self, device: &DeviceId, chain: &ChainId) -> Result<Option<Floor>, StoreError> {
+        Ok(self.read().floors.get(&(device.clone(), *chain)).copied())
+    }
+
+    async fn enclose(&self, found: &Enclosed, fence: Option<Fence>) -> Result<(), StoreError> {
+        let mut state = self.write()?;
+        state.guard(fence.as_slice())?;
+        if state.enclosed != found.after {
+            let key = found.after.to_string();
+            return Err(StoreError::Stale { what: "judged leaf of the log", key });
+        }
+        state.enclosed = found.upto;
+        for (position, width_ms) in &found.late {
+            let there = state.records.values().any(|listed| listed.position == *position);
+            if there && state.late.insert(*position, *width_ms).is_none() {
+                state.counts.late += 1;
+            }
+        }
+        for (device, chain, floor) in &found.floors {
+            state.floors.insert((device.clone(), *chain), *floor);
+        }
+        for leaf in &found.leaves {
+            state.say(leaf.clone());
         }
         Ok(())
     }

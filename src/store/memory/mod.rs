@@ -13,9 +13,10 @@ use crate::app::approval::{Proposal, Version};
 use crate::app::people::Person;
 use crate::app::ports::{Conflict, DeviceKey, Reject};
 use crate::app::ports::{
-    EnrolmentCode, EvidenceCounts, Facts, Fence, KnownClip, Lease, LeaseName, Leases, Listed, Loss,
-    Registered, RetainedDocument, StationFile, StoreError, StoredChain, StoredEntry, StoredHold,
-    StoredNotice, StoredReceipt, StoredShard, StoredSheet, StoredTimetable, StoredTopics, Token,
+    EnrolmentCode, EvidenceCounts, Facts, Fence, Floor, KeptHead, KnownClip, Lease, LeaseName,
+    Leases, Listed, Loss, Registered, RetainedDocument, StationFile, StoreError, StoredChain,
+    StoredEntry, StoredHold, StoredNotice, StoredReceipt, StoredShard, StoredSheet,
+    StoredTimetable, StoredTopics, Token,
 };
 use crate::app::trail::Entry;
 use crate::domain::ids::{ChainId, DeviceId, Digest, PersonId, PlanId, TopicListId, UnitId};
@@ -67,6 +68,10 @@ struct State {
     plans: BTreeMap<(PlanId, u32), planbook::Kept>,
     topics: BTreeMap<(TopicListId, u32), StoredTopics>,
     by_hand: Vec<StoredEntry>,
+    heads: BTreeMap<i64, KeptHead>,
+    enclosed: i64,
+    late: BTreeMap<i64, Option<i64>>,
+    floors: BTreeMap<(DeviceId, ChainId), Floor>,
 }
 
 impl MemoryStore {

@@ -6,7 +6,7 @@ use crate::log::collect::{Ask, Collection, Talk, Trouble};
 use crate::log::disk::RealDisk;
 use crate::log::folder::Folder;
 use crate::log::prove::Prover;
-use crate::wire::tlog::{NOTE_BYTES, SignedCheckpoint};
+use crate::wire::tlog::{NOTE_BYTES, SignedCheckpoint, Standing};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -34,6 +34,8 @@ pub struct Gathered {
     pub enough: bool,
     /// There is at least one.
     pub witnessed: bool,
+    /// When there were enough, by their own clocks.
+    pub met_s: Option<u64>,
     /// Who did not cosign, and why.
     pub troubles: Vec<(String, Trouble)>,
 }
@@ -67,6 +69,7 @@ impl Witnesses {
             shard: shard.clone(),
             enough: false,
             witnessed: false,
+            met_s: None,
             troubles: Vec::new(),
         };
         let mut collection = match Collection::new(head, &self.rule.policy, size) {
@@ -133,7 +136,11 @@ impl Witnesses {
             }
         }
         self.sizes.retain(|(of, _), _| *of == origin);
-        gathered.enough = collection.standing(&self.rule.policy).is_enough();
+        let standing = collection.standing(&self.rule.policy);
+        gathered.enough = standing.is_enough();
+        if let Standing::Met { time_s } = standing {
+            gathered.met_s = Some(time_s);
+        }
         gathered.head = collection.checkpoint();
         gathered
     }

@@ -7,6 +7,8 @@
 
 use super::NEWEST;
 use super::gather::Gathered;
+use crate::app::enclose::Head;
+use crate::domain::time::UtcMs;
 use crate::log::disk::{RealDisk, replace};
 use crate::log::folder::Folder;
 use crate::log::history;
@@ -21,13 +23,15 @@ const KEEP_S: u64 = 60;
 pub struct Keeper {
     folder: PathBuf,
     kept_s: Option<u64>,
-    waits: Option<(String, SignedCheckpoint)>,
+    waits: Option<(String, SignedCheckpoint, Option<u64>)>,
+    /// What was kept and encloses records in time, oldest first.
+    kept: Vec<Head>,
 }
 
 impl Keeper {
     /// Keeps in the shards of this folder.
     pub fn new(folder: PathBuf) -> Self {
-        Self { folder, kept_s: None, waits: None }
+        Self { folder, kept_s: None, waits: None, kept: Vec::new() }
     }
 
     /// Lays a head out for all processes, and keeps it for auditors if it is time to.
@@ -35,7 +39,8 @@ impl Keeper {
         let note = gathered.head.note().to_string();
         replace(&RealDisk, &self.folder, &[(self.folder.join(NEWEST), note.as_bytes())])?;
         if gathered.witnessed {
-            self.waits = Some((gathered.shard.clone(), gathered.head.clone()));
+            let (shard, head) = (gathered.shard.clone(), gathered.head.clone());
+            self.waits = Some((shard, head, gathered.met_s));
             self.keep(now_s)?;
         }
         Ok(())
@@ -50,19 +55,21 @@ impl Keeper {
 
     /// Keeps what waits, if it is time to.
     pub fn keep(&mut self, now_s: u64) -> anyhow::Result<()> {
-        let Some((shard, head)) = &self.waits else { return Ok(()) };
+        let Some((shard, head, met_s)) = &self.waits else { return Ok(()) };
         if self.due_s(now_s).is_some_and(|rest| rest > 0) {
             return Ok(());
         }
         let folder = Folder::new(RealDisk, self.folder.join(shard));
         // What is there already, or was outgrown by a clock that went back, is not kept again.
-        history::keep(&folder, head, now_s, None, 0)?;
+        if history::keep(&folder, head, now_s, None, 0)? {
+            self.kept.extend(met_s.map(|met_s| enclosing(shard, head, met_s)));
+        }
         (self.kept_s, self.waits) = (Some(now_s), None);
         Ok(())
     }
 
     /// Publishes the last head of a shard that is closed, vouched for since.
-    pub fn close(&self, gathered: &Gathered, now_s: u64) -> anyhow::Result<()> {
+    pub fn close(&mut self, gathered: &Gathered, now_s: u64) -> anyhow::Result<()> {
         let folder = Folder::new(RealDisk, self.folder.join(&gathered.shard));
         let note = gathered.head.note().to_string();
         replace(
@@ -71,10 +78,22 @@ impl Keeper {
             &[(folder.place(Resource::Checkpoint), note.as_bytes())],
         )?;
         if gathered.witnessed {
-            history::keep(&folder, &gathered.head, now_s, None, 0)?;
+            let kept = history::keep(&folder, &gathered.head, now_s, None, 0)?;
+            let met_s = gathered.met_s.filter(|_| kept);
+            self.kept.extend(met_s.map(|met| enclosing(&gathered.shard, &gathered.head, met)));
         }
         Ok(())
     }
+
+    /// Takes what was kept since.
+    pub fn kept(&mut self) -> Vec<Head> {
+        std::mem::take(&mut self.kept)
+    }
+}
+
+fn enclosing(shard: &str, head: &SignedCheckpoint, met_s: u64) -> Head {
+    let met_ms = UtcMs::from_numeric_date(i64::try_from(met_s).unwrap_or(i64::MAX));
+    Head { shard: shard.to_owned(), size: head.checkpoint().size, met_ms }
 }
 
 /// Returns the last head of the shard before this one, where too few have vouched for it.
@@ -123,6 +142,7 @@ mod tests {
             shard: shard.to_owned(),
             enough: witnessed,
             witnessed,
+            met_s: witnessed.then_some(NOW),
             troubles: Vec::new(),
         }
     }
@@ -153,6 +173,9 @@ mod tests {
         assert_eq!(kept(folder.path(), "2027"), [5, 9, 11]);
         let newest = fs::read_to_string(folder.path().join(NEWEST)).unwrap();
         assert_eq!(newest, gathered("2027", 11, true).head.note().to_string());
+        let sizes = |heads: Vec<Head>| heads.iter().map(|head| head.size).collect::<Vec<_>>();
+        assert_eq!(sizes(keeper.kept()), [5, 9, 11]);
+        assert_eq!(keeper.kept(), []);
         // What nobody vouched for encloses nothing.
         keeper.lay(&gathered("2027", 12, false), NOW + 200).unwrap();
         assert_eq!((kept(folder.path(), "2027").len(), keeper.due_s(NOW)), (3, None));
@@ -177,9 +200,10 @@ mod tests {
         assert!(unfinished(folder.path(), "2026", &policy).is_none(), "it is none before itself");
         let open = unfinished(folder.path(), "2027", &policy).unwrap();
         assert_eq!(open.checkpoint().size, 40);
-        let keeper = Keeper::new(folder.path().to_owned());
+        let mut keeper = Keeper::new(folder.path().to_owned());
         keeper.close(&gathered("2026", 40, true), NOW).unwrap();
         assert!(unfinished(folder.path(), "2027", &policy).is_none());
         assert_eq!(kept(folder.path(), "2026"), [40]);
+        assert_eq!(keeper.kept().len(), 1);
     }
 }

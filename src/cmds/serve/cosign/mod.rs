@@ -15,6 +15,8 @@ mod rule;
 
 pub use rule::{Rule, rule};
 
+use super::duty::Lead;
+use crate::app::enclose::{Encloser, Head};
 use crate::app::ingest::Vouch;
 use crate::app::keyring::Keyring;
 use crate::app::live::{Alarm, Live};
@@ -53,6 +55,8 @@ pub struct Ties {
     pub cosigned: mpsc::Sender<SignedCheckpoint>,
     /// The folder of the log: a folder a shard.
     pub folder: PathBuf,
+    /// Takes heads that enclose records in time; asking waits while it is full.
+    pub kept: mpsc::Sender<Head>,
 }
 
 /// Says on the page when devices judge by other witnesses than those of the station file.
@@ -146,6 +150,9 @@ pub async fn run(rule: Rule, mut ties: Ties, stop: CancellationToken) {
                     return;
                 };
                 asking = back;
+                for head in asking.keeper.kept() {
+                    let _ = ties.kept.send(head).await;
+                }
                 if let Err(error) = kept {
                     tracing::error!("A head that was vouched for is not kept: {error:#}");
                     tokio::select! {
@@ -170,12 +177,47 @@ pub async fn run(rule: Rule, mut ties: Ties, stop: CancellationToken) {
         asking = back;
         lacks = !gathered.enough;
         show(&ties.live, &gathered);
+        for head in asking.keeper.kept() {
+            let _ = ties.kept.send(head).await;
+        }
         if gathered.enough {
             let _ = ties.cosigned.send(gathered.head).await;
         }
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(APART) => {}
+        }
+    }
+}
+
+/// Encloses the times of records by the heads that are kept, until told to stop. What could not be
+/// noted is tried again, in order: a record is judged by the first head that holds it.
+pub async fn enclose(
+    encloser: Encloser,
+    leads: watch::Receiver<Option<Lead>>,
+    mut kept: mpsc::Receiver<Head>,
+    stop: CancellationToken,
+) {
+    loop {
+        let head = tokio::select! {
+            () = stop.cancelled() => return,
+            head = kept.recv() => match head {
+                Some(head) => head,
+                None => return,
+            },
+        };
+        loop {
+            let fence = leads.borrow().as_ref().map(|lead| lead.log);
+            let Err(error) = encloser.take(&head, fence).await else { break };
+            tracing::warn!(
+                error = super::chain(&error),
+                hint = error.hint(),
+                "How tightly records are enclosed in time is not noted"
+            );
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(AGAIN) => {}
+            }
         }
     }
 }
