@@ -25,7 +25,7 @@
 //!
 //! Allowed directions (`a ← b`: b may use a), held by `tests/it/architecture.rs`:
 //! `domain ← wire ← app ← { store, mqtt, broker, http, device } ← cmds`,
-//! `wire ← log ← { app, http, store } ← cmds`; `domain ← { raster, audio, stamp, plan, draw }`, `{ plan, draw } ← config`; `domain ← report ← { app, http, store }`; `audit` and `pack` use no room at all, `cmds` uses them; `clock` serves all but `domain`, `wire`, `raster`.
+//! `wire ← log ← { app, http, store } ← cmds`; `domain ← { raster, audio, stamp, plan, draw }`, `{ plan, draw, raster } ← config`; `domain ← report ← { app, http, store }`; `audit` and `pack` use no room at all, `cmds` uses them; `clock` serves all but `domain`, `wire`, `raster`.
 //!
 //! # Architecture invariants
 //! * What is signed is never serialised again: bytes are kept, hashed and shown as received.
@@ -60,7 +60,7 @@ pub mod mqtt;
 #[cfg(feature = "server")]
 pub mod pack;
 pub mod plan;
-#[cfg(feature = "board")]
+#[cfg(feature = "raster")]
 pub mod raster;
 #[cfg(feature = "server")]
 pub mod report;

@@ -249,6 +249,8 @@ pub(super) fn playlist<'a>(
     if profiles.len() == by_profile.len() {
         abilities(file, placed, &profiles, faults);
     }
+    #[cfg(feature = "raster")]
+    super::boards::check(file, placed, &profiles, faults);
     for (profile, devices) in &profiles {
         for (path, place) in &placed.clips {
             if let Ok(facts) = clips.facts(path) {

@@ -13,6 +13,8 @@
 //!   there would let something sound that must not.
 //! * Touches nothing on disk.
 
+#[cfg(feature = "raster")]
+mod boards;
 mod build;
 mod calendar;
 mod cross;

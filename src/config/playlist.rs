@@ -19,6 +19,9 @@ use std::collections::BTreeMap;
 /// Longest dwell of a page and least one: shorter nobody can read.
 const DWELL_LEAST: (i64, &str) = (2_000, "2s");
 const DWELL_MOST: (i64, &str) = (10 * 60_000, "10m");
+/// Dark time between screens.
+const GAP_LEAST: (i64, &str) = (100, "100ms");
+const GAP_MOST: (i64, &str) = (2_000, "2s");
 
 pub(super) static PLAYLIST: Shape = Shape {
     of: "the playlist",
@@ -88,7 +91,7 @@ static PAGE: Shape = Shape {
     keys: &[
         must("text", Kind::Lines(400), "the text; line breaks count"),
         may("align", Kind::Choice(&["left", "centre", "right"]), "`centre` unless said"),
-        may("effect", Kind::Choice(&["still", "scroll"]), "`still` unless said"),
+        may("effect", Kind::Choice(&["still", "scroll", "wipe"]), "`still` unless said"),
         may("dwell", Kind::Duration, "how long it stays, 2s to 10m; `8s` unless said"),
         may(
             "colour",
@@ -96,6 +99,26 @@ static PAGE: Shape = Shape {
             "colour, as the board can; its first unless said",
         ),
         may("font", Kind::Text(40), "font of the board; its first unless said"),
+        may(
+            "speed_px_s",
+            Kind::Number(1, 500),
+            "pixels a second of scrolling text; the board's own unless said",
+        ),
+        may(
+            "scale",
+            Kind::Number(1, 16),
+            "each pixel of the font so many wide and high; 1 unless said",
+        ),
+        may(
+            "gap",
+            Kind::Duration,
+            "dark time between two screens of a long text, up to 2s; none unless said",
+        ),
+        may(
+            "blink",
+            Kind::Flag,
+            "goes dark for half a second in every two; stands still unless said",
+        ),
     ],
 };
 
@@ -112,8 +135,21 @@ pub(super) struct PlacedPlaylist {
     pub clips: BTreeMap<ClipPath, Place>,
     /// Where each item begins.
     pub items: BTreeMap<ItemId, Place>,
+    /// Where the text of each page of an item stands.
+    pub pages: BTreeMap<ItemId, Vec<Place>>,
+    /// Where each slot begins.
+    pub slots: BTreeMap<SlotId, Place>,
     /// Where the times of each slot stand.
     pub times: BTreeMap<SlotId, BTreeMap<LocalTime, Place>>,
+}
+
+impl PlacedPlaylist {
+    /// Returns where a page of an item stands, or the item.
+    #[cfg(feature = "raster")]
+    pub fn page_place(&self, item: &ItemId, page: usize) -> Place {
+        let page = self.pages.get(item).and_then(|pages| pages.get(page));
+        page.or_else(|| self.items.get(item)).copied().unwrap_or(Place::START)
+    }
 }
 
 /// Reads a playlist.
@@ -165,6 +201,8 @@ fn playlist(top: &Reader<'_>, id: &PlaylistId) -> PlacedPlaylist {
         calendars: Vec::new(),
         clips: BTreeMap::new(),
         items: BTreeMap::new(),
+        pages: BTreeMap::new(),
+        slots: BTreeMap::new(),
         times: BTreeMap::new(),
     };
     targets(top, &mut found);
@@ -217,6 +255,9 @@ fn items(top: &Reader<'_>, found: &mut PlacedPlaylist) {
             }
         }
         if let Some(item) = item(&table, id.map(|id| id.value), &mut found.clips) {
+            let pages = table.tables("pages").unwrap_or_default();
+            let places = pages.iter().map(|page| page.place_of("text")).collect();
+            found.pages.insert(item.id.clone(), places);
             found.playlist.items.push(item);
         }
     }
@@ -320,14 +361,31 @@ fn page(table: &Reader<'_>) -> Option<Page> {
         ("right", Align::Right),
     ];
     let colours: Vec<(&str, &str)> = super::profile::COLOURS.iter().map(|c| (*c, *c)).collect();
-    let effects = [("still", Effect::Still), ("scroll", Effect::Scroll)];
+    let effects = [("still", Effect::Still), ("scroll", Effect::Scroll), ("wipe", Effect::Wipe)];
     let align = table.choice("align", &aligns).map(|a| a.value).unwrap_or_default();
     let effect = table.choice("effect", &effects).map(|e| e.value).unwrap_or_default();
     let dwell = table.duration("dwell", DWELL_LEAST, DWELL_MOST);
     let colour = table.choice("colour", &colours).map(|c| c.value.to_owned());
     let font = table.text("font").map(|f| f.value);
     let text = table.text("text")?.value;
-    Some(Page { text, align, effect, dwell_ms: dwell.map_or(8_000, |d| d.value), colour, font })
+    let speed_px_s = table.small("speed_px_s").map(|n| n.value);
+    if let (Some(_), false) = (speed_px_s, effect == Effect::Scroll) {
+        let (key, without) = ("speed_px_s", "without `effect = \"scroll\"`");
+        let hint = "let the text scroll, or take the key out";
+        table.fault(table.place_of(key), &Problem::Useless { key, without, hint });
+    }
+    Some(Page {
+        text,
+        align,
+        effect,
+        dwell_ms: dwell.map_or(8_000, |d| d.value),
+        colour,
+        font,
+        speed_px_s,
+        scale: table.small("scale").map(|n| n.value),
+        gap_ms: table.duration("gap", GAP_LEAST, GAP_MOST).map(|gap| gap.value),
+        blink: table.flag("blink").is_some_and(|blink| blink.value),
+    })
 }
 
 fn slots(top: &Reader<'_>, found: &mut PlacedPlaylist) {
@@ -363,6 +421,7 @@ fn slots(top: &Reader<'_>, found: &mut PlacedPlaylist) {
         found.calendars.extend(read.calendars.iter().cloned());
         let times = read.times.clone();
         if let Some(slot) = read.into_slot() {
+            found.slots.entry(slot.id.clone()).or_insert(table.place);
             found.times.entry(slot.id.clone()).or_insert(times);
             found.playlist.slots.push(slot);
         }

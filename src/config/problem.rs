@@ -114,6 +114,8 @@ pub enum Problem {
         name: String,
         has: String,
     },
+    #[error("{what} on {boards}: {says}")]
+    Page { what: String, boards: String, says: String, hint: &'static str, refuses: bool },
     #[error("`{key}` holds `{found}` (U+{code:04X}) where Vietnamese has `{meant}`")]
     LookAlike { key: String, found: char, code: u32, meant: char },
     #[error("`{key}` looks like text of an old font (TCVN3), not Unicode")]
@@ -183,7 +185,8 @@ impl Problem {
             | Self::LookAlike { .. }
             | Self::OldFont { .. }
             | Self::Doubt(_)
-            | Self::StaleSkip { .. } => Severity::Warning,
+            | Self::StaleSkip { .. }
+            | Self::Page { refuses: false, .. } => Severity::Warning,
             _ => Severity::Error,
         }
     }
@@ -221,7 +224,10 @@ impl Problem {
                 return meant(near.as_ref()).or_else(|| Some(format!("known here: {known}")));
             }
             Self::MissingKey { doc, .. } => doc,
-            Self::Kind { hint, .. } | Self::Useless { hint, .. } | Self::Url { hint, .. } => hint,
+            Self::Kind { hint, .. }
+            | Self::Useless { hint, .. }
+            | Self::Url { hint, .. }
+            | Self::Page { hint, .. } => hint,
             Self::Empty { .. } => "write something or leave the key out",
             Self::TooLong { .. } => "shorten the text",
             Self::TooManyEntries { .. } => "split it over several playlists",

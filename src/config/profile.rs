@@ -48,7 +48,11 @@ static BOARD: Shape = Shape {
         must("width_px", Kind::Number(16, 1_024), "width in pixels"),
         must("height_px", Kind::Number(8, 256), "height in pixels"),
         may("colours", Kind::Texts(8), "colours it shows, first the default; none for monochrome"),
-        may("fonts", Kind::Texts(8), "fonts it has, first the default; `unifont` unless said"),
+        may(
+            "fonts",
+            Kind::Texts(8),
+            "fonts it has, first the default: `loa-13`, `loa-11`, `unifont`; those that fit its height unless said",
+        ),
         may(
             "scroll_px_s",
             Kind::Number(1, 500),
@@ -69,6 +73,9 @@ const CODECS: &[(&str, &str)] = &[
 /// Colours that pages and profiles may name.
 pub(super) const COLOURS: &[&str] =
     &["red", "green", "blue", "amber", "yellow", "white", "cyan", "magenta"];
+
+/// Fonts that boards of our contract draw with.
+const FONTS: &[&str] = &["loa-13", "loa-11", "unifont"];
 
 /// Names a media type as people do.
 pub(super) fn codec_name(media_type: &str) -> &str {
@@ -141,10 +148,16 @@ fn board(table: &Reader<'_>) -> BoardProfile {
         let problem = Problem::Choice { key: "colours".to_owned(), text: text_shown, near, all };
         table.fault(text.place, &problem);
     }
-    let fonts = table.texts("fonts").map_or_else(
-        || vec!["unifont".to_owned()],
-        |fonts| fonts.into_iter().map(|f| f.value).collect(),
-    );
+    let mut fonts = Vec::new();
+    for text in table.texts("fonts").unwrap_or_default() {
+        if FONTS.contains(&text.value.as_str()) {
+            fonts.push(text.value);
+            continue;
+        }
+        let near = nearest(&text.value, FONTS.iter().copied()).map(str::to_owned);
+        let (key, all, text_shown) = ("fonts".to_owned(), FONTS.join(", "), shown(&text.value));
+        table.fault(text.place, &Problem::Choice { key, text: text_shown, near, all });
+    }
     let small = |key, default| table.small(key).map_or(default, |n| n.value);
     BoardProfile {
         width_px: small("width_px", 64),

@@ -334,6 +334,7 @@ mod tests {
             days: Vec::new(),
             standby: std::collections::BTreeMap::new(),
             idle: None,
+            local: Vec::new(),
         };
         doc::sign(&keys.schedule, &claims).unwrap().into_bytes()
     }

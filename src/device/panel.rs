@@ -7,7 +7,7 @@ use super::board::Output;
 use super::executor::{Event, PassEnd, ShowOrder};
 use crate::clock::SharedClock;
 use crate::domain::profile::BoardProfile;
-use crate::raster::{Frame, render};
+use crate::raster::{Board, Design, Faces, Pass, Scene, Shown};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
@@ -44,7 +44,8 @@ impl Panel {
     ) -> std::io::Result<Self> {
         let (commands, orders) = sync_channel(QUEUE);
         std::thread::Builder::new().name("board".to_owned()).spawn(move || {
-            Thread { output, profile, clock, events, failing: false }.run(&orders);
+            let (board, faces) = (Board::from(&profile), Faces::of_profile(&profile));
+            Thread { output, board, faces, clock, events, failing: false }.run(&orders);
         })?;
         Ok(Self { commands })
     }
@@ -62,7 +63,8 @@ impl Panel {
 
 struct Thread {
     output: Box<dyn Output>,
-    profile: BoardProfile,
+    board: Board,
+    faces: Faces,
     clock: SharedClock,
     events: Sender<Event>,
     failing: bool,
@@ -118,12 +120,17 @@ impl Thread {
         let mut first = None;
         let mut held = Held::Whole;
         'pages: for page in &order.pages {
-            for frame in render(page, &self.profile) {
+            let design = Design::from(page);
+            let scene = Scene::with(self.clock.now(), order.local.clone());
+            let (board, faces) = (self.board.clone(), self.faces.clone());
+            let page = Pass::new(&design, &board, &faces, &scene);
+            for shown in page.frames() {
+                let Shown { frame, hold_ms, .. } = shown;
                 if self.clock.now() >= order.until {
                     held = Held::Over;
                     break 'pages;
                 }
-                let shown = self.output.show(&frame);
+                let shown = self.output.show(&frame, hold_ms);
                 if !self.note(shown) {
                     held = Held::Over;
                     break 'pages;
@@ -134,7 +141,7 @@ impl Thread {
                     let (token, at) = (order.token, self.clock.now());
                     let _ = self.events.blocking_send(Event::Started { token, at });
                 }
-                held = self.hold(&frame, order, orders);
+                held = self.hold(hold_ms, order, orders);
                 if !matches!(held, Held::Whole) {
                     break 'pages;
                 }
@@ -145,8 +152,8 @@ impl Thread {
         (PassEnd { from, to: from.plus(shown_ms), shown_ms, whole, frame: first }, held)
     }
 
-    fn hold(&self, frame: &Frame, order: &ShowOrder, orders: &Receiver<Command>) -> Held {
-        let end = self.clock.mono_ms().saturating_add(frame.hold_ms);
+    fn hold(&self, hold_ms: i64, order: &ShowOrder, orders: &Receiver<Command>) -> Held {
+        let end = self.clock.mono_ms().saturating_add(hold_ms);
         loop {
             let left = end.saturating_sub(self.clock.mono_ms());
             if left <= 0 {
@@ -188,15 +195,13 @@ mod tests {
     use super::*;
     use crate::clock::{Clock as _, SystemClock};
     use crate::domain::ids::CueId;
-    use crate::domain::playlist::{Align, Effect, Page};
+    use crate::domain::playlist::Page;
     use std::sync::Arc;
 
     fn order(token: u64, until_ms: i64, clock: &SystemClock) -> ShowOrder {
-        let (align, effect) = (Align::Centre, Effect::Still);
-        let text = "Đài".to_owned();
-        let page = Page { text, align, effect, dwell_ms: 600_000, colour: None, font: None };
+        let page = Page::still("Đài", 600_000);
         let until = clock.now().plus(until_ms);
-        ShowOrder { token, cue: CueId([0; 16]), pages: vec![page], until }
+        ShowOrder { token, cue: CueId([0; 16]), pages: vec![page], local: Vec::new(), until }
     }
 
     #[tokio::test]
@@ -233,7 +238,11 @@ mod tests {
     }
 
     impl Output for Hanging {
-        fn show(&mut self, _: &Frame) -> Result<(), super::super::board::OutputError> {
+        fn show(
+            &mut self,
+            _: &crate::raster::Frame,
+            _: i64,
+        ) -> Result<(), super::super::board::OutputError> {
             self.shown.send("frame").unwrap();
             let _ = self.go.recv(); // or nobody holds it any more
             Ok(())

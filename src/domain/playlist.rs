@@ -142,6 +142,42 @@ pub struct Page {
     /// A font the profile names; the board's own default when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub font: Option<String>,
+    /// How fast a scrolling text moves, in pixels a second; the board's own speed when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speed_px_s: Option<u32>,
+    /// Each pixel of the font so many wide and high, 1-16; 1 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<u32>,
+    /// Dark time between two screens of a text that turns them, in milliseconds, out of the dwell
+    /// time; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap_ms: Option<i64>,
+    /// Goes dark for half a second in every two; stands still when absent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub blink: bool,
+}
+
+impl Page {
+    /// As [`Page::still`], for words that are shown as they stand: their braces open no field.
+    pub fn plain(text: &str, dwell_ms: i64) -> Self {
+        Self::still(text.replace('{', "{{").replace('}', "}}"), dwell_ms)
+    }
+
+    /// Returns a still page in the middle of the board, with nothing else said about it.
+    pub fn still(text: impl Into<String>, dwell_ms: i64) -> Self {
+        Self {
+            text: text.into(),
+            align: Align::default(),
+            effect: Effect::default(),
+            dwell_ms,
+            colour: None,
+            font: None,
+            speed_px_s: None,
+            scale: None,
+            gap_ms: None,
+            blink: false,
+        }
+    }
 }
 
 /// Where a line of text stands.
@@ -167,6 +203,8 @@ pub enum Effect {
     Still,
     /// Moves from right to left.
     Scroll,
+    /// As still, each screen coming in from the left.
+    Wipe,
 }
 
 /// A slot (khung giờ): when, how long, in which order.

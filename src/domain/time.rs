@@ -50,6 +50,15 @@ impl UtcMs {
     }
 }
 
+/// From an instant on, how far local time is ahead of UTC: for faces of clocks, never for decisions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LocalOffset {
+    /// Since when.
+    pub from_ms: UtcMs,
+    /// Minutes ahead of UTC, negative west of it.
+    pub minutes: i32,
+}
+
 impl From<DateTime<Utc>> for UtcMs {
     fn from(at: DateTime<Utc>) -> Self {
         Self(at.timestamp_millis())

@@ -14,7 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("plan", &["domain"]),
     ("draw", &["domain"]),
     ("stamp", &["domain"]),
-    ("config", &["domain", "clock", "plan", "draw"]),
+    ("config", &["domain", "clock", "raster", "plan", "draw"]),
     ("log", &["domain", "wire"]),
     ("app", &["domain", "wire", "log", "report", "clock", "config", "raster", "audio", "plan"]),
     ("store", &["domain", "wire", "log", "report", "clock", "app", "plan"]),

@@ -170,7 +170,7 @@ fn a_day_that_no_device_could_be_sent_is_told_with_day_device_and_bytes() {
     let items = ids.iter().map(|id| {
         format!(
             "[[items]]\nid = {id}\ntitle = \"Chữ\"\n\
-             [[items.pages]]\ntext = \"{}\"\ndwell = \"5s\"\n",
+             [[items.pages]]\ntext = \"{}\"\ndwell = \"45s\"\n",
             long.trim()
         )
     });
@@ -231,4 +231,43 @@ fn with_a_data_folder_the_register_counts_and_not_the_csv() {
     assert_eq!(seen.status.code(), Some(2), "{}", text(&seen.stderr));
     assert!(text(&seen.stderr).contains("loa init --data nowhere"));
     assert!(!dir.path().join("nowhere").exists(), "check makes nothing");
+}
+
+#[test]
+fn a_page_that_a_board_cannot_show_as_written_is_told_with_the_board_and_a_remedy() {
+    let dir = sample();
+    let file = dir.path().join("playlists/bang-uy-ban.toml");
+    let good = fs::read_to_string(&file).unwrap();
+    let page = |text: &str, rest: &str| {
+        let long = format!(
+            "\n[[items]]\nid = \"thu\"\ntitle = \"Thử\"\n\n[[items.pages]]\ntext = \"{text}\"\n{rest}\n"
+        );
+        let slot =
+            "\n[[slots]]\nid = \"thu\"\nat = [\"10:00\"]\nlongest = \"10m\"\nitems = [\"thu\"]\n";
+        fs::write(&file, format!("{good}{long}{slot}")).unwrap();
+        let seen = loa(dir.path(), &["check"]);
+        (seen.status.code(), text_of(&seen))
+    };
+    fn text_of(seen: &std::process::Output) -> String {
+        text(&seen.stdout)
+    }
+    let words = "Đề nghị nhân dân không chuyển tiền cho người lạ qua điện thoại ".repeat(6);
+    for (text, rest, code, told) in [
+        (words.trim(), "dwell = \"4s\"", 1, "screens and"),
+        ("Ủy ban", "scale = 3", 1, "rows of pixels, the board has 32"),
+        ("Xã ក", "", 1, "belongs to a script whose letters change"),
+        ("Nước {feed:song-hong}", "", 0, "the feed `song-hong` has no value"),
+        ("Giờ {gio}", "", 1, "`{gio}` is no field"),
+        ("TUYEN TRUYEN CHUYEN DOI SO", "dwell = \"10s\"", 0, "cannot be read without marks"),
+        ("Ủy ban", "blink = true", 0, "the page blinks"),
+        ("Xã Ba Vì", "speed_px_s = 30", 1, "`speed_px_s`"),
+        ("Hôm nay {date:long}, {lunar}", "dwell = \"9s\"", 0, ""),
+    ] {
+        let (status, seen) = page(text, rest);
+        assert_eq!(status, Some(code), "{text}: {seen}");
+        assert!(seen.contains(told), "{text}: {told}\n{seen}");
+        if !told.is_empty() && !told.starts_with('`') {
+            assert!(seen.contains("`bang-led-128x32` (bang-uy-ban)"), "{seen}");
+        }
+    }
 }

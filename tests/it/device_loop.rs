@@ -221,6 +221,7 @@ impl Server {
             days: vec![DayEntry { from_ms, to_ms, sheet: name }],
             standby: BTreeMap::new(),
             idle: None,
+            local: Vec::new(),
         };
         let text = doc::sign(&self.keys.schedule, &timetable).unwrap();
         self.put(&Topic::Timetable(self.device.clone()), text, true).await;

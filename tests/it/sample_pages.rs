@@ -4,6 +4,8 @@ use loa::config::{self, ClipSource};
 use loa::domain::ids::DeviceId;
 use loa::domain::playlist::{Content, Effect};
 use loa::domain::station::AssetFacts;
+use loa::domain::time::UtcMs;
+use loa::raster::{Board, Design, Faces, Pass, Scene};
 use std::path::Path;
 
 struct NoClips;
@@ -31,10 +33,12 @@ fn every_still_page_of_the_sample_fits_on_its_boards() {
             for item in &playlist.items {
                 let Content::Pages(pages) = &item.content else { continue };
                 for page in pages.iter().filter(|page| page.effect == Effect::Still) {
-                    let frames = loa::raster::render(page, board);
-                    assert_eq!(frames.len(), 1, "`{}` on {}", page.text, device.id);
-                    assert_eq!(frames[0].hold_ms, page.dwell_ms);
-                    first.get_or_insert_with(|| frames[0].picture());
+                    let (design, scene) = (Design::from(page), Scene::at(UtcMs(0)));
+                    let (sizes, faces) = (Board::from(board), Faces::of_profile(board));
+                    let pass = Pass::new(&design, &sizes, &faces, &scene);
+                    assert_eq!(pass.screen_count(), 1, "`{}` on {}", page.text, device.id);
+                    assert_eq!(pass.duration_ms(), page.dwell_ms);
+                    first.get_or_insert_with(|| pass.first().picture());
                 }
             }
         }

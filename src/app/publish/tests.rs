@@ -41,15 +41,7 @@ pub(crate) fn item(id: &str, clip: &str) -> Item {
 }
 
 pub(crate) fn pages(id: &str, text: &str) -> Item {
-    let page = Page {
-        text: text.into(),
-        align: Align::Centre,
-        effect: Effect::Still,
-        dwell_ms: 5_000,
-        colour: None,
-        font: None,
-    };
-    Item { content: Content::Pages(vec![page]), ..item(id, "") }
+    Item { content: Content::Pages(vec![Page::still(text, 5_000)]), ..item(id, "") }
 }
 
 pub(crate) fn playlist(id: &str, units: &[&str], at: &[&str], items: Vec<Item>) -> Playlist {

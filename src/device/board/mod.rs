@@ -19,8 +19,8 @@ use std::str::FromStr;
 
 /// A panel or what stands for one.
 pub trait Output: Send {
-    /// Shows the frame and returns when it stands.
-    fn show(&mut self, frame: &Frame) -> Result<(), OutputError>;
+    /// Shows the frame and returns when it stands; the next one comes `hold_ms` milliseconds later.
+    fn show(&mut self, frame: &Frame, hold_ms: i64) -> Result<(), OutputError>;
     /// Turns all pixels off.
     fn blank(&mut self) -> Result<(), OutputError>;
 }
@@ -36,13 +36,8 @@ pub enum OutputError {
         source: std::io::Error,
     },
     /// The picture itself.
-    #[error("cannot encode a picture of {width_px}×{height_px}")]
-    Encode {
-        width_px: u32,
-        height_px: u32,
-        #[source]
-        source: ::png::EncodingError,
-    },
+    #[error(transparent)]
+    Encode(#[from] crate::raster::encode::EncodeError),
     /// Standard output.
     #[error("cannot write to the terminal")]
     Terminal(#[source] std::io::Error),
@@ -53,7 +48,7 @@ impl OutputError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Write { .. } => "free space, or name a folder that can be written to",
-            Self::Encode { .. } => "check the size of the board in its profile",
+            Self::Encode(error) => error.hint(),
             Self::Terminal(_) => "run in a terminal, or use `--output png:DIR` or `null`",
         }
     }
@@ -109,7 +104,7 @@ impl OutputKind {
 pub struct Null;
 
 impl Output for Null {
-    fn show(&mut self, _frame: &Frame) -> Result<(), OutputError> {
+    fn show(&mut self, _frame: &Frame, _hold_ms: i64) -> Result<(), OutputError> {
         Ok(())
     }
 

@@ -37,34 +37,16 @@ impl PngFolder {
     }
 }
 
-/// Returns the frame as a PNG of its own size, grey or RGB.
-pub fn encode(frame: &Frame) -> Result<Vec<u8>, OutputError> {
-    let (width_px, height_px) = (frame.width_px(), frame.height_px());
-    let failed = |source| OutputError::Encode { width_px, height_px, source };
-    let mut bytes = Vec::new();
-    let mut encoder = ::png::Encoder::new(&mut bytes, width_px, height_px);
-    if frame.colour().is_some() {
-        encoder.set_color(::png::ColorType::Rgb);
-        encoder.set_depth(::png::BitDepth::Eight);
-    } else {
-        encoder.set_color(::png::ColorType::Grayscale);
-        encoder.set_depth(::png::BitDepth::One);
-    }
-    let mut writer = encoder.write_header().map_err(failed)?;
-    writer.write_image_data(&frame.packed()).map_err(failed)?;
-    writer.finish().map_err(failed)?;
-    Ok(bytes)
+fn encode(frame: &Frame) -> Result<Vec<u8>, OutputError> {
+    Ok(crate::raster::encode::png(frame)?)
 }
 
 impl Output for PngFolder {
-    fn show(&mut self, frame: &Frame) -> Result<(), OutputError> {
+    fn show(&mut self, frame: &Frame, hold_ms: i64) -> Result<(), OutputError> {
         let bytes = encode(frame)?;
         self.replace("frame.png", &bytes)?;
         let name = format!("{}.png", frame.hash());
-        if frame.hold_ms >= KEPT_FROM_MS
-            && self.kept < MOST_KEPT
-            && !self.folder.join(&name).exists()
-        {
+        if hold_ms >= KEPT_FROM_MS && self.kept < MOST_KEPT && !self.folder.join(&name).exists() {
             self.replace(&name, &bytes)?;
             self.kept += 1;
         }
@@ -83,19 +65,10 @@ impl Output for PngFolder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::playlist::{Align, Effect, Page};
+    use crate::domain::playlist::Page;
     use crate::domain::profile::BoardProfile;
-
-    fn page(text: &str) -> Page {
-        Page {
-            text: text.into(),
-            align: Align::Centre,
-            effect: Effect::Still,
-            dwell_ms: 3_000,
-            colour: Some("red".into()),
-            font: None,
-        }
-    }
+    use crate::domain::time::UtcMs;
+    use crate::raster::{Board, Design, Faces, Pass, Scene};
 
     #[test]
     fn a_picture_holds_the_very_pixels_that_the_hash_names() {
@@ -108,9 +81,12 @@ mod tests {
                 fonts: vec![],
                 scroll_px_s: 32,
             };
-            let frame = crate::raster::render(&page("Xã Ba Vì"), &board).remove(0);
+            let page = Page { colour: Some("red".into()), ..Page::still("Xã Ba Vì", 3_000) };
+            let (design, scene) = (Design::from(&page), Scene::at(UtcMs(0)));
+            let (board, faces) = (Board::from(&board), Faces::of_profile(&board));
+            let frame = Pass::new(&design, &board, &faces, &scene).first();
             let mut output = PngFolder::open(folder.path().join("ảnh")).unwrap();
-            output.show(&frame).unwrap();
+            output.show(&frame, 3_000).unwrap();
             let path = folder.path().join(format!("ảnh/{}.png", frame.hash()));
             let file = std::io::BufReader::new(fs::File::open(path).unwrap());
             let mut reader = ::png::Decoder::new(file).read_info().unwrap();

@@ -8,7 +8,7 @@
 use super::{Moment, NEAR_MS, NeedFilter};
 use crate::domain::ids::{CueId, Digest};
 use crate::domain::playlist::Page;
-use crate::domain::time::UtcMs;
+use crate::domain::time::{LocalOffset, UtcMs};
 use crate::domain::timetable::sheet::{AssetEntry, Cue, DaySheet, SheetItem};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +38,8 @@ pub struct Schedule {
     pub standby: BTreeMap<Digest, AssetEntry>,
     /// What a board shows when nothing else does.
     pub idle: Option<Page>,
+    /// How far local time is ahead of UTC, for faces of clocks.
+    pub local: Vec<LocalOffset>,
 }
 
 /// An asset the schedule needs.
@@ -112,6 +114,11 @@ impl Book {
 
     pub fn trim_ms(&self) -> i64 {
         self.schedule.as_ref().map_or(0, |s| s.trim_ms.clamp(-1000, 1000))
+    }
+
+    /// Local time as the schedule states it.
+    pub fn local(&self) -> &[LocalOffset] {
+        self.schedule.as_ref().map_or(&[], |schedule| &schedule.local)
     }
 
     pub fn idle(&self) -> Option<&Page> {

@@ -19,6 +19,7 @@ impl Agent {
             days: days.collect(),
             standby: timetable.standby.clone(),
             idle: timetable.idle.clone(),
+            local: timetable.local.clone(),
         };
         self.assets.spread_ms = i64::from(timetable.fetch_spread_s).saturating_mul(1_000);
         self.reporter.timetable = timetable.ver;

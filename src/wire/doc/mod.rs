@@ -120,6 +120,7 @@ mod tests {
             days: (0..16).map(day).collect(),
             standby: std::collections::BTreeMap::new(),
             idle: None,
+            local: Vec::new(),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{Document, positive};
 use crate::domain::ids::{DeviceId, Digest, UnitId};
 use crate::domain::playlist::Page;
-use crate::domain::time::UtcMs;
+use crate::domain::time::{LocalOffset, UtcMs};
 use crate::domain::timetable::sheet::AssetEntry;
 use crate::wire::judge::Judged;
 use crate::wire::jws::Typ;
@@ -43,6 +43,9 @@ pub struct Timetable {
     /// What a board shows when nothing else does; a page of unknown kind counts as absent.
     #[serde(default, deserialize_with = "page_or_none", skip_serializing_if = "Option::is_none")]
     pub idle: Option<Page>,
+    /// For pages that show the time: how far local time is ahead of UTC, sorted. Boards only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub local: Vec<LocalOffset>,
 }
 
 /// One day of a timetable.
@@ -66,6 +69,7 @@ impl Timetable {
     pub fn check(&self) -> Result<(), Refusal> {
         Refusal::limit("days", self.days.len(), limits::DAYS)?;
         Refusal::limit("units", self.units.len(), limits::UNITS)?;
+        Refusal::limit("local offsets", self.local.len(), limits::DAYS)?;
         Refusal::limit("standby assets", self.standby.len(), limits::STANDBY)?;
         Refusal::limit("bytes of `iss`", self.iss.len(), limits::WORD_BYTES)?;
         positive(self.ver, "ver")?;
@@ -85,6 +89,11 @@ impl Timetable {
         }
         if self.days.windows(2).any(|w| w[0].to_ms > w[1].from_ms) {
             return Err(Refusal::content("days overlap or are not sorted"));
+        }
+        if self.local.windows(2).any(|w| w[0].from_ms >= w[1].from_ms)
+            || self.local.iter().any(|offset| offset.minutes.abs() > 1_440)
+        {
+            return Err(Refusal::content("`local` is not sorted, or beyond a day"));
         }
         if self.standby.values().any(|a| a.bytes == 0 || a.bytes > limits::ASSET_BYTES) {
             return Err(Refusal::content("a standby asset is empty or too large"));

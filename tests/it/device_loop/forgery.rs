@@ -25,6 +25,7 @@ fn timetable(server: &Server, ver: i64, change: impl FnOnce(&mut Timetable)) -> 
         days: Vec::new(),
         standby: BTreeMap::new(),
         idle: None,
+        local: Vec::new(),
     };
     change(&mut timetable);
     timetable

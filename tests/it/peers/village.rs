@@ -192,6 +192,7 @@ impl Village {
             days: days.collect(),
             standby: BTreeMap::new(),
             idle: None,
+            local: Vec::new(),
         }));
         for sheet in &round.sheets {
             let decoded = sheet::decode(&sheet.payload, limits::SHEET_BYTES).unwrap();

@@ -41,6 +41,7 @@ fn timetable() -> Timetable {
         days: (0..16).map(day).collect(),
         standby: BTreeMap::new(),
         idle: None,
+        local: Vec::new(),
     }
 }
 

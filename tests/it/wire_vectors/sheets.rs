@@ -3,7 +3,7 @@
 use super::build::{DAY, edit, vector, with};
 use loa::domain::chunk::{self, AssetHasher, ChunkSize};
 use loa::domain::ids::{CueId, Digest};
-use loa::domain::playlist::{Align, Effect, Page, Priority};
+use loa::domain::playlist::{Page, Priority};
 use loa::domain::time::{Span, UtcMs};
 use loa::domain::timetable::sheet::{AssetEntry, Cue, DaySheet, SheetItem};
 use loa::wire::sheet;
@@ -55,14 +55,7 @@ fn cue(item: &str, at: i64, ms: i64, k: u32) -> Cue {
 pub fn day_sheet() -> DaySheet {
     const FIVE: i64 = 5 * 3_600_000;
     let (sha256, entry) = asset();
-    let page = |text: &str| Page {
-        text: text.to_owned(),
-        align: Align::Centre,
-        effect: Effect::Still,
-        dwell_ms: 6_000,
-        colour: Some("red".to_owned()),
-        font: None,
-    };
+    let page = |text: &str| Page { colour: Some("red".to_owned()), ..Page::still(text, 6_000) };
     let text = |title: &str, text: &str| SheetItem::Pages {
         title: title.to_owned(),
         pages: vec![page(text)],

@@ -6,6 +6,7 @@ use super::stored::stored_sheet;
 use super::{HORIZON_DAYS, Planner};
 use crate::app::ports::{StoredDay, StoredSheet};
 use crate::domain::ids::{DeviceId, Digest};
+use crate::domain::recurrence::wall;
 use crate::domain::station::{AssetFacts, Station};
 use crate::domain::time::UtcMs;
 use crate::domain::timetable::sheet::AssetEntry;
@@ -100,6 +101,12 @@ impl Work<'_> {
             days: listed.entries.to_vec(),
             standby: standby.into_iter().map(|(sha256, facts)| (sha256, held(facts))).collect(),
             idle: None,
+            local: match (profile.and_then(|p| p.board.as_ref()), listed.days.first()) {
+                (Some(_), Some(first)) => {
+                    wall::offsets(self.station.zone, first.from_ms, last_day.to_ms)
+                }
+                _ => Vec::new(),
+            },
         };
         self.unsigned.push(Unsigned { claims, content, days: listed.days });
     }

@@ -136,6 +136,7 @@ fn sign(
         days: days.collect(),
         standby: BTreeMap::new(),
         idle: None,
+        local: Vec::new(),
     };
     doc::sign(key, &timetable).expect("a timetable within the limits")
 }

@@ -11,9 +11,9 @@ use super::notices::board_id;
 use super::world::Errand;
 use super::{Action, Moment, World};
 use crate::domain::ids::{CueId, Digest};
-use crate::domain::playlist::{Align, Effect, Page};
+use crate::domain::playlist::Page;
 use crate::domain::proof::record::{Body, Subject};
-use crate::domain::time::UtcMs;
+use crate::domain::time::{LocalOffset, UtcMs};
 use std::collections::BTreeMap;
 use tally::Tally;
 use turns::{Source, Turn};
@@ -33,6 +33,8 @@ pub struct ShowOrder {
     pub cue: CueId,
     /// What to show, in order.
     pub pages: Vec<Page>,
+    /// Local time, for pages that show it.
+    pub local: Vec<LocalOffset>,
     /// When it ends at the latest.
     pub until: UtcMs,
 }
@@ -148,7 +150,8 @@ impl Board {
         if let Subject::Notice { jti } = &turn.source.subject {
             world.notices.ordered(jti);
         }
-        out.push(Action::Show(ShowOrder { token, cue, pages, until }));
+        let local = world.book.local().to_vec();
+        out.push(Action::Show(ShowOrder { token, cue, pages, local, until }));
     }
 
     /// Says of a notice, once, that it stands: people wait for this word, and a pass takes its
@@ -187,7 +190,8 @@ impl Board {
     fn begin(&mut self, world: &mut World, until: UtcMs, pages: Vec<Page>, out: &mut Vec<Action>) {
         let token = world.token();
         self.showing = Some(Showing { token, cue: NO_CUE, until, cut: None });
-        out.push(Action::Show(ShowOrder { token, cue: NO_CUE, pages, until }));
+        let local = world.book.local().to_vec();
+        out.push(Action::Show(ShowOrder { token, cue: NO_CUE, pages, local, until }));
     }
 
     /// Shows the device's name, where no cue needs the board.
@@ -206,14 +210,7 @@ impl Board {
         if busy || self.errand.is_some() || !soon.is_empty() || world.stopping {
             return Err("refused: busy");
         }
-        let page = Page {
-            text: world.me.clone(),
-            align: Align::Centre,
-            effect: Effect::Still,
-            dwell_ms: ERRAND_MS,
-            colour: None,
-            font: None,
-        };
+        let page = Page::plain(&world.me, ERRAND_MS);
         self.errand = Some((errand, now.mono_ms));
         self.blank = false;
         self.begin(world, now.utc.plus(ERRAND_MS), vec![page], out);

@@ -5,7 +5,7 @@ use crate::device::executor::notices::{Track, board_id};
 use crate::device::executor::world::Why;
 use crate::device::executor::{Action, Moment, Time, World};
 use crate::domain::ids::{CueId, Digest};
-use crate::domain::playlist::{Align, Effect, Page};
+use crate::domain::playlist::Page;
 use crate::domain::proof::record::{Body, Said, Show, Subject};
 use crate::domain::time::UtcMs;
 use crate::domain::timetable::sheet::{Cue, SheetItem};
@@ -81,14 +81,7 @@ impl Turn {
 
     fn of_notice(track: &Track) -> Self {
         let notice = &track.notice;
-        let page = Page {
-            text: notice.text.clone(),
-            align: Align::Centre,
-            effect: Effect::Still,
-            dwell_ms: NOTICE_MS,
-            colour: None,
-            font: None,
-        };
+        let page = Page::plain(&notice.text, NOTICE_MS);
         let source = Source {
             subject: Subject::Notice { jti: notice.jti.clone() },
             sheet: None,

@@ -28,8 +28,7 @@ fn a_board_shows_its_idle_page_and_its_name_between_cues() {
 }
 
 pub(super) fn page(text: &str) -> Page {
-    let (align, effect) = (Align::Centre, Effect::Still);
-    Page { text: text.to_owned(), align, effect, dwell_ms: 10_000, colour: None, font: None }
+    Page::still(text, 10_000)
 }
 
 pub(super) fn text(name: &str, from: UtcMs, ms: i64) -> Planned {

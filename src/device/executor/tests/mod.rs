@@ -11,7 +11,7 @@ mod speaker;
 
 use super::*;
 use crate::domain::ids::CueId;
-use crate::domain::playlist::{Align, Effect, Page, Priority};
+use crate::domain::playlist::{Page, Priority};
 use crate::domain::proof::record::{
     Attestor, ClockNote, ClockSource, Head, Play, Record, Said, Show, Subject,
 };
@@ -97,7 +97,14 @@ fn schedule(sheets: &[&Arc<DaySheet>]) -> Schedule {
         .iter()
         .map(|s| DayRef { from_ms: s.from_ms, to_ms: s.to_ms, sheet: name_of(s) })
         .collect();
-    Schedule { volume_cap: 90, trim_ms: 0, days, standby: BTreeMap::new(), idle: None }
+    Schedule {
+        volume_cap: 90,
+        trim_ms: 0,
+        days,
+        standby: BTreeMap::new(),
+        idle: None,
+        local: Vec::new(),
+    }
 }
 
 /// A device whose clocks move only when told to.

@@ -9,8 +9,7 @@ use crate::domain::ids::{
     DeviceId, Digest, ItemId, PlaylistId, PolicyId, ProfileId, SlotId, UnitId,
 };
 use crate::domain::playlist::{
-    Align, ClipPath, Content, Effect as PageEffect, Item, Order, Overrun, Page, Playlist, Priority,
-    Slot, Targets,
+    ClipPath, Content, Item, Order, Overrun, Page, Playlist, Priority, Slot, Targets,
 };
 use crate::domain::policy::{Policy, QuietHours};
 use crate::domain::profile::{BoardProfile, Profile, SpeakerProfile};
@@ -127,15 +126,7 @@ pub(super) fn clip(id: &str, path: &str, fallback: Option<&str>) -> Item {
 }
 
 pub(super) fn pages(id: &str, text: &str) -> Item {
-    let page = Page {
-        text: text.into(),
-        align: Align::Centre,
-        effect: PageEffect::Still,
-        dwell_ms: 5000,
-        colour: None,
-        font: None,
-    };
-    item(id, Content::Pages(vec![page]))
+    item(id, Content::Pages(vec![Page::still(text, 5000)]))
 }
 
 fn item(id: &str, content: Content) -> Item {
