@@ -77,6 +77,19 @@ pub struct LogLight {
     pub at_ms: UtcMs,
     /// Leaves that wait.
     pub waiting: u64,
+    /// What witnesses last vouched for.
+    pub witnessed: Option<WitnessLight>,
+}
+
+/// What witnesses last vouched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WitnessLight {
+    /// Leaves of the head.
+    pub size: u64,
+    /// When, by the server's clock.
+    pub at_ms: UtcMs,
+    /// Whether they were as many as the station asks for.
+    pub enough: bool,
 }
 
 /// How it stands with the broker.

@@ -6,6 +6,7 @@ use super::{Answer, print_json, print_text, wrong_use};
 
 use crate::config::{self, Fault, LastGood, Overlay, Severity};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -57,6 +58,9 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
             }
         }
     }
+    if let Some(note) = unmade(&paths, &kept) {
+        eprintln!("{note}");
+    }
     let errors = kept.iter().filter(|f| f.severity == Severity::Error).count();
     let report = Report { ok: errors == 0, errors, warnings: kept.len() - errors, faults: kept };
     if args.json {
@@ -70,6 +74,28 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
         }
     }
     Ok(if report.ok { Answer::Yes } else { Answer::No })
+}
+
+/// Says how clips come to be that a folder makes by itself and has not made yet.
+fn unmade(paths: &[PathBuf], faults: &[Fault]) -> Option<String> {
+    let maker = paths.iter().map(|path| {
+        let station = if path.is_dir() { path.as_path() } else { path.parent()? };
+        Some(station.join("clips/make.sh")).filter(|maker| maker.is_file())
+    });
+    let maker = maker.flatten().next()?;
+    let clips = maker.parent()?;
+    let names = faults.iter().filter(|fault| fault.message.ends_with(": no such file"));
+    let names = names.filter_map(|fault| fault.message.split('`').nth(1)?.strip_prefix("clips/"));
+    let unmade: BTreeSet<&str> =
+        names.filter(|name| clips.join(name).with_extension("txt").is_file()).collect();
+    (!unmade.is_empty()).then(|| {
+        format!(
+            "note: {} clips of this folder are read out from their texts and not made yet: run \
+             `make setup`, or `{}` where espeak-ng and ffmpeg are installed",
+            unmade.len(),
+            maker.display()
+        )
+    })
 }
 
 fn shown(faults: &[Fault]) -> String {

@@ -4,6 +4,7 @@ use super::auth::Watcher;
 use super::error::ApiError;
 use crate::app::live::{Light, Live};
 use crate::app::ports::Store;
+use crate::domain::time::UtcMs;
 use axum::Json;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{StatusCode, header};
@@ -31,6 +32,25 @@ struct Readiness {
     broker: bool,
     /// Everything due has been published and acknowledged.
     published: bool,
+    /// The evidence log; null before its first head, and where another server writes it. It holds
+    /// nothing up: records are taken in without it.
+    log: Option<LogReadiness>,
+}
+
+/// How the evidence log stands.
+#[derive(Debug, Serialize)]
+struct LogReadiness {
+    /// Leaves under the newest head.
+    size: u64,
+    /// When it was signed, in milliseconds.
+    at_ms: UtcMs,
+    /// Leaves that wait.
+    waiting: u64,
+    /// Leaves that witnesses last vouched for, and when; null where none did.
+    witnessed: Option<u64>,
+    witnessed_ms: Option<UtcMs>,
+    /// Whether they were as many as the station asks for.
+    quorum: bool,
 }
 
 /// Whether the server does its work; 503 and what is missing otherwise.
@@ -42,6 +62,14 @@ pub async fn readyz(State(live): State<Arc<Live>>) -> Response {
         station: picture.station.is_some(),
         broker: picture.broker.connected,
         published: picture.published_ms.is_some(),
+        log: picture.log.as_ref().map(|log| LogReadiness {
+            size: log.size,
+            at_ms: log.at_ms,
+            waiting: log.waiting,
+            witnessed: log.witnessed.map(|witnessed| witnessed.size),
+            witnessed_ms: log.witnessed.map(|witnessed| witnessed.at_ms),
+            quorum: log.witnessed.is_some_and(|witnessed| witnessed.enough),
+        }),
     };
     ready.ready = ready.store && ready.station && ready.broker && ready.published;
     let status = if ready.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -75,6 +103,7 @@ pub async fn metrics(
     counter!("loa_records_faulty_total").absolute(counts.faulty);
     counter!("loa_record_conflicts_total").absolute(counts.conflicts);
     counter!("loa_record_rejects_total").absolute(counts.rejects);
+    counter!("loa_records_late_total").absolute(counts.late);
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     Ok((kind, handle.render()).into_response())
 }

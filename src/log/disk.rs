@@ -168,22 +168,32 @@ impl Disk for RealDisk {
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        #[cfg(test)]
+        last::step();
         File::create(path)?.write_all(bytes)
     }
 
     fn sync(&self, files: &[PathBuf]) -> io::Result<()> {
+        #[cfg(test)]
+        last::step();
         sync_all(files)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        #[cfg(test)]
+        last::step();
         fs::rename(from, to)
     }
 
     fn sync_folders(&self, folders: &[PathBuf]) -> io::Result<()> {
+        #[cfg(test)]
+        last::step();
         sync_all(folders)
     }
 
     fn make_folder(&self, folder: &Path) -> io::Result<bool> {
+        #[cfg(test)]
+        last::step();
         match fs::create_dir(folder) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
@@ -205,6 +215,8 @@ impl Disk for RealDisk {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
+        #[cfg(test)]
+        last::step();
         match fs::remove_file(path) {
             Err(error) if !is_absent(&error) => Err(error),
             _ => Ok(()),
@@ -212,6 +224,8 @@ impl Disk for RealDisk {
     }
 
     fn remove_folder(&self, folder: &Path) -> io::Result<()> {
+        #[cfg(test)]
+        last::step();
         match fs::remove_dir(folder) {
             Err(error) if !is_absent(&error) => Err(error),
             _ => Ok(()),
@@ -246,6 +260,25 @@ fn sync_all(paths: &[PathBuf]) -> io::Result<()> {
 
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Ends a process of the tests for good, as `kill -9` does, before a step of its own choice.
+#[cfg(test)]
+pub(crate) mod last {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    static LEFT: AtomicI64 = AtomicI64::new(i64::MAX);
+
+    /// So many steps are done, the next one is not.
+    pub fn after(steps: i64) {
+        LEFT.store(steps, Ordering::SeqCst);
+    }
+
+    pub fn step() {
+        if LEFT.fetch_sub(1, Ordering::SeqCst) == 0 {
+            std::process::abort();
+        }
+    }
 }
 
 #[cfg(test)]

@@ -55,6 +55,8 @@ contract!(
     leaves_are_numbered_with_what_they_tell_of,
     a_round_that_is_refused_leaves_no_leaf,
     a_shard_begins_before_all_that_waits,
+    gaps_are_said_with_what_shows_them,
+    times_are_judged_once_in_the_order_of_the_log,
     people_are_read_back_with_their_grants_and_the_trail_tells_of_it,
     the_trail_is_listed_from_either_end,
     records_are_found_by_what_was_ordered,
@@ -664,6 +666,93 @@ async fn a_shard_begins_before_all_that_waits(store: &dyn Store) {
     let all = [shard_leaf(), statement("a"), shard_leaf(), statement("b")];
     assert_eq!(store.leaves(1, 9).await.unwrap(), all);
     assert_eq!(store.shards().await.unwrap().len(), 2);
+}
+
+async fn gaps_are_said_with_what_shows_them(store: &dyn Store) {
+    let mut work = intake(0, vec![record("loa-1", 1, "boot"), record("loa-1", 5, "beat")]);
+    (work.chain.upto, work.gaps) = (1, vec![(2, 4)]);
+    store.commit_intake(&round(vec![work.clone()]), &[]).await.unwrap();
+    let leaves = store.leaves(1, 9).await.unwrap();
+    assert_eq!(leaves.len(), 3);
+    assert_eq!(leaves[2].received_ms(), UtcMs(5_005));
+    let said = leaves[2].statement().unwrap().unwrap().body;
+    let wanted = ServerBody::Gap { dev: device("loa-1"), chain: CHAIN, from: 2, to: 4 };
+    assert_eq!(said, wanted);
+    // Refused, it says nothing.
+    store.commit_intake(&round(vec![work]), &[]).await.unwrap_err();
+    assert_eq!(store.newest_leaf().await.unwrap(), 3);
+}
+
+async fn times_are_judged_once_in_the_order_of_the_log(store: &dyn Store) {
+    store.say(&statement("w")).await.unwrap();
+    let records = vec![record("loa-1", 1, "boot"), record("loa-1", 2, "play")];
+    store.commit_intake(&round(vec![intake(0, records)]), &[]).await.unwrap();
+    let head = |number, met_ms| KeptHead {
+        number,
+        shard: "2027".into(),
+        size: u64::try_from(number).unwrap(),
+        met_ms: UtcMs(met_ms),
+    };
+    store.keep_head(&head(2, 100), None).await.unwrap();
+    store.keep_head(&head(2, 999), None).await.unwrap();
+    store.keep_head(&head(9, 900), None).await.unwrap();
+    assert_eq!(store.head_with(2).await.unwrap(), Some(head(2, 100)), "as first kept");
+    assert_eq!(store.head_with(3).await.unwrap(), Some(head(9, 900)));
+    assert_eq!(store.head_with(10).await.unwrap(), None);
+    assert_eq!(store.head_up_to(8).await.unwrap(), Some(head(2, 100)));
+    assert_eq!(store.head_up_to(1).await.unwrap(), None);
+
+    let rows = store.logged_records(0, 9, 9).await.unwrap();
+    let seqs: Vec<_> = rows.iter().map(|(n, row)| (*n, row.as_ref().map(|r| r.seq))).collect();
+    assert_eq!(seqs, [(1, None), (2, Some(1)), (3, Some(2))]);
+    let row = rows[2].1.clone().unwrap();
+    let wanted = record("loa-1", 2, "play");
+    assert_eq!((row.digest, &row.jws), (wanted.digest, &wanted.jws));
+    let one = store.logged_records(1, 2, 9).await.unwrap();
+    assert_eq!(one, rows[1..2]);
+    assert_eq!(store.logged_records(0, 9, 1).await.unwrap(), rows[..1]);
+
+    let id = device("loa-1");
+    assert_eq!(store.floor(&id, &CHAIN).await.unwrap(), None);
+    let found = Enclosed {
+        after: 0,
+        upto: 3,
+        late: vec![(row.position, Some(77)), (4_711, None)],
+        leaves: vec![statement("late")],
+        floors: vec![(id.clone(), CHAIN, None)],
+    };
+    store.enclose(&found, None).await.unwrap();
+    assert_eq!(store.enclosed_up_to().await.unwrap(), 3);
+    assert_eq!(store.floor(&id, &CHAIN).await.unwrap(), Some(None));
+    assert_eq!(store.leaves(4, 9).await.unwrap(), [statement("late")]);
+    let again = store.enclose(&found, None).await;
+    assert!(matches!(again, Err(StoreError::Stale { .. })), "{again:?}");
+    assert_eq!(store.newest_leaf().await.unwrap(), 4);
+    let next = Enclosed {
+        after: 3,
+        upto: 4,
+        late: vec![],
+        leaves: vec![],
+        floors: vec![(id.clone(), CHAIN, Some(UtcMs(100)))],
+    };
+    store.enclose(&next, None).await.unwrap();
+    assert_eq!(store.floor(&id, &CHAIN).await.unwrap(), Some(Some(UtcMs(100))));
+    let mut more = intake(1, vec![record("loa-1", 3, "beat")]);
+    more.chain.upto = 3;
+    store.commit_intake(&round(vec![more]), &[]).await.unwrap();
+    let page = Page::After { position: 0, limit: 9 };
+    let listed = store.records(&RecordFilter::default(), page).await.unwrap();
+    let times: Vec<_> = listed.iter().map(|listed| listed.time).collect();
+    let late = Enclosure::Late { width_ms: Some(77) };
+    assert_eq!(times, [Enclosure::Tight, late, Enclosure::Open]);
+    let newest = store.records(&RecordFilter::default(), Page::Newest { limit: 2 }).await.unwrap();
+    assert_eq!(newest.iter().map(|l| l.time).collect::<Vec<_>>(), [Enclosure::Open, late]);
+    assert_eq!(store.evidence_counts().await.unwrap().late, 1, "the other is none of its records");
+    // A record that retention takes takes what was found of it along.
+    store.begin_shard("2027", &shard_leaf(), 0, None).await.unwrap();
+    store.note_logged("2027", 9, None).await.unwrap();
+    assert_eq!(store.forget_before(UtcMs(99_000)).await.unwrap(), 2);
+    assert_eq!(store.logged_records(0, 9, 9).await.unwrap().iter().flat_map(|r| &r.1).count(), 1);
 }
 
 async fn retention_keeps_heads_gaps_and_the_young(store: &dyn Store) {

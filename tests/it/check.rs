@@ -38,6 +38,23 @@ fn a_good_folder_is_answered_with_yes_and_nothing_on_stdout() {
 }
 
 #[test]
+fn clips_that_a_folder_makes_by_itself_are_said_to_be_made_by_setup() {
+    let dir = sample();
+    let seen = loa(dir.path(), &["check"]);
+    assert!(!text(&seen.stderr).contains("make setup"));
+    for clip in ["mat-khau-manh.mp3", "standby/bao.mp3"] {
+        fs::remove_file(dir.path().join("playlists/clips").join(clip)).unwrap();
+    }
+    let seen = loa(dir.path(), &["check"]);
+    assert_eq!(seen.status.code(), Some(1));
+    let told = text(&seen.stderr);
+    assert!(told.contains("2 clips of this folder") && told.contains("`make setup`"), "{told}");
+    // A clip that nothing makes is a fault and no more.
+    fs::remove_file(dir.path().join("playlists/clips/make.sh")).unwrap();
+    assert!(!text(&loa(dir.path(), &["check"]).stderr).contains("make setup"));
+}
+
+#[test]
 fn faults_are_told_with_file_line_column_and_hint_and_the_answer_is_no() {
     let dir = sample();
     let file = dir.path().join("playlists/ban-tin-chieu.toml");

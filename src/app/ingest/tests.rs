@@ -12,6 +12,7 @@ use crate::clock::ManualClock;
 use crate::domain::ids::{CueId, Digest};
 use crate::domain::proof::record::*;
 use crate::domain::station::Device;
+use crate::log::leaf::ServerBody;
 use crate::wire::doc::{Command, Do, Receipt};
 use crate::wire::jws::{self, OneKey, Role, SecretKey, Typ};
 use crate::wire::record;
@@ -231,6 +232,39 @@ async fn a_gap_is_asked_for_until_it_is_closed() {
     desk.clock.pass(900_000);
     assert_eq!((taken.publications.len(), desk.ingest.ask()), (1, vec![]));
     assert!(stored(&*desk.store, &loa.id).await.iter().all(|(.., fault)| fault.is_none()));
+}
+
+/// Returns the gaps that the log tells of.
+async fn said_missing(store: &dyn Store) -> Vec<(u64, u64)> {
+    let leaves = store.leaves(1, 9_999).await.unwrap();
+    let gaps = leaves.iter().filter_map(|leaf| match leaf.statement()?.unwrap().body {
+        ServerBody::Gap { from, to, .. } => Some((from, to)),
+        _ => None,
+    });
+    gaps.collect()
+}
+
+#[tokio::test]
+async fn each_missing_number_is_said_once_with_what_shows_it() {
+    let mut desk = desk(Arc::new(MemoryStore::default()));
+    let mut loa = Signer::new("loa-1", 1);
+    loa.enrol(&*desk.store).await;
+    loa.beats(12);
+    let batches: [&[usize]; 6] = [&[3, 2, 1], &[6], &[7, 9, 6], &[5], &[12, 11, 5], &[4, 8, 10]];
+    for batch in batches {
+        desk.ingest.take(&[loa.batch(batch.iter().copied())]).await.unwrap();
+    }
+    let said = said_missing(&*desk.store).await;
+    assert_eq!(said, [(4, 5), (8, 8), (10, 10)]);
+    desk.ingest.take(&[loa.batch(1..=12)]).await.unwrap();
+    assert_eq!(said_missing(&*desk.store).await, said, "nothing is missing any more");
+    // Numbers that the device declares lost are explained by that record.
+    let mut other = Signer::new("loa-2", 2);
+    other.enrol(&*desk.store).await;
+    other.beats(3);
+    other.sign(Body::Lost { from: 2, to: 3, n: 2, hash: Digest([4; 32]) });
+    desk.ingest.take(&[other.batch([1, 4])]).await.unwrap();
+    assert_eq!(said_missing(&*desk.store).await, said);
 }
 
 #[tokio::test]

@@ -166,8 +166,12 @@ impl Scribe {
         let first = shard.size();
         let work = tokio::task::spawn_blocking(move || log.append(first, &leaves));
         let log = work.await.map_err(|_| ScribeError::Broken)??;
+        #[cfg(test)]
+        crate::log::disk::last::step();
         shard.logged = shard.logged.saturating_add(i64::try_from(count).unwrap_or(i64::MAX));
         self.store.note_logged(&shard.name, shard.logged, fence).await?;
+        #[cfg(test)]
+        crate::log::disk::last::step();
         self.waiting = self.waiting.saturating_sub(count);
         self.writing = Some(Writing { shard, name, log });
         Ok(Step::Logged { leaves: count })
@@ -303,5 +307,7 @@ fn listed(
     names.map_err(|source| ScribeError::Listed { path: path.to_owned(), source })
 }
 
+#[cfg(test)]
+mod crash_tests;
 #[cfg(test)]
 mod tests;

@@ -247,6 +247,8 @@ impl Duty {
                 self.live.change(|picture| {
                     picture.notices.retain(|notice| notice.code != "standing-by");
                 });
+                // Whoever waits for the lead may publish at once.
+                self.tenure.extend(mono.saturating_add(LEASE_MS));
                 lead.send_replace(Some(Lead { fence, log, heir_of }));
             }
         }

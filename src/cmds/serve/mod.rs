@@ -311,7 +311,6 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
     let (kept_in, kept) = mpsc::channel(HEADS);
     let log_key = VerifierKey::log(log_place.base.clone(), log_place.key.public());
     let rule = cosign::rule(&log_key, &config.log, &options.playlists)?;
-    cosign::compare(&rule, &keys, &live);
     let asking = cosign::Ties {
         live: live.clone(),
         clock: clock.clone(),
@@ -320,11 +319,13 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         kept: kept_in,
         folder: log_place.folder.clone(),
     };
-    upkeep.spawn(cosign::run(rule, asking, upkeep.token()));
+    upkeep.spawn(cosign::run(rule.clone(), asking, upkeep.token()));
     let encloser = Encloser::new(store.clone(), clock.clone());
     upkeep.spawn(cosign::enclose(encloser, leads.clone(), kept, upkeep.token()));
     let log_folder = log_place.folder.clone();
-    upkeep.spawn(cosign::follow(log_folder, keys.clone(), vouched_in, upkeep.token()));
+    let following =
+        cosign::follow(log_folder, rule, keys.clone(), live.clone(), vouched_in, upkeep.token());
+    upkeep.spawn(following);
     let ties =
         scribe::Ties { live: live.clone(), clock: clock.clone(), heads: log_heads, cosigned };
     let logging = Scribe::new(store.clone(), log_place, clock.clone());

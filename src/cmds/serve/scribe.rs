@@ -86,6 +86,7 @@ impl Ties {
         let at_ms = self.clock.now();
         self.live.change(|picture| {
             let at_ms = picture.log.as_ref().filter(|_| !new).map_or(at_ms, |log| log.at_ms);
+            let witnessed = picture.log.as_ref().and_then(|log| log.witnessed);
             picture.log = Some(LogLight {
                 origin: tree.origin.to_string(),
                 size: tree.size,
@@ -93,6 +94,7 @@ impl Ties {
                 note: head.note().to_string(),
                 at_ms,
                 waiting,
+                witnessed,
             });
         });
         metrics::gauge!("loa_log_leaves").set(tree.size as f64);

@@ -26,6 +26,8 @@ pub struct LogView {
     head: Option<HeadView>,
     /// Leaves that wait to be logged.
     waiting: u64,
+    /// What witnesses last vouched for; null while none did since the server started.
+    witnessed: Option<WitnessedView>,
     /// All shards, oldest first; their files are under `/log/{name}/`.
     shards: Vec<ShardView>,
 }
@@ -45,6 +47,18 @@ pub struct HeadView {
     at: String,
     /// The signed note (C2SP tlog-checkpoint).
     checkpoint: String,
+}
+
+/// A head that witnesses vouched for.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LogWitnessed)]
+pub struct WitnessedView {
+    /// Leaves.
+    size: u64,
+    #[schema(format = "date-time")]
+    at: String,
+    /// Whether they were as many as the station asks for.
+    quorum: bool,
 }
 
 /// A shard of the log: a year, or what came after a loss in it.
@@ -114,6 +128,13 @@ pub async fn get(
     Ok(Json(LogView {
         head,
         waiting: u64::try_from(newest.saturating_sub(logged)).unwrap_or(0),
+        witnessed: picture.log.as_ref().and_then(|log| log.witnessed).map(|witnessed| {
+            WitnessedView {
+                size: witnessed.size,
+                at: local(witnessed.at_ms, picture.zone),
+                quorum: witnessed.enough,
+            }
+        }),
         shards: shards.iter().map(view).collect(),
     }))
 }

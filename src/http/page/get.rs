@@ -7,12 +7,13 @@ use super::super::limit::{Door, Turnstile};
 use super::super::state::{AppState, Site};
 use super::waiting;
 use super::{
-    AirRow, DeviceLight, DeviceRow, FaultRow, Language, PageView, RecordRow, STYLE, locked, render,
+    AirRow, DeviceLight, DeviceRow, FaultRow, Language, LogRow, PageView, RecordRow, STYLE, locked,
+    render,
 };
 use crate::app::access;
 use crate::app::air::{self, Airing};
 use crate::app::live::{Heard, Light, Live, Picture};
-use crate::app::ports::{Listed, Page, RecordFilter, Registered, Store};
+use crate::app::ports::{Enclosure, Listed, Page, RecordFilter, Registered, Store};
 use crate::clock::SharedClock;
 use crate::config::{Fault, Severity};
 use crate::domain::ids::DeviceId;
@@ -176,6 +177,12 @@ fn view(live: &Live, records: Vec<Listed>, now: UtcMs, lang: Language) -> PageVi
         next: rows(&air.next),
         devices: listed,
         more_devices,
+        log: picture.log.as_ref().map(|log| LogRow {
+            size: log.size,
+            waiting: log.waiting,
+            at: clock_text(log.at_ms, now, zone),
+            witnessed: log.witnessed.map(|w| (w.size, clock_text(w.at_ms, now, zone))),
+        }),
         records: records.into_iter().map(|one| record_row(one, &devices, zone, now)).collect(),
         faults: picture
             .faults
@@ -320,6 +327,7 @@ fn remarks(heard: &Heard, lang: Language) -> Vec<String> {
 }
 
 fn record_row(listed: Listed, devices: &Devices, zone: Tz, now: UtcMs) -> RecordRow {
+    let late = matches!(listed.time, Enclosure::Late { .. });
     let record = listed.record;
     let claims = super::super::api::records::claims(&record.jws);
     let text = |name: &str| -> String {
@@ -336,5 +344,6 @@ fn record_row(listed: Listed, devices: &Devices, zone: Tz, now: UtcMs) -> Record
             .and_then(serde_json::Value::as_u64)
             .and_then(|g| g.try_into().ok()),
         kind: record.kind,
+        late,
     }
 }

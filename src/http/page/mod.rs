@@ -12,8 +12,8 @@ mod words;
 
 pub use get::{enter, get, style};
 pub use view::{
-    AirRow, ChangeRow, DeviceLight, DeviceRow, FaultRow, HoldRow, NoticeRow, PageView, ProposalRow,
-    RecordRow,
+    AirRow, ChangeRow, DeviceLight, DeviceRow, FaultRow, HoldRow, LogRow, NoticeRow, PageView,
+    ProposalRow, RecordRow,
 };
 pub use words::Language;
 
@@ -250,10 +250,36 @@ fn records(view: &PageView, lang: Language) -> Markup {
                                         Some(grade) => { (grade) " · " (lang.grade(grade)) }
                                         None => { "–" }
                                     }
+                                    @if row.late {
+                                        " "
+                                        span.tag.warn { (say("thời điểm lỏng", "late")) }
+                                    }
                                 }
                             }
                         }
                     }
+                }
+            }
+            @if let Some(log) = &view.log { (evidence_log(log, lang)) }
+        }
+    }
+}
+
+/// One line: how far the log is, and what witnesses vouched for.
+fn evidence_log(log: &LogRow, lang: Language) -> Markup {
+    let say = |vi, en| lang.say(vi, en);
+    html! {
+        p.where {
+            (say("Nhật ký bằng chứng: ", "Evidence log: ")) (log.size)
+            (say(" mục, ký lúc ", " leaves, signed at ")) (log.at) ", "
+            (log.waiting) (say(" mục đang chờ", " waiting")) ". "
+            @match &log.witnessed {
+                Some((size, at)) => {
+                    (say("Nhân chứng xác nhận ", "Witnesses vouch for ")) (size)
+                    (say(" mục, lúc ", " leaves, at ")) (at) "."
+                }
+                None => {
+                    (say("Chưa có nhân chứng nào xác nhận.", "No witness vouches for it yet."))
                 }
             }
         }

@@ -60,7 +60,14 @@ fn sample() -> PageView {
             outcome: "partial".into(),
             cause: "power".into(),
             grade: Some(3),
+            late: true,
         }],
+        log: Some(LogRow {
+            size: 1_234,
+            waiting: 5,
+            at: "17:04:03".into(),
+            witnessed: Some((1_230, "17:04:01".into())),
+        }),
         faults: vec![FaultRow {
             place: "buoi-chieu.toml:3:5".into(),
             message: "`vol` is not a member".into(),

@@ -35,6 +35,19 @@ pub struct PageView {
     pub records: Vec<RecordRow>,
     /// Faults of the station folder.
     pub faults: Vec<FaultRow>,
+    /// How the evidence log stands, once it has a head.
+    pub log: Option<LogRow>,
+}
+
+/// How the evidence log stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogRow {
+    pub size: u64,
+    pub waiting: u64,
+    /// When its newest head was signed.
+    pub at: String,
+    /// Leaves that witnesses last vouched for, and when.
+    pub witnessed: Option<(u64, String)>,
 }
 
 /// A change that waits.
@@ -124,6 +137,8 @@ pub struct RecordRow {
     pub outcome: String,
     pub cause: String,
     pub grade: Option<u8>,
+    /// When it was written cannot be enclosed tightly enough.
+    pub late: bool,
 }
 
 /// A fault of the station folder.

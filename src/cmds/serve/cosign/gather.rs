@@ -197,3 +197,7 @@ fn post(agent: &ureq::Agent, url: &str, body: &str) -> Option<Said> {
     let body = answer.body_mut().with_config().limit(NOTE_BYTES as u64).read_to_vec();
     body.ok().map(|body| (status, body))
 }
+
+#[cfg(test)]
+#[path = "gather_tests.rs"]
+mod tests;

@@ -19,9 +19,10 @@ use super::duty::Lead;
 use crate::app::enclose::{Encloser, Head};
 use crate::app::ingest::Vouch;
 use crate::app::keyring::Keyring;
-use crate::app::live::{Alarm, Live};
+use crate::app::live::{Alarm, Live, WitnessLight};
 use crate::clock::SharedClock;
 use crate::domain::ids::Digest;
+use crate::domain::time::UtcMs;
 use crate::wire::epoch::{LogRule, LogTrust};
 use crate::wire::limits;
 use crate::wire::tlog::{NOTE_BYTES, Policy, SignedCheckpoint};
@@ -44,6 +45,8 @@ const AGAIN: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_secs(1);
 /// The newest head that enough witnesses vouched for, beside the shards.
 const NEWEST: &str = "witnessed";
+/// The notice that devices do not know the station's witnesses.
+const NOT_NAMED: &str = "log-not-named";
 
 /// What the task is tied to.
 pub struct Ties {
@@ -59,23 +62,32 @@ pub struct Ties {
     pub kept: mpsc::Sender<Head>,
 }
 
-/// Says on the page when devices judge by other witnesses than those of the station file.
-pub fn compare(rule: &Rule, keys: &Keyring, live: &Live) {
+/// Says on the page when devices judge by other witnesses than those of the station file, and no
+/// more once the keys name them.
+fn compare(rule: &Rule, keys: &Keyring, live: &Live) {
     let in_use = keys.in_use();
     let named = in_use.chain.current().and_then(|epoch| epoch.log.clone());
     let wanted = LogRule::new(&rule.policy);
-    if named.as_ref() == Some(&wanted) || (named.is_none() && rule.policy.witnesses().is_empty()) {
+    let same = named.as_ref() == Some(&wanted);
+    let nobody = named.is_none() && rule.policy.witnesses().is_empty();
+    let differ = !(same || nobody);
+    let told = live.picture().notices.iter().any(|notice| notice.code == NOT_NAMED);
+    if differ == told {
         return;
     }
     live.change(|picture| {
-        picture.notices.push(Alarm {
-            code: "log-not-named",
-            vi: "Thiết bị chưa biết các nhân chứng trong `station.toml`: chạy `loa keys log` với khoá gốc"
-                .to_owned(),
-            en: "Devices do not know the witnesses of `station.toml` yet: run `loa keys log` with the \
-                 root key"
-                .to_owned(),
-        });
+        picture.notices.retain(|notice| notice.code != NOT_NAMED);
+        if differ {
+            picture.notices.push(Alarm {
+                code: NOT_NAMED,
+                vi: "Thiết bị chưa biết các nhân chứng trong `station.toml`: chạy `loa keys log` \
+                     với khoá gốc"
+                    .to_owned(),
+                en: "Devices do not know the witnesses of `station.toml` yet: run `loa keys log` \
+                     with the root key"
+                    .to_owned(),
+            });
+        }
     });
 }
 
@@ -177,6 +189,9 @@ pub async fn run(rule: Rule, mut ties: Ties, stop: CancellationToken) {
         asking = back;
         lacks = !gathered.enough;
         show(&ties.live, &gathered);
+        if gathered.witnessed {
+            note_witness(&ties.live, &gathered, ties.clock.now());
+        }
         for head in asking.keeper.kept() {
             let _ = ties.kept.send(head).await;
         }
@@ -224,6 +239,18 @@ pub async fn enclose(
 
 fn seconds(clock: &SharedClock) -> u64 {
     u64::try_from(clock.now().numeric_date()).unwrap_or(0)
+}
+
+/// Notes what witnesses last vouched for.
+fn note_witness(live: &Live, gathered: &Gathered, at_ms: UtcMs) {
+    let size = gathered.head.checkpoint().size;
+    live.change(|picture| {
+        if let Some(log) = &mut picture.log {
+            log.witnessed = Some(WitnessLight { size, at_ms, enough: gathered.enough });
+        }
+    });
+    metrics::gauge!("loa_log_witnessed_leaves").set(size as f64);
+    metrics::gauge!("loa_log_witnessed_seconds").set(at_ms.numeric_date() as f64);
 }
 
 /// Says on the page and in the log of the program how it stands with the witnesses.
@@ -280,12 +307,15 @@ fn show(live: &Live, gathered: &Gathered) {
 /// Looks for the newest head that counts for devices, in every process of the station.
 pub async fn follow(
     folder: PathBuf,
+    rule: Rule,
     keys: Keyring,
+    live: Arc<Live>,
     vouched: watch::Sender<Option<Vouch>>,
     stop: CancellationToken,
 ) {
     let mut known = None;
     loop {
+        compare(&rule, &keys, &live);
         let (path, epoch) = (folder.join(NEWEST), keys.in_use().chain.epoch());
         let read = tokio::task::spawn_blocking(move || read(&path)).await.ok().flatten();
         let seen = read.as_ref().map(|note| (Digest::of(note.as_bytes()), epoch));
