@@ -187,3 +187,8 @@ fn other_peoples_programs_agree_on_all_that_is_written() {
     assert_eq!(both.note().to_string(), with_later);
     assert_eq!(both.note().lines().len(), 4);
 }
+
+#[test]
+fn server_and_auditor_call_the_same_records_late() {
+    assert_eq!(loa::audit::Options::default().late_ms, loa::domain::proof::LATE_MS);
+}

@@ -15,6 +15,7 @@ mod host;
 #[cfg(feature = "embedded-broker")]
 mod ingest;
 mod inspect;
+mod log;
 #[cfg(feature = "embedded-broker")]
 mod memory;
 #[cfg(feature = "embedded-broker")]
@@ -34,7 +35,7 @@ use serde::Serialize;
 /// says otherwise.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only these: `compile`, `inspect`, `start`, `memory`, `district`, `urgent`,
+    /// Only these: `compile`, `inspect`, `log`, `start`, `memory`, `district`, `urgent`,
     /// `hold`, `clip`, `ingest`; all when none is named
     #[arg(value_name = "WHAT")]
     what: Vec<String>,
@@ -95,6 +96,7 @@ type Bench = (&'static str, fn(&Args) -> anyhow::Result<Vec<Row>>);
 const ALL: &[Bench] = &[
     ("compile", |_| compile::rows()),
     ("inspect", |_| inspect::rows()),
+    ("log", |_| log::rows()),
     ("start", |_| start::rows()),
     #[cfg(feature = "embedded-broker")]
     ("memory", |_| memory::rows()),

@@ -9,6 +9,7 @@ use crate::log::leaf::{Leaf, ServerBody};
 use crate::log::sequencer::{Adopt, Sequencer, Setup};
 use crate::wire::jws::SecretKey;
 use crate::wire::tlog::{AddCheckpoint, Cosigner, LogSigner, Name, Policy, TreeHash};
+use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
@@ -37,10 +38,12 @@ fn leaf(index: u64) -> Leaf {
 /// What a witness answers to a request: status and body, or nothing at all.
 type Says = fn(&Cosigner, &AddCheckpoint) -> Option<(u16, Vec<u8>)>;
 
-fn honest(cosigner: &Cosigner, asked: &AddCheckpoint) -> Option<(u16, Vec<u8>)> {
+fn cosigned(cosigner: &Cosigner, asked: &AddCheckpoint) -> (u16, Vec<u8>) {
     let line = cosigner.sign(NOW, asked.checkpoint.note().text());
-    Some((200, format!("{line}\n").into_bytes()))
+    (200, format!("{line}\n").into_bytes())
 }
+
+const HONEST: Says = |cosigner, asked| Some(cosigned(cosigner, asked));
 
 /// Reads a request and returns its body.
 fn body_of(stream: &mut TcpStream) -> Option<Vec<u8>> {
@@ -110,10 +113,10 @@ fn log() -> Log {
 fn ask(says: Says) -> (Gathered, Policy) {
     let log = log();
     let keys = [cosigner("w1.example", 11), cosigner("w2.example", 12)];
-    let addresses = [stands(keys[0].clone(), honest), stands(keys[1].clone(), says)];
+    let addresses = [stands(keys[0].clone(), HONEST), stands(keys[1].clone(), says)];
     let mut text = format!("log {}\n", signer().verifier());
     for (n, (key, address)) in keys.iter().zip(&addresses).enumerate() {
-        text += &format!("witness w{n} {} {address}\n", key.verifier());
+        writeln!(text, "witness w{n} {} {address}", key.verifier()).unwrap();
     }
     let policy = Policy::parse((text + "group both 2 w0 w1\nquorum both\n").as_bytes()).unwrap();
     let rule = Rule { policy: policy.clone(), ca: None };
@@ -134,7 +137,7 @@ fn refused(says: Says) -> Trouble {
 
 #[test]
 fn two_honest_ones_are_enough() {
-    let (gathered, policy) = ask(honest);
+    let (gathered, policy) = ask(HONEST);
     assert!(gathered.enough && gathered.troubles.is_empty());
     assert_eq!(gathered.met_s, Some(NOW));
     assert!(policy.judge_signed(&gathered.head).unwrap().quorum.is_enough());
@@ -155,9 +158,9 @@ fn a_cosignature_of_another_tree_key_or_log_does_not_count() {
         Some((200, format!("{}\n", cosigner.sign(NOW, &tree.text())).into_bytes()))
     };
     // By another key under its name.
-    let other_key: Says = |_, asked| honest(&cosigner("w2.example", 99), asked);
+    let other_key: Says = |_, asked| Some(cosigned(&cosigner("w2.example", 99), asked));
     // By the honest one: one voice is not two.
-    let copied: Says = |_, asked| honest(&cosigner("w1.example", 11), asked);
+    let copied: Says = |_, asked| Some(cosigned(&cosigner("w1.example", 11), asked));
     // By the log itself.
     let own: Says = |_, asked| {
         let lines = asked.checkpoint.note().lines();
