@@ -35,6 +35,8 @@ pub struct Due {
 pub struct Timetable {
     pub device: String,
     pub ver: i64,
+    /// The units that it stands below.
+    pub units: Vec<String>,
     /// From, to and sheet of each day.
     pub days: Vec<(i64, i64, Hash)>,
 }
@@ -43,6 +45,8 @@ pub struct Timetable {
 struct RawTimetable {
     aud: String,
     ver: i64,
+    #[serde(default)]
+    units: Vec<String>,
     days: Vec<RawDay>,
 }
 
@@ -79,9 +83,10 @@ struct RawCue {
 /// Reads the claims of a timetable; who signed it is not asked, the log names its hash.
 pub fn timetable(bytes: &[u8]) -> Option<Timetable> {
     let claims = Jws::parse(bytes, "loa-timetable+jwt")?.claims()?;
-    let RawTimetable { aud, ver, days } = serde_json::from_slice(&claims).ok()?;
+    let RawTimetable { aud, ver, units, days } = serde_json::from_slice(&claims).ok()?;
     let day = |day: RawDay| Some((day.from_ms, day.to_ms, hex(&day.sheet)?));
-    Some(Timetable { device: aud, ver, days: days.into_iter().map(day).collect::<Option<_>>()? })
+    let days = days.into_iter().map(day).collect::<Option<_>>()?;
+    Some(Timetable { device: aud, ver, units, days })
 }
 
 /// Reads a day sheet: its day and its cues.

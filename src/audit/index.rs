@@ -206,7 +206,11 @@ impl Index {
         for (index, entry) in (first..).zip(entries) {
             let Ok((_, Content::Statement(content))) = leaf::parse(entry) else { continue };
             let Some(said) = statement(content) else { continue };
-            if !matches!(said, Statement::Enrol { .. } | Statement::Revoke { .. }) {
+            let about_devices = matches!(
+                said,
+                Statement::Enrol { .. } | Statement::Revoke { .. } | Statement::Published { .. }
+            );
+            if !about_devices {
                 continue;
             }
             let logs = &self.about.logs;

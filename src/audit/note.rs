@@ -45,6 +45,13 @@ pub fn is_name(text: &str) -> bool {
     (1..=255).contains(&text.len()) && text.chars().all(plain)
 }
 
+/// Returns what names a key in signature lines: name and key with its type.
+fn id_of(name: &str, typed: &[u8]) -> [u8; 4] {
+    let digest =
+        Sha256::new().chain_update(name).chain_update(b"\n").chain_update(typed).finalize();
+    [digest[0], digest[1], digest[2], digest[3]]
+}
+
 impl NoteKey {
     /// Reads a verifier key, or says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
@@ -65,9 +72,7 @@ impl NoteKey {
             Some((6, bytes)) if bytes.len() == 1_312 => (Kind::Unchecked, bytes),
             _ => return Err("its type is none of 0x01, 0x04, 0x06"),
         };
-        let digest =
-            Sha256::new().chain_update(name).chain_update(b"\n").chain_update(&typed).finalize();
-        let wanted = [digest[0], digest[1], digest[2], digest[3]];
+        let wanted = id_of(name, &typed);
         if id != format!("{:08x}", u32::from_be_bytes(wanted)) {
             return Err("its id does not belong to name and key");
         }
@@ -76,6 +81,28 @@ impl NoteKey {
             _ => Some(signature::key(bytes).ok_or("it is not a sound Ed25519 key")?),
         };
         Ok(Self { name: name.to_owned(), kind, id: wanted, bytes: bytes.to_vec(), key })
+    }
+
+    /// Returns the key under the name of a log: its own, or that of a shard, which has a slash and a
+    /// year behind it (`/2027`), or a year and a number (`/2027-2`).
+    pub fn of_log(&self, origin: &str) -> Option<Self> {
+        if self.name == origin {
+            return Some(self.clone());
+        }
+        let shard = origin.strip_prefix(&*self.name)?.strip_prefix('/')?;
+        let (year, part) = shard.split_once('-').unwrap_or((shard, "2"));
+        let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+        let year = year.len() == 4 && digits(year);
+        if !year || !(1..=5).contains(&part.len()) || !digits(part) || !is_name(origin) {
+            return None;
+        }
+        let kind: u8 = match self.kind {
+            Kind::Log => 1,
+            Kind::Witness => 4,
+            Kind::Unchecked => 6,
+        };
+        let typed = [&[kind], self.bytes.as_slice()].concat();
+        Some(Self { name: origin.to_owned(), id: id_of(origin, &typed), ..self.clone() })
     }
 
     /// Returns the bytes: equal bytes are one key under any name.

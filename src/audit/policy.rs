@@ -105,9 +105,10 @@ impl Policy {
         }
     }
 
-    /// Returns the keys of the log of that name.
+    /// Returns the keys of the log of that name: those under it, and those under the name of which
+    /// it is a shard.
     pub fn keys_of(&self, origin: &str) -> Vec<NoteKey> {
-        self.logs.iter().filter(|key| key.name == origin).cloned().collect()
+        self.logs.iter().filter_map(|key| key.of_log(origin)).collect()
     }
 
     /// Returns the keys of the witnesses.

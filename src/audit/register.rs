@@ -72,6 +72,8 @@ pub struct Named {
     pub name: String,
     /// Whether the question is about it.
     pub asked: bool,
+    /// Whether a key of it was enrolled: without one nothing that it does can be verified.
+    pub enrolled: bool,
 }
 
 /// See the module.
@@ -110,6 +112,9 @@ impl Register {
                 };
                 let known = self.keys.entry(thumbprint(key));
                 let known = known.or_insert_with(|| Known { key: parsed, uses: Vec::new() });
+                if let Some(named) = self.devices.get_mut(device as usize) {
+                    named.enrolled = true;
+                }
                 if known.uses.len() < MOST && known.uses.iter().all(|of| of.device != device) {
                     known.uses.push(Use { device, since: place, revoked: None });
                 }
@@ -136,6 +141,13 @@ impl Register {
                 of.revoked = Some(of.revoked.map_or(from, |known| known.min(from)));
                 None
             }
+            // What is ordered of a device without a key is expected of it all the same.
+            Statement::Published { dev, .. } => {
+                let full = self.device(dev, unit.is_none()).is_none();
+                let first = full && !std::mem::replace(&mut self.full, true);
+                let why = format!("more than {MOST} devices or keys");
+                first.then(|| Fault::new(FaultKind::Limit, file, why))
+            }
             _ => None,
         }
     }
@@ -151,7 +163,7 @@ impl Register {
             return None;
         }
         let device = Device::try_from(self.devices.len()).ok()?;
-        self.devices.push(Named { name: name.to_owned(), asked });
+        self.devices.push(Named { name: name.to_owned(), asked, enrolled: false });
         self.by_name.insert(name.to_owned(), device);
         Some(device)
     }

@@ -67,6 +67,7 @@ pub fn verify<S: Source + ?Sized>(
         walk += 1;
     }
     left_out(&mut state);
+    keyless(&mut state);
     unreceipted(&mut state);
     Ok(state.verdict.close())
 }
@@ -175,11 +176,25 @@ impl<S: Source + ?Sized> Audit<'_, S> {
             state.verdict.records.conflicts += tracked.conflicts.len() as u64;
             gaps(state, name, &tracked);
             let asked = self.index.register.devices.get(device as usize);
-            if asked.is_some_and(|named| named.asked) {
+            if asked.is_some_and(|named| named.asked) || self.is_placed(&tracked, &sheets)? {
                 self.outcomes(state, name, &tracked, &mut sheets, &mut missing)?;
             }
         }
         Ok(())
+    }
+
+    /// Says whether a timetable places the device below the unit that is asked about, wherever it
+    /// was enrolled: devices move, and communes merge.
+    fn is_placed(&self, tracked: &Tracked, sheets: &Sheets<'_, S>) -> Result<bool, ReadError> {
+        let Some(unit) = &self.index.about.unit else { return Ok(false) };
+        for published in &tracked.published {
+            let text = sheets.timetable(&published.timetable)?;
+            let read = text.as_deref().and_then(timetable);
+            if read.is_some_and(|timetable| timetable.units.contains(unit)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn outcomes(
@@ -353,6 +368,18 @@ fn unreceipted(state: &mut State<'_>) {
     }
     for fault in faults {
         state.verdict.fault(fault);
+    }
+}
+
+/// Devices that were given schedules and no key.
+fn keyless(state: &mut State<'_>) {
+    let devices = &state.index.register.devices;
+    let count = devices.iter().filter(|named| !named.enrolled).count();
+    if count > 0 {
+        let note = format!(
+            "{count} devices have schedules and no enrolment: their cues count as explained"
+        );
+        state.verdict.notes.push(note);
     }
 }
 

@@ -105,14 +105,13 @@ async fn first_cue(
     timetable: &StoredTimetable,
 ) -> Result<Option<UtcMs>, StoreError> {
     for day in timetable.days.iter().filter(|day| day.to_ms > timetable.made_ms) {
-        let first: Option<i64> = sqlx::query_scalar(
-            "SELECT MIN(at_ms) FROM sheet_cues WHERE sheet = $1 AND at_ms >= $2",
-        )
-        .bind(&day.sheet.0[..])
-        .bind(timetable.made_ms.0)
-        .fetch_one(&mut *conn)
-        .await
-        .map_err(failed("read cues"))?;
+        let first: Option<i64> =
+            sqlx::query_scalar("SELECT MIN(at_ms) FROM sheet_cues WHERE sheet = $1 AND at_ms > $2")
+                .bind(&day.sheet.0[..])
+                .bind(timetable.made_ms.0)
+                .fetch_one(&mut *conn)
+                .await
+                .map_err(failed("read cues"))?;
         if let Some(first) = first {
             return Ok(Some(UtcMs(first)));
         }
@@ -351,6 +350,21 @@ impl Plans for SqliteStore {
         .await
         .map_err(failed("read timetables of a device"))?;
         self.timetables(&rows).await
+    }
+
+    async fn timetable_text(
+        &self,
+        device: &DeviceId,
+        ver: i64,
+    ) -> Result<Option<Arc<str>>, StoreError> {
+        let text: Option<String> =
+            sqlx::query_scalar("SELECT jws FROM timetables WHERE device = $1 AND ver = $2")
+                .bind(device.as_str())
+                .bind(ver)
+                .fetch_optional(&self.read)
+                .await
+                .map_err(failed("read a timetable"))?;
+        Ok(text.map(Arc::from))
     }
 
     async fn sheets(&self, ids: &[Digest]) -> Result<Vec<StoredSheet>, StoreError> {

@@ -10,6 +10,7 @@ use crate::app::ports::{
 use crate::domain::ids::{DeviceId, Digest, PersonId, UnitId};
 use crate::domain::station::{Device, Unit};
 use crate::domain::time::UtcMs;
+use crate::wire::limits;
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
@@ -384,15 +385,26 @@ impl Registry for SqliteStore {
         .execute(&mut *tx)
         .await
         .map_err(failed("keep a key"))?;
-        let unit: String = sqlx::query_scalar("SELECT unit FROM devices WHERE id = $1")
-            .bind(device.as_str())
-            .fetch_one(&mut *tx)
-            .await
-            .map_err(failed("read a device"))?;
-        let unit: UnitId = unit
-            .parse()
+        // Its unit and those above it, so that a question about any of them finds the device.
+        let units: Vec<String> = sqlx::query_scalar(
+            "WITH RECURSIVE above (unit, step) AS (\
+                 SELECT unit, 0 FROM devices WHERE id = $1 \
+                 UNION ALL \
+                 SELECT u.parent, above.step + 1 FROM units u JOIN above ON u.id = above.unit \
+                 WHERE u.parent IS NOT NULL AND above.step < $2) \
+             SELECT unit FROM above ORDER BY step",
+        )
+        .bind(device.as_str())
+        .bind(i64::try_from(limits::UNITS).unwrap_or(8) - 1)
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(failed("read a device"))?;
+        let units: Vec<UnitId> = units
+            .iter()
+            .map(|unit| unit.parse())
+            .collect::<Result<_, _>>()
             .map_err(|_| StoreError::Damaged { what: "device", key: device.to_string() })?;
-        say(&mut tx, &crate::app::logbook::enrolled(enrolment, &[unit])?).await?;
+        say(&mut tx, &crate::app::logbook::enrolled(enrolment, &units)?).await?;
         commit(tx).await?;
         Ok(Enrolled::Done)
     }

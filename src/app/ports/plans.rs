@@ -105,6 +105,12 @@ pub trait Plans: Send + Sync {
         from: UtcMs,
         to: UtcMs,
     ) -> Result<Vec<StoredTimetable>, StoreError>;
+    /// Returns the exact bytes of a version as it was signed; `None` when it is not stored.
+    async fn timetable_text(
+        &self,
+        device: &DeviceId,
+        ver: i64,
+    ) -> Result<Option<Arc<str>>, StoreError>;
     /// Returns those of the sheets that are stored, in the order of their hashes.
     async fn sheets(&self, ids: &[Digest]) -> Result<Vec<StoredSheet>, StoreError>;
 

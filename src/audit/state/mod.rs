@@ -19,11 +19,11 @@ use super::receipts::Receipts;
 use super::record::{Body, Record, Seen};
 use super::register::{Device, Place};
 use super::trail::{Fact, Placed, Trail};
-use super::verdict::{Fault, FaultKind, LISTED, Verdict};
+use super::verdict::{Fault, FaultKind, Verdict};
 use opening::complete;
 pub use parts::Part;
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
 
 /// How far a device's trusted clock and a witness's may differ.
 const CLOCK_MS: i64 = 120_000;
@@ -98,8 +98,6 @@ pub struct State<'a> {
     pub now_ms: i64,
     /// Cues that were played although withdrawn.
     pub superseded: u64,
-    /// Devices with a timetable and without a key.
-    strangers: HashSet<String>,
 }
 
 impl<'a> State<'a> {
@@ -134,7 +132,6 @@ impl<'a> State<'a> {
             restored: vec![None; heads.len()],
             now_ms: newest.max().unwrap_or(0),
             superseded: 0,
-            strangers: HashSet::new(),
         }
     }
 
@@ -170,16 +167,15 @@ impl<'a> State<'a> {
         let heads = self.heads.get(place.log());
         match said {
             Statement::Published { dev, ver, timetable, sheets, first_cue_ms } => {
-                let Some(device) = self.index.register.named(&dev) else {
-                    self.stranger(dev, place);
-                    return;
-                };
+                let Some(device) = self.index.register.named(&dev) else { return };
                 if !self.is_wanted(device) {
                     return;
                 }
-                // Not before the last checkpoint that lacks it, whatever the server's clock said.
+                // Not before the last checkpoint that lacks it, whatever the server's clock said. A
+                // witness signs a little after the log, by a clock of its own.
                 let bound = heads.and_then(|heads| heads.not_before(place.index()));
-                let published_ms = bound.map_or(received, |bound| bound.max(received));
+                let bound = bound.filter(|bound| bound.saturating_sub(received) > CLOCK_MS);
+                let published_ms = bound.unwrap_or(received);
                 let late = first_cue_ms.filter(|first| *first <= published_ms);
                 let numbers: Vec<u32> = sheets.iter().map(|sheet| self.number(sheet)).collect();
                 self.used += 96 + 4 * numbers.len();
@@ -208,18 +204,6 @@ impl<'a> State<'a> {
                 }
             }
             _ => {}
-        }
-    }
-
-    /// Something was ordered of a device that nobody enrolled: were it left out, what it did not
-    /// do would be left out, too.
-    fn stranger(&mut self, dev: String, place: Place) {
-        let first = self.devices.from == 0 && self.strangers.len() < LISTED;
-        if first && !self.strangers.contains(&dev) {
-            let why = "a timetable was published for it, and its enrolment is not in the pack";
-            let fault = Fault::new(FaultKind::Missing, self.file(place), why).of(&dev);
-            self.verdict.fault(fault.at(place.index()));
-            self.strangers.insert(dev);
         }
     }
 

@@ -2,8 +2,12 @@
 //!
 //! | Command | Does |
 //! |---|---|
+//! | `pack` | puts everything that shows what devices did into one file, while the server runs |
 //! | `verify` | checks a pack by a policy: without server, network or clock, in every build of `loa` |
 
+mod bar;
+#[cfg(feature = "server")]
+mod pack;
 mod verify;
 
 use super::Answer;
@@ -20,12 +24,16 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Act {
+    #[cfg(feature = "server")]
+    Pack(pack::Args),
     Verify(verify::Args),
 }
 
 /// Does what was asked for.
 pub fn run(args: Args) -> anyhow::Result<Answer> {
     match args.act {
+        #[cfg(feature = "server")]
+        Act::Pack(args) => pack::run(&args),
         Act::Verify(args) => verify::run(&args),
     }
 }

@@ -1,10 +1,11 @@
 //! `loa audit verify`: a pack and a policy in, a verdict out.
 
 use super::super::{Answer, failed, print_text, wrong_use};
+use super::bar::Bar;
 use crate::audit::{Options, Policy, PolicyError, Progress, Source, Verdict, verify};
 use anyhow::Context as _;
 use std::fs::{self, File};
-use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// Bytes of the longest policy that is read; one more shows that it is longer.
@@ -100,14 +101,12 @@ pub fn judge(pack: &Path, policy: &Policy, options: &Options<'_>) -> anyhow::Res
     let about = fs::metadata(pack).with_context(|| format!("reading `{}`", pack.display()))?;
     let mut bar = Bar::new();
     // A folder or a pipe has no places to read at.
-    let verdict = if about.is_file() {
+    if about.is_file() {
         let file = File::open(pack).with_context(|| format!("reading `{}`", pack.display()))?;
         audit(&file, policy, options, &mut bar)
     } else {
         audit(&[] as &[u8], policy, options, &mut bar)
-    };
-    bar.clear();
-    verdict
+    }
 }
 
 fn audit<S: Source + ?Sized>(
@@ -116,42 +115,12 @@ fn audit<S: Source + ?Sized>(
     options: &Options<'_>,
     bar: &mut Bar,
 ) -> anyhow::Result<Verdict> {
-    verify(source, policy, options, &mut |progress| bar.show(progress)).map_err(|error| {
+    let mut show = |Progress { walk, done, bytes }| match walk {
+        0 => bar.show("looking through", done, bytes),
+        walk => bar.show(&format!("checking, walk {walk}"), done, bytes),
+    };
+    verify(source, policy, options, &mut show).map_err(|error| {
         let hint = error.hint();
         failed(error, hint)
     })
-}
-
-/// One line on stderr that tells how far it is; none where nobody looks.
-struct Bar {
-    shown: bool,
-    last: String,
-}
-
-impl Bar {
-    fn new() -> Self {
-        Self { shown: std::io::stderr().is_terminal(), last: String::new() }
-    }
-
-    fn show(&mut self, progress: Progress) {
-        if !self.shown {
-            return;
-        }
-        let percent = (progress.done.saturating_mul(100)).checked_div(progress.bytes).unwrap_or(0);
-        let text = match progress.walk {
-            0 => format!("looking through: {percent} %"),
-            walk => format!("checking, walk {walk}: {percent} %"),
-        };
-        if text != self.last {
-            // Nothing depends on it.
-            let _ = write!(std::io::stderr(), "\r{text}\x1b[K");
-            self.last = text;
-        }
-    }
-
-    fn clear(&mut self) {
-        if self.shown && !self.last.is_empty() {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
-        }
-    }
 }

@@ -8,7 +8,7 @@
 mod archive;
 mod log;
 mod passphrase;
-mod place;
+pub mod place;
 pub mod restore;
 mod sealed;
 

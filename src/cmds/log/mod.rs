@@ -4,7 +4,10 @@
 //! head file tells.
 
 mod mend;
+mod policy;
 mod read;
+
+pub use policy::policy_text;
 
 use super::Answer;
 use super::data::{DataFolder, DataOption};
@@ -28,6 +31,9 @@ enum What {
     Check(Check),
     /// Proves that a leaf is in the log: a file that anybody can check (C2SP tlog-proof)
     Prove(Prove),
+    /// Prints the policy by which auditors believe the log (C2SP tlog-policy): which keys sign it,
+    /// which witnesses vouch for it and how many are enough
+    Policy(Place),
     /// Writes lost or older tiles again from the store, up to the head that was signed
     Rebuild(Place),
     /// Goes on in a new shard after leaves were lost for good; a running server does so within
@@ -123,6 +129,7 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
         What::Show(args) => read::show(&args),
         What::Check(args) => read::check(&args),
         What::Prove(args) => read::prove(&args),
+        What::Policy(place) => policy::policy(&place),
         What::Rebuild(place) => mend::rebuild(&place),
         What::Begin(args) => mend::begin(&args),
         What::Adopt(place) => mend::adopt(&place),

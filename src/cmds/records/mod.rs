@@ -120,7 +120,7 @@ impl Wanted {
 }
 
 /// Reads a date of the zone (its first instant, or the first after it) or an instant.
-fn instant(name: &str, text: &str, zone: Tz, end: bool) -> anyhow::Result<UtcMs> {
+pub fn instant(name: &str, text: &str, zone: Tz, end: bool) -> anyhow::Result<UtcMs> {
     if let Ok(date) = text.parse::<NaiveDate>() {
         let (from, to) = wall::day(zone, date);
         return Ok(if end { to } else { from });

@@ -44,7 +44,7 @@ impl Plans for MemoryStore {
             if !state.timetables.contains_key(&key) {
                 let cues = timetable.days.iter().filter_map(|day| state.sheets.get(&day.sheet));
                 let due = cues.flat_map(|sheet| sheet.cues.iter()).map(|cue| cue.at_ms);
-                let first = due.filter(|at| *at >= timetable.made_ms).min();
+                let first = due.filter(|at| *at > timetable.made_ms).min();
                 state.say(crate::app::logbook::timetable(timetable, first)?);
             }
             state
@@ -93,6 +93,15 @@ impl Plans for MemoryStore {
             .filter(|t| t.ver >= base && t.published_ms.is_some_and(|at| at < to))
             .cloned()
             .collect())
+    }
+
+    async fn timetable_text(
+        &self,
+        device: &DeviceId,
+        ver: i64,
+    ) -> Result<Option<std::sync::Arc<str>>, StoreError> {
+        let key = (device.clone(), ver);
+        Ok(self.read().timetables.get(&key).map(|timetable| timetable.jws.clone()))
     }
 
     async fn sheets(&self, ids: &[Digest]) -> Result<Vec<StoredSheet>, StoreError> {

@@ -164,8 +164,13 @@ impl Registry for MemoryStore {
                 end: KeyEnd::Open,
             })
             .end = KeyEnd::Open;
-        let units: Vec<_> =
-            state.devices.get(device).map(|known| known.device.unit.clone()).into_iter().collect();
+        // Its unit and those above it, so that a question about any of them finds the device.
+        let mut units: Vec<UnitId> = Vec::new();
+        let mut next = state.devices.get(device).map(|known| known.device.unit.clone());
+        while let Some(unit) = next.filter(|_| units.len() < crate::wire::limits::UNITS) {
+            next = state.units.get(&unit).and_then(|known| known.parent.clone());
+            units.push(unit);
+        }
         state.say(crate::app::logbook::enrolled(enrolment, &units)?);
         Ok(Enrolled::Done)
     }

@@ -4,6 +4,7 @@
 
 mod agent;
 mod approval;
+mod audit;
 mod chance;
 mod chaos;
 mod commune;

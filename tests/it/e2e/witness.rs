@@ -8,18 +8,18 @@ use std::fs;
 use std::process::Command;
 
 /// Makes a witness and returns its key.
-fn init(commune: &Commune, folder: &str) -> String {
+pub fn init(commune: &Commune, folder: &str) -> String {
     let data = commune.path(folder).display().to_string();
     let made = json(&["witness", "init", "audit.example/w1", "--data", &data, "--json"]);
     made["key"].as_str().unwrap().to_owned()
 }
 
-fn watch(commune: &Commune, folder: &str, log: &str) -> Value {
+pub fn watch(commune: &Commune, folder: &str, log: &str) -> Value {
     let data = commune.path(folder).display().to_string();
     json(&["witness", "add", log, "--data", &data, "--json"])
 }
 
-fn serve(commune: &Commune, folder: &str, port: u16) -> Running {
+pub fn serve(commune: &Commune, folder: &str, port: u16) -> Running {
     let mut command = Command::new(binary());
     let data = commune.path(folder).display().to_string();
     let http = format!("127.0.0.1:{port}");
@@ -33,7 +33,7 @@ fn serve(commune: &Commune, folder: &str, port: u16) -> Running {
 }
 
 /// Names the log in `keys`; returns its verifier key.
-fn name_log(commune: &Commune) -> String {
+pub fn name_log(commune: &Commune) -> String {
     let path = |below: &str| commune.path(below).display().to_string();
     let (data, stick) = (path("data"), path("data/root-key.txt"));
     let (station, profiles) = (path("playlists"), path("profiles"));
