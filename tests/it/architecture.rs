@@ -45,6 +45,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "lifecycle",
             "audit",
             "pack",
+            "stamp",
         ],
     ),
     // Judge and writer of packs, from the formats alone: neither may lean on what wrote the log.

@@ -65,6 +65,7 @@ const COMMANDS: &[(&str, Leaves)] = &[
     ("restore", Elsewhere),
     ("audit pack", Nothing),
     ("audit verify", Nothing),
+    ("audit faults", Nothing),
     ("log show", Nothing),
     ("log check", Nothing),
     ("log prove", Nothing),

@@ -175,10 +175,11 @@ fn leaves_long_before_the_window_may_be_left_out_and_what_matters_may_not() {
     world.logs[0].kept.clear();
     assert!(kinds(&judge(&world, &world.pack())).contains(&FaultKind::Key));
     // What a silent device was expected to play is counted all the same.
-    let day = super::model::sheet(DAY + 60 * DAY_MS);
+    let day = super::model::sheet(DAY + 61 * DAY_MS);
     let mut silent = world.clone();
-    silent.publish(DAY + 60 * DAY_MS, 0, 2, &[day], DAY + 61 * DAY_MS);
-    silent.log().checkpoint(DAY + 61 * DAY_MS + MIN, &[0]);
+    silent.window.1 = DAY + 62 * DAY_MS;
+    silent.publish(DAY + 61 * DAY_MS, 0, 2, &[day], DAY + 61 * DAY_MS + HOUR / 2);
+    silent.log().checkpoint(DAY + 62 * DAY_MS, &[0]);
     let verdict = judge(&silent, &silent.pack());
     let outcomes = &verdict.outcomes;
     assert_eq!((outcomes.expected, outcomes.explained), (8, 8), "{outcomes:?}");

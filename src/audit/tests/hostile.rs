@@ -94,3 +94,21 @@ proptest! {
         prop_assert_eq!(own.is_ok(), writers.is_ok(), "{:?}\n{:?}\n{:?}", text, own.err(), writers.err());
     }
 }
+
+/// The pack from which mutations start elsewhere, too; `LOA_BLESS=1` writes it anew.
+#[test]
+fn the_kept_pack_is_what_is_written_and_right() {
+    let world = usual(1);
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz");
+    let (pack, policy) = (root.join("corpus/pack/day"), root.join("pack.policy"));
+    if std::env::var_os("LOA_BLESS").is_some() {
+        std::fs::create_dir_all(pack.parent().unwrap()).unwrap();
+        std::fs::write(&pack, world.pack()).unwrap();
+        std::fs::write(&policy, world.policy()).unwrap();
+    }
+    let bytes = std::fs::read(&pack).unwrap();
+    assert!(bytes.len() < 80_000, "mutations are cut there");
+    assert!(bytes == world.pack(), "the form of packs has changed: is that meant?");
+    assert_eq!(std::fs::read_to_string(policy).unwrap(), world.policy());
+    assert!(judge(&world, &bytes).ok);
+}

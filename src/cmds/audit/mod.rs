@@ -3,6 +3,7 @@
 //! | Command | Does |
 //! |---|---|
 //! | `pack` | puts everything that shows what devices did into one file, while the server runs |
+//! | `faults` | lists every kind of fault with its remedy |
 //! | `verify` | checks a pack by a policy: without server, network or clock, in every build of `loa` |
 
 mod bar;
@@ -10,7 +11,9 @@ mod bar;
 mod pack;
 mod verify;
 
-use super::Answer;
+use super::{Answer, print_json, print_text, table};
+use crate::audit::FaultKind;
+use serde_json::{Value, json};
 
 /// Checks the evidence of a station without trusting it
 ///
@@ -27,6 +30,12 @@ enum Act {
     #[cfg(feature = "server")]
     Pack(pack::Args),
     Verify(verify::Args),
+    /// Lists every kind of fault that `verify` can find, with what to do about it
+    Faults {
+        /// Print one JSON array `{kind, remedy}`
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Does what was asked for.
@@ -35,5 +44,18 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
         #[cfg(feature = "server")]
         Act::Pack(args) => pack::run(&args),
         Act::Verify(args) => verify::run(&args),
+        Act::Faults { json } => faults(json),
     }
+}
+
+fn faults(json: bool) -> anyhow::Result<Answer> {
+    if json {
+        let row = |kind: &FaultKind| json!({ "kind": kind, "remedy": kind.hint() });
+        print_json(&FaultKind::ALL.iter().map(row).collect::<Vec<Value>>())?;
+    } else {
+        let row = |kind: &FaultKind| vec![kind.to_string(), kind.hint().to_owned()];
+        let rows: Vec<_> = FaultKind::ALL.iter().map(row).collect();
+        print_text(&table(&["KIND", "WHAT TO DO"], &rows))?;
+    }
+    Ok(Answer::Yes)
 }

@@ -2,7 +2,11 @@
 
 use super::super::{Answer, failed, print_text, wrong_use};
 use super::bar::Bar;
+#[cfg(feature = "server")]
+use crate::audit::TokenJudge;
 use crate::audit::{Options, Policy, PolicyError, Progress, Source, Verdict, verify};
+#[cfg(feature = "server")]
+use crate::stamp::{Token, Trust};
 use anyhow::Context as _;
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -10,6 +14,9 @@ use std::path::{Path, PathBuf};
 
 /// Bytes of the longest policy that is read; one more shows that it is longer.
 const POLICY_BYTES: u64 = 65_537;
+/// Bytes of the longest file of certificates.
+#[cfg(feature = "server")]
+const CA_BYTES: u64 = 1 << 20;
 /// Bytes of the longest file of receipts.
 const RECEIPTS_BYTES: u64 = 64 << 20;
 
@@ -32,6 +39,10 @@ pub struct Args {
     /// Thumbprint of the station's root key, where you know it: receipts are then judged by it
     #[arg(long, value_name = "THUMBPRINT")]
     root: Option<String>,
+    /// Certificates of the time-stamp authority (PEM): time stamps are then checked, too
+    #[cfg(feature = "server")]
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// A record whose time is enclosed less tightly than this many minutes is late
     #[arg(long, value_name = "MINUTES", default_value = "60", value_parser = clap::value_parser!(u32).range(1..=525_600))]
     late: u32,
@@ -48,10 +59,14 @@ pub fn run(args: &Args) -> anyhow::Result<Answer> {
         None => Vec::new(),
     };
     let root = args.root.as_deref().map(thumbprint).transpose()?;
+    #[cfg(feature = "server")]
+    let stamps = args.ca.as_deref().map(Stamps::trusting).transpose()?;
     let options = Options {
         late_ms: i64::from(args.late) * 60_000,
         receipts: &receipts,
         root,
+        #[cfg(feature = "server")]
+        tokens: stamps.as_ref().map(|stamps| stamps as &dyn TokenJudge),
         ..Options::default()
     };
     let verdict = judge(&args.pack, &policy, &options)?;
@@ -61,6 +76,29 @@ pub fn run(args: &Args) -> anyhow::Result<Answer> {
         print_text(&verdict.table())?;
     }
     Ok(if verdict.ok { Answer::Yes } else { Answer::No })
+}
+
+/// Judges time stamps by the certificates of an authority.
+#[cfg(feature = "server")]
+struct Stamps(Trust);
+
+#[cfg(feature = "server")]
+impl Stamps {
+    fn trusting(path: &Path) -> anyhow::Result<Self> {
+        let pem = read(path, CA_BYTES)?;
+        Trust::from_pem(&pem).map(Self).map_err(|error| {
+            let hint = error.hint();
+            wrong_use(format!("`{}`: {error}", path.display()), hint)
+        })
+    }
+}
+
+#[cfg(feature = "server")]
+impl TokenJudge for Stamps {
+    fn judge(&self, token: &[u8], note: &[u8]) -> Result<(), String> {
+        let judged = Token::parse(token).and_then(|token| token.verify(note, &self.0));
+        judged.map(|_| ()).map_err(|error| error.to_string())
+    }
 }
 
 /// Reads the policy that an auditor pins.

@@ -6,7 +6,7 @@
 //! that is not known to be public. The root key is never in a backup; it lies in the safe.
 
 mod archive;
-mod log;
+pub mod log;
 mod passphrase;
 pub mod place;
 pub mod restore;

@@ -3,6 +3,8 @@
 
 #[cfg(all(feature = "embedded-broker", feature = "speaker", feature = "board"))]
 mod agent;
+#[cfg(feature = "server")]
+mod audit;
 #[cfg(feature = "embedded-broker")]
 mod clip;
 mod compile;
@@ -36,7 +38,7 @@ use serde::Serialize;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only these: `compile`, `inspect`, `log`, `start`, `memory`, `district`, `urgent`,
-    /// `hold`, `clip`, `ingest`; all when none is named
+    /// `hold`, `clip`, `ingest`, `audit`; all when none is named
     #[arg(value_name = "WHAT")]
     what: Vec<String>,
     /// Devices of `district`, `urgent`, `hold` and `ingest`; a fifth of them in `clip`
@@ -47,6 +49,10 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 60,
         value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
+    /// Records of the pack in `audit`
+    #[arg(long, value_name = "N", default_value_t = 1_000_000,
+        value_parser = clap::value_parser!(u64).range(1_000..=20_000_000))]
+    records: u64,
     /// Print one JSON array `{work, figure, unit, limit, ratio, note?}`
     #[arg(long)]
     json: bool,
@@ -110,6 +116,8 @@ const ALL: &[Bench] = &[
     ("clip", |args| clip::rows(args.devices as usize / 5)),
     #[cfg(feature = "embedded-broker")]
     ("ingest", |args| ingest::rows(args.devices as usize, args.seconds)),
+    #[cfg(feature = "server")]
+    ("audit", |args| audit::rows(args.records)),
 ];
 
 /// Runs the measurements and prints the table.

@@ -103,6 +103,8 @@ targets! {
     any_register_of_units: "units", 100;
     any_register_of_devices: "devices", 100;
     any_schedule: "cron", 600;
+    any_audit_pack: "pack", 60;
+    any_audit_policy: "pack-policy", 600;
 }
 
 #[test]

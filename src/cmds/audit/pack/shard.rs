@@ -15,6 +15,7 @@ use crate::log::shard::ShardName;
 use crate::wire::tlog::{Bundle, HASH_BYTES, NOTE_BYTES, SignedCheckpoint, TILE, Tile};
 use anyhow::Context as _;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -158,12 +159,14 @@ impl Shard {
             let path = folder.join(&day);
             let bytes = named(&path, read(&path, history::DAY_BYTES as u64))?;
             let kept = match history::parse(&bytes) {
-                Ok(notes) => notes
-                    .iter()
-                    .filter(|note| self.holds(note.checkpoint().size))
-                    .map(|note| format!("{}\n", note.note()))
-                    .collect::<String>()
-                    .into_bytes(),
+                Ok(notes) => {
+                    let mut text = String::new();
+                    for note in notes.iter().filter(|note| self.holds(note.checkpoint().size)) {
+                        // Writing to a string cannot fail.
+                        let _ = writeln!(text, "{}", note.note());
+                    }
+                    text.into_bytes()
+                }
                 // Whoever checks the pack shall see it as it is.
                 Err(_) => bytes,
             };

@@ -117,7 +117,7 @@ impl Forger {
         let kept = cosigned.filter_map(|(name, bytes)| {
             let notes = history::parse(bytes).unwrap();
             let old = notes.iter().filter(|note| note.checkpoint().size <= common);
-            let text: String = old.map(|note| format!("{}\n", note.note())).collect();
+            let text = old.fold(String::new(), |text, note| text + &note.note().to_string() + "\n");
             (!text.is_empty()).then(|| (name.clone(), text.into_bytes()))
         });
         files.push(("logs/1/checkpoint".into(), self.sign(&head, Some(time_s)).into_bytes()));

@@ -96,7 +96,7 @@ fn audited() -> Audited {
 
 /// The fault of this kind; it must be there.
 #[track_caller]
-fn fault<'v>(verdict: &'v Verdict, kind: FaultKind) -> &'v loa::audit::Fault {
+fn fault(verdict: &Verdict, kind: FaultKind) -> &loa::audit::Fault {
     assert!(!verdict.ok);
     let found = verdict.faults.iter().find(|fault| fault.kind == kind);
     found.unwrap_or_else(|| panic!("no {kind}: {:#?}", verdict.faults))
@@ -191,7 +191,9 @@ fn tree_changed(audited: &Audited) {
     let bundle = |leaves: &[Vec<u8>]| {
         let mut pack = right.clone();
         let mut bundle = loa::wire::tlog::Bundle::default();
-        leaves.iter().for_each(|leaf| bundle.push(leaf).unwrap());
+        for leaf in leaves {
+            bundle.push(leaf).unwrap();
+        }
         bundle.bytes().clone_into(pack.file("tile/entries/"));
         audited.judge(&pack)
     };
@@ -201,7 +203,7 @@ fn tree_changed(audited: &Audited) {
     let verdict = bundle(&swapped);
     assert_eq!(fault(&verdict, FaultKind::Bundle).index, Some(width as u64 - 2));
     let mut repeated = leaves.clone();
-    repeated[width - 1] = repeated[width - 2].clone();
+    repeated[width - 1].clone_from(&leaves[width - 2]);
     assert_eq!(fault(&bundle(&repeated), FaultKind::Bundle).index, Some(width as u64 - 1));
     // The witness's line is gone.
     let mut pack = right.clone();

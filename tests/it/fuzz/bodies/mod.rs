@@ -5,6 +5,7 @@
 //! what is refused is refused in words, with a place or a value, and briefly.
 
 mod device;
+mod pack;
 mod station;
 mod wire;
 
@@ -38,6 +39,8 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("units", station::units),
     ("devices", station::devices),
     ("cron", station::cron),
+    ("pack", pack::pack),
+    ("pack-policy", pack::policy),
 ];
 
 /// Returns the body of a target.
