@@ -15,6 +15,7 @@ use crate::domain::ids::{DeviceId, Digest, UnitId};
 use crate::domain::time::UtcMs;
 use crate::log::leaf::{self, Leaf, ServerBody};
 use crate::plan::manual::Channel;
+use crate::report::question::Checkpoint;
 use crate::wire::b64;
 use crate::wire::tlog::TreeHash;
 use std::collections::BTreeSet;
@@ -267,6 +268,18 @@ pub fn approved(step: &ApprovalStep) -> Result<Vec<Leaf>, StoreError> {
 
 fn approval(of: Digest, what: &str, role: &str, by: &str) -> ServerBody {
     ServerBody::Approval { of, what: what.to_owned(), role: role.to_owned(), by: cut(by, NAME) }
+}
+
+/// A file was handed out, made from a head.
+pub fn reported(
+    name: &str,
+    file: Digest,
+    head: &Checkpoint,
+    at: UtcMs,
+) -> Result<Leaf, StoreError> {
+    let Checkpoint { origin, size, root } = head.clone();
+    let head = leaf::LeafHead { origin, size, root };
+    said(at, &ServerBody::Report { name: cut(name, NAME), file, head })
 }
 
 /// Names what is in force by the hashes of its files.

@@ -40,7 +40,11 @@ pub mod registry;
 #[cfg(feature = "server")]
 pub mod rekey;
 #[cfg(feature = "server")]
+pub mod reports;
+#[cfg(feature = "server")]
 pub mod retention;
+#[cfg(feature = "server")]
+pub mod rollup;
 #[cfg(feature = "server")]
 pub mod scribe;
 #[cfg(feature = "server")]

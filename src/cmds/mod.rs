@@ -50,6 +50,8 @@ mod records;
 #[cfg(feature = "server")]
 mod registers;
 #[cfg(feature = "server")]
+mod report;
+#[cfg(feature = "server")]
 mod sample;
 #[cfg(feature = "server")]
 mod serve;
@@ -123,6 +125,10 @@ enum Command {
     #[cfg(feature = "server")]
     Records(records::Args),
     #[cfg(feature = "server")]
+    Report(Box<report::Args>),
+    #[cfg(feature = "server")]
+    Heard(Box<report::heard::Args>),
+    #[cfg(feature = "server")]
     User(user::Args),
     #[cfg(feature = "server")]
     Proposals(propose::ListArgs),
@@ -195,6 +201,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Answer> {
         Command::Unit(args) => unit::run(args),
         #[cfg(feature = "server")]
         Command::Records(args) => records::run(args),
+        #[cfg(feature = "server")]
+        Command::Report(args) => report::run(*args),
+        #[cfg(feature = "server")]
+        Command::Heard(args) => report::heard::run(*args),
         #[cfg(feature = "server")]
         Command::User(args) => user::run(args),
         #[cfg(feature = "server")]

@@ -31,6 +31,9 @@ pub struct ServerOption {
     token: TokenOption,
 }
 
+/// Bytes of the largest file that a server hands out.
+const FILE_BYTES: u64 = 1 << 30;
+
 /// A server to ask.
 pub struct Server {
     agent: ureq::Agent,
@@ -46,6 +49,11 @@ impl ServerOption {
         let tls = url.starts_with("https://");
         let agent = agent(Duration::from_mins(1), tls, ca.as_deref())?;
         Ok(Server { agent, url, token })
+    }
+
+    /// Says whether a server was named, and not only the folder that says where one is.
+    pub fn is_named(&self) -> bool {
+        self.server.is_some()
     }
 
     /// Returns the address, and the certificate to trust if there is one.
@@ -152,6 +160,26 @@ impl Server {
     pub fn upload(&self, path: &str, bytes: &[u8]) -> anyhow::Result<Value> {
         let request = self.agent.post(self.at(path)).header("authorization", self.bearer());
         self.answer(request.content_type("application/octet-stream").send(bytes))
+    }
+
+    /// Asks for a file; returns it with the headers that tell of it.
+    pub fn download(&self, path: &str) -> anyhow::Result<(ureq::http::HeaderMap, Vec<u8>)> {
+        let request = self.agent.get(self.at(path)).header("authorization", self.bearer());
+        let answered = request.call();
+        match answered {
+            Ok(mut answer) if answer.status().is_success() => {
+                let headers = answer.headers().clone();
+                let bytes = answer.body_mut().with_config().limit(FILE_BYTES).read_to_vec()?;
+                Ok((headers, bytes))
+            }
+            answered => Err(match self.answer(answered) {
+                Ok(_) => failed(
+                    anyhow::anyhow!("the server sent no file"),
+                    "is this the address of a Loa server?",
+                ),
+                Err(error) => error,
+            }),
+        }
     }
 
     fn at(&self, path: &str) -> String {

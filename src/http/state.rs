@@ -7,6 +7,7 @@ use crate::app::hold::Holds;
 use crate::app::live::Live;
 use crate::app::ports::Store;
 use crate::app::registry::Register;
+use crate::app::reports::Reports;
 use crate::app::urgent::Notices;
 use crate::clock::SharedClock;
 use axum::extract::FromRef;
@@ -24,6 +25,7 @@ pub struct AppState {
     pub clock: SharedClock,
     pub shelf: Shelf,
     pub log: LogFolder,
+    pub reports: Arc<Reports>,
     pub site: Site,
     pub turnstile: Turnstile,
     pub metrics: PrometheusHandle,
@@ -54,6 +56,7 @@ part!(holds: Arc<Holds>);
 part!(clock: SharedClock);
 part!(shelf: Shelf);
 part!(log: LogFolder);
+part!(reports: Arc<Reports>);
 part!(site: Site);
 part!(turnstile: Turnstile);
 part!(metrics: PrometheusHandle);

@@ -5,6 +5,7 @@
 //! never reach a document; documents sort by what the contents say.
 
 use crate::domain::timetable::Kind;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A content's place in [`Contents`].
@@ -16,7 +17,7 @@ pub struct ContentNo(pub u32);
 pub struct SubjectNo(pub u32);
 
 /// What a content is about and which order it serves: what devices are counted by.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Subject {
     pub kind: Kind,
     /// The plan line it serves.
@@ -26,7 +27,7 @@ pub struct Subject {
 }
 
 /// An item as it was aired.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Content {
     /// `playlist/item`.
     pub item: String,
@@ -36,6 +37,16 @@ pub struct Content {
     /// The document it rests on.
     pub document: Option<String>,
     pub subject: Subject,
+}
+
+impl Content {
+    /// Returns it with its text made fit and its topics sorted, each once.
+    pub fn fit(mut self) -> Self {
+        super::words::clean_all(&mut self);
+        self.subject.topics.sort();
+        self.subject.topics.dedup();
+        self
+    }
 }
 
 /// All contents that rows name.
@@ -49,10 +60,8 @@ pub struct Contents {
 
 impl Contents {
     /// Returns the number of a content, the same for the same content; text becomes NFC.
-    pub fn add(&mut self, mut content: Content) -> ContentNo {
-        super::words::clean_all(&mut content);
-        content.subject.topics.sort();
-        content.subject.topics.dedup();
+    pub fn add(&mut self, content: Content) -> ContentNo {
+        let content = content.fit();
         if let Some(no) = self.by_content.get(&content) {
             return *no;
         }
@@ -81,6 +90,21 @@ impl Contents {
     /// Returns what a content is about.
     pub fn subject_of(&self, no: ContentNo) -> Option<SubjectNo> {
         self.all.get(no.0 as usize).map(|(_, subject)| *subject)
+    }
+
+    /// Returns all contents, by number.
+    pub fn contents(&self) -> impl Iterator<Item = &Content> {
+        self.all.iter().map(|(content, _)| content)
+    }
+
+    /// Returns all subjects, by number.
+    pub fn subjects(&self) -> impl Iterator<Item = &Subject> {
+        self.subjects.iter()
+    }
+
+    /// Returns the number of a subject that one of the contents has.
+    pub fn find(&self, subject: &Subject) -> Option<SubjectNo> {
+        self.by_subject.get(subject).copied()
     }
 
     /// Returns a subject, or `None` when the number is of others.

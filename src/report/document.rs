@@ -60,6 +60,32 @@ impl ReportKind {
         }
     }
 
+    /// Returns its short Vietnamese name, as commands take it with or without marks.
+    pub fn vi(self) -> &'static str {
+        match self {
+            Self::Diary => "nhật-ký",
+            Self::Pay => "nhuận-bút",
+            Self::Heard => "phản-ánh",
+            Self::Compare => "kế-hoạch",
+            Self::AsRun => "chi-tiết",
+            Self::Coverage => "độ-phủ",
+            Self::Urgent => "khẩn",
+            Self::Yearly => "báo-cáo-năm",
+        }
+    }
+
+    /// Returns the kind of a word: its English word or its Vietnamese name, in small letters or not,
+    /// with marks or without, parted by spaces or hyphens.
+    pub fn named(word: &str) -> Option<Self> {
+        let bare = |text: &str| {
+            let text: String = text.chars().take(60).collect();
+            super::words::order(text.trim()).0.replace('~', "").replace([' ', '_'], "-")
+        };
+        let word = bare(word);
+        let names = |kind: &Self| [kind.as_str(), kind.vi(), kind.title().0].map(bare);
+        Self::ALL.into_iter().find(|kind| names(kind).contains(&word))
+    }
+
     /// Returns its title, Vietnamese and English.
     pub fn title(self) -> (&'static str, &'static str) {
         match self {
@@ -294,5 +320,23 @@ pub fn checkpoint(checkpoint: Option<&Checkpoint>) -> String {
             format!("{}, {} mục, gốc {}", clean(origin), number::count(*size), clean(root))
         }
         None => "chưa có".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_known_by_either_name_with_marks_or_without() {
+        for kind in ReportKind::ALL {
+            assert_eq!(ReportKind::named(kind.as_str()), Some(kind));
+            assert_eq!(ReportKind::named(kind.vi()), Some(kind));
+            assert_eq!(ReportKind::named(&kind.title().0.to_uppercase()), Some(kind));
+        }
+        assert_eq!(ReportKind::named("do phu"), Some(ReportKind::Coverage));
+        assert_eq!(ReportKind::named("Nhuan-But"), Some(ReportKind::Pay));
+        assert_eq!(ReportKind::named(""), None);
+        assert_eq!(ReportKind::named("nhật"), None);
     }
 }

@@ -209,7 +209,8 @@ async fn a_write_under_a_lost_lease_is_refused(store: &dyn Store) {
     let work = round(vec![intake(0, vec![record("loa-1", 1, "boot")])]);
     let refused = store.commit_intake(&work, &[old.fence()]).await;
     assert!(matches!(refused, Err(StoreError::Fenced { number: 1, .. })), "{refused:?}");
-    let refused = store.put_round(&[sheet(1, 1)], &[], Some(old.fence())).await;
+    let refused =
+        store.put_round(&[sheet(1, 1)], &[], &Descriptions::default(), Some(old.fence())).await;
     assert!(matches!(refused, Err(StoreError::Fenced { .. })), "{refused:?}");
     assert_eq!(store.chain(&device("loa-1"), &CHAIN).await.unwrap(), None);
     assert_eq!(store.sheets(&[sheet(1, 1).sha256]).await.unwrap(), []);
@@ -243,7 +244,7 @@ async fn the_register_is_read_back_as_it_was_put(store: &dyn Store) {
     );
     assert_eq!(store.device(&device("loa-2")).await.unwrap().as_ref(), Some(&all[1]));
     assert_eq!(store.device(&device("loa-9")).await.unwrap(), None);
-    store.remove_devices(&[device("loa-2")]).await.unwrap();
+    store.remove_devices(&[device("loa-2")], UtcMs(9)).await.unwrap();
     assert_eq!(store.devices().await.unwrap().len(), 1);
 }
 
@@ -362,7 +363,10 @@ async fn a_round_is_read_back_and_repeated_without_effect(store: &dyn Store) {
     let (a, b) = (sheet(1, 1), sheet(2, 2));
     let round = [timetable("loa-1", 5, &[&a, &b]), timetable("loa-2", 5, &[&a, &b])];
     for _ in 0..2 {
-        store.put_round(&[a.clone(), b.clone()], &round, None).await.unwrap();
+        store
+            .put_round(&[a.clone(), b.clone()], &round, &Descriptions::default(), None)
+            .await
+            .unwrap();
     }
     assert_eq!(store.newest_timetables().await.unwrap(), round);
     let mut sheets = [a.clone(), b];
@@ -374,32 +378,48 @@ async fn a_round_is_read_back_and_repeated_without_effect(store: &dyn Store) {
     let later = store.sheets_ending_after(a.to_ms).await.unwrap();
     assert_eq!(later.len(), 1, "ends after, not at");
     let newer = timetable("loa-1", 6, &[&a]);
-    store.put_round(&[], std::slice::from_ref(&newer), None).await.unwrap();
+    store
+        .put_round(&[], std::slice::from_ref(&newer), &Descriptions::default(), None)
+        .await
+        .unwrap();
     assert_eq!(store.newest_timetables().await.unwrap(), [newer, round[1].clone()]);
 }
 
 async fn a_lower_version_is_stale_and_takes_the_round_with_it(store: &dyn Store) {
     let a = sheet(1, 1);
-    store.put_round(std::slice::from_ref(&a), &[timetable("loa-1", 5, &[&a])], None).await.unwrap();
+    store
+        .put_round(
+            std::slice::from_ref(&a),
+            &[timetable("loa-1", 5, &[&a])],
+            &Descriptions::default(),
+            None,
+        )
+        .await
+        .unwrap();
     let b = sheet(2, 2);
     let mut other = timetable("loa-1", 5, &[&b]);
     other.jws = "other bytes".into();
     for bad in [timetable("loa-1", 4, &[&b]), other] {
         let round = [timetable("loa-2", 9, &[&b]), bad];
-        let refused = store.put_round(std::slice::from_ref(&b), &round, None).await;
+        let refused =
+            store.put_round(std::slice::from_ref(&b), &round, &Descriptions::default(), None).await;
         assert!(matches!(refused, Err(StoreError::Stale { .. })), "{refused:?}");
         assert_eq!(store.newest_timetables().await.unwrap().len(), 1);
         assert_eq!(store.sheets(&[b.sha256]).await.unwrap(), [], "nothing of the round stays");
     }
-    let nowhere = store.put_round(&[], &[timetable("loa-3", 1, &[&b])], None).await;
+    let nowhere =
+        store.put_round(&[], &[timetable("loa-3", 1, &[&b])], &Descriptions::default(), None).await;
     assert!(nowhere.is_err(), "a timetable of sheets that are not stored");
 }
 
 async fn the_versions_of_a_span_reach_back_to_the_one_in_force(store: &dyn Store) {
     let a = sheet(1, 1);
-    store.put_round(std::slice::from_ref(&a), &[], None).await.unwrap();
+    store.put_round(std::slice::from_ref(&a), &[], &Descriptions::default(), None).await.unwrap();
     for ver in [10, 20, 30, 40] {
-        store.put_round(&[], &[timetable("loa-1", ver, &[&a])], None).await.unwrap();
+        store
+            .put_round(&[], &[timetable("loa-1", ver, &[&a])], &Descriptions::default(), None)
+            .await
+            .unwrap();
     }
     let id = device("loa-1");
     for (ver, at) in [(10, 100), (20, 200), (30, 300)] {
@@ -425,8 +445,14 @@ async fn old_schedules_are_forgotten_but_not_the_one_in_force(store: &dyn Store)
     let (a, b) = (sheet(1, 1), sheet(2, 2));
     let sheets = [a.clone(), b.clone()];
     let late = UtcMs(b.to_ms.0 + 1);
-    store.put_round(&sheets, &[timetable("loa-1", 1, &[&a])], None).await.unwrap();
-    store.put_round(&[], &[timetable("loa-1", 2, &[&b])], None).await.unwrap();
+    store
+        .put_round(&sheets, &[timetable("loa-1", 1, &[&a])], &Descriptions::default(), None)
+        .await
+        .unwrap();
+    store
+        .put_round(&[], &[timetable("loa-1", 2, &[&b])], &Descriptions::default(), None)
+        .await
+        .unwrap();
     store.mark_published(&[(device("loa-1"), 1)], UtcMs(10)).await.unwrap();
     assert_eq!(store.forget_plans_before(late).await.unwrap(), 0, "2 is not out yet");
     store.mark_published(&[(device("loa-1"), 2)], UtcMs(20)).await.unwrap();

@@ -47,6 +47,12 @@ pub(super) const STEPS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0006_plan.sql"),
     ),
     (
+        7,
+        "report",
+        include_str!("../../migrations/sqlite/0007_report.sql"),
+        include_str!("../../migrations/postgres/0007_report.sql"),
+    ),
+    (
         8,
         "log",
         include_str!("../../migrations/sqlite/0008_log.sql"),

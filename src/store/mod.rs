@@ -24,6 +24,7 @@ mod planbook;
 mod plans;
 mod registry;
 mod restored;
+mod rollups;
 mod rows;
 mod trail;
 

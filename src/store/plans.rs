@@ -4,8 +4,8 @@ use super::logbook::say;
 use super::rows::Columns;
 use super::{SqliteStore, commit, failed, guard};
 use crate::app::ports::{
-    CueOutput, CueRow, Fence, Plans, RetainedDocument, StoreError, StoredDay, StoredSheet,
-    StoredTimetable,
+    CueOutput, CueRow, Descriptions, Fence, Plans, RetainedDocument, StoreError, StoredDay,
+    StoredSheet, StoredTimetable,
 };
 use crate::domain::ids::{CueId, DeviceId, Digest};
 use crate::domain::time::UtcMs;
@@ -264,6 +264,7 @@ impl Plans for SqliteStore {
         &self,
         sheets: &[StoredSheet],
         timetables: &[StoredTimetable],
+        told: &Descriptions,
         fence: Option<Fence>,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
@@ -271,6 +272,7 @@ impl Plans for SqliteStore {
         for sheet in sheets {
             put_sheet(&mut tx, sheet).await?;
         }
+        super::rollups::tell(&mut tx, told).await?;
         let (mut lists, mut firsts) = (BTreeSet::new(), BTreeMap::new());
         for timetable in timetables {
             let list = day_list_id(&timetable.days);
@@ -299,7 +301,7 @@ impl Plans for SqliteStore {
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         for (device, ver) in versions {
-            sqlx::query(
+            let first = sqlx::query(
                 "UPDATE timetables SET published_ms = $3 \
                  WHERE device = $1 AND ver = $2 AND published_ms IS NULL",
             )
@@ -309,6 +311,9 @@ impl Plans for SqliteStore {
             .execute(&mut *tx)
             .await
             .map_err(failed("note what was published"))?;
+            if first.rows_affected() == 1 {
+                super::rollups::queue(&mut tx, device, at).await?;
+            }
         }
         commit(tx).await
     }

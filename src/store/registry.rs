@@ -14,7 +14,7 @@ use crate::wire::limits;
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 
-fn unit(row: &SqliteRow) -> Result<Unit, StoreError> {
+pub(super) fn unit(row: &SqliteRow) -> Result<Unit, StoreError> {
     let row = Columns::new(row, "unit");
     Ok(Unit {
         id: row.parse("id")?,
@@ -142,6 +142,7 @@ impl Registry for SqliteStore {
     async fn remove_units(&self, ids: &[UnitId]) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         for id in ids {
+            super::rollups::unit_goes(&mut tx, id).await?;
             sqlx::query("DELETE FROM units WHERE id = $1")
                 .bind(id.as_str())
                 .execute(&mut *tx)
@@ -190,13 +191,22 @@ impl Registry for SqliteStore {
             .execute(&mut *tx)
             .await
             .map_err(failed("keep devices"))?;
+            super::rollups::stands(&mut tx, device, Some(&device.unit), now).await?;
         }
         commit(tx).await
     }
 
-    async fn remove_devices(&self, ids: &[DeviceId]) -> Result<(), StoreError> {
+    async fn remove_devices(&self, ids: &[DeviceId], now: UtcMs) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         for id in ids {
+            let known = sqlx::query("SELECT * FROM devices WHERE id = $1")
+                .bind(id.as_str())
+                .fetch_optional(&mut *tx)
+                .await
+                .map_err(failed("read a device"))?;
+            if let Some(row) = &known {
+                super::rollups::stands(&mut tx, &registered(row)?.device, None, now).await?;
+            }
             sqlx::query("DELETE FROM devices WHERE id = $1")
                 .bind(id.as_str())
                 .execute(&mut *tx)

@@ -10,6 +10,8 @@ use loa::app::ports::{
     Enrolled, Enrolment, EnrolmentCode, People as _, Registry as _, Standing, Store,
 };
 use loa::app::registry::{Reach, Register};
+use loa::app::reports::Reports;
+use loa::app::rollup::Rollup;
 use loa::app::trail::Actor;
 use loa::app::urgent::Notices;
 use loa::app::{access, people};
@@ -97,6 +99,7 @@ pub(crate) async fn front() -> Front {
         register: Arc::new(register),
         clock: shared,
         log: LogFolder(Arc::new(shelf.path().join("log"))),
+        reports: Arc::new(Reports::new(Arc::new(Rollup::new(store.clone())))),
         shelf: Shelf(Arc::new(shelf.path().to_owned())),
         site: Site { tls: false },
         turnstile: Turnstile::default(),
@@ -700,4 +703,53 @@ async fn what_waits_is_listed_however_much_was_decided_since() {
     assert_eq!(hashes, [&Digest::of(&0_i64.to_be_bytes()).to_string()]);
     let all = json(front.get("/api/v1/proposals?all=true").await);
     assert_eq!(all["proposals"].as_array().unwrap().len(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_is_a_file_with_its_hash_and_nobody_sees_anothers_unit() {
+    let front = front().await;
+    front.store.put_units(&[unit("51", None), unit("90001", Some("51"))]).await.unwrap();
+    front.store.put_devices(&[device("loa-1")], NOW).await.unwrap();
+    let at = "/api/v1/reports/diary?unit=90001&month=2026-11";
+    let mut first = front.get(&format!("{at}&format=csv")).await;
+    assert_eq!(first.status(), 200);
+    assert_eq!(header(&first, "content-type"), "text/csv; charset=utf-8");
+    assert_eq!(header(&first, "loa-provisional"), "true");
+    let tag = header(&first, "etag").to_owned();
+    let name = header(&first, "content-disposition").to_owned();
+    assert!(name.contains("diary_90001_2026-11.csv"), "{name}");
+    let file = bytes(&mut first);
+    assert_eq!(tag, format!("\"{}\"", Digest::of(&file)));
+    let bearer = format!("Bearer {}", front.token);
+    let known = [("authorization", bearer.as_str()), ("if-none-match", tag.as_str())];
+    let same = front.ask("GET", &format!("{at}&format=csv"), &known, "").await;
+    assert_eq!(same.status(), 304);
+    let listed = json(front.get("/api/v1/reports").await);
+    assert_eq!(listed["files"][0]["sha256"].as_str(), Some(tag.trim_matches('"')));
+    assert_eq!(listed["files"].as_array().unwrap().len(), 1, "the same file again is not another");
+
+    // Every fault has its status and a remedy.
+    let refused = [
+        ("/api/v1/reports/diary?unit=90009&month=2026-11", 404),
+        ("/api/v1/reports/nothing?unit=90001&month=2026-11", 404),
+        ("/api/v1/reports/heard?unit=90001&month=2026-11", 404),
+        ("/api/v1/reports/diary?unit=90001", 422),
+        ("/api/v1/reports/diary?unit=90001&month=2026-13", 422),
+        ("/api/v1/reports/diary?unit=90001&from=2020-01-01&to=2026-01-01", 422),
+        ("/api/v1/reports/diary?unit=90001&month=2026-11&format=doc", 422),
+        ("/api/v1/reports/diary?unit=90001&month=2026-11&final=true", 409),
+        ("/api/v1/heard?place=m%E1%BA%B7t%20tr%C4%83ng&at=2026-11-01T05:00:00Z", 404),
+        ("/api/v1/heard?place=90001&at=yesterday", 422),
+        ("/api/v1/heard?place=90001&at=2026-11-01T05:00:00Z&margin=9999", 422),
+    ];
+    for (path, status) in refused {
+        let got = front.get(path).await;
+        assert_eq!(got.status(), status, "{path}");
+        let problem = json(got);
+        assert!(problem["hint"].is_string() || status == 404, "{path}: {problem}");
+    }
+    let heard = front.get("/api/v1/heard?place=90001&at=2026-11-01T05:00:00Z").await;
+    assert_eq!(json(heard)["answer"], "unknown", "a silent device is no proof of silence");
+    let nobody = front.ask("GET", at, &[], "").await;
+    assert_eq!(nobody.status(), 401);
 }

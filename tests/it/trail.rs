@@ -61,6 +61,17 @@ const COMMANDS: &[(&str, Leaves)] = &[
     ),
     ("keys log", Entry("name-log", &["--root", "data/root-key.txt"])),
     ("records import", Entry("import-records", &["lines"])),
+    (
+        "report",
+        Entry(
+            "make-report",
+            &["diary", "--unit", "99901", "--month", "2026-01", "--out", "so.xlsx"],
+        ),
+    ),
+    (
+        "heard",
+        Entry("make-report", &["--place", "99901", "--at", "2026-01-05T05:00", "--out", "ph.pdf"]),
+    ),
     ("backup", Entry("back-up", &["--out", "s.loa"])),
     ("restore", Elsewhere),
     ("audit pack", Nothing),

@@ -5,6 +5,7 @@ use crate::wire::server_keys::ServerKeys;
 use super::*;
 use crate::app::link::hub::Hub;
 use crate::app::live::Picture;
+use crate::app::ports::Descriptions;
 use crate::app::ports::{
     Enrolled, Enrolment, EnrolmentCode, Evidence as _, Intake, IntakeRound, Page, Plans as _,
     Registry as _, StoredChain, StoredDay, StoredRecord, StoredSheet, StoredTimetable, Trail as _,
@@ -243,7 +244,7 @@ async fn an_order_at_a_server_that_stands_by_leaves_out_no_device_enrolled_a_mom
         jws: "x".into(),
         published_ms: Some(NOW),
     };
-    bench.store.put_round(&[stored], &[timetable], None).await.unwrap();
+    bench.store.put_round(&[stored], &[timetable], &Descriptions::default(), None).await.unwrap();
     bench.holds.live.change(|picture| picture.schedule = Arc::default());
     let known = bench.holds.live.devices();
     assert!(!known.contains_key(&new));

@@ -3,7 +3,7 @@
 //! Leaves the judging to [`crate::domain::proof::outcome`]; gathers what it needs.
 
 use super::ports::{
-    CueOutput, Enclosure, Listed, Page, RecordFilter, Store, StoreError, StoredRecord,
+    CueOutput, Enclosure, Listed, Page, RecordFilter, Store, StoreError, StoredRecord, StoredSheet,
 };
 use crate::domain::ids::{CueId, DeviceId, Digest};
 use crate::domain::proof::outcome::{
@@ -37,6 +37,13 @@ impl OutcomeError {
     }
 }
 
+/// What became of a device's cues, and what that was judged by.
+pub(in crate::app) struct Gathered {
+    pub outcomes: Vec<Timed>,
+    /// Sheets of the period, by hash.
+    pub sheets: Vec<Digest>,
+}
+
 /// Tells outcomes from what is stored.
 #[derive(Clone)]
 pub struct Outcomes {
@@ -67,8 +74,21 @@ impl Outcomes {
         period: Span,
         now: UtcMs,
     ) -> Result<Vec<Timed>, OutcomeError> {
+        let mut known = BTreeMap::new();
+        Ok(self.gather(device, period, now, &mut known).await?.outcomes)
+    }
+
+    /// Returns the outcomes, and the sheets whose cues were due. Sheets are kept in `known`, for
+    /// devices that share them.
+    pub(in crate::app) async fn gather(
+        &self,
+        device: &DeviceId,
+        period: Span,
+        now: UtcMs,
+        known: &mut BTreeMap<Digest, StoredSheet>,
+    ) -> Result<Gathered, OutcomeError> {
         let mut late = BTreeSet::new();
-        let expected = self.expected(device, period).await?;
+        let (expected, sheets) = self.expected(device, period, known).await?;
         let mut heard: BTreeMap<(_, u64), Heard> = BTreeMap::new();
         let mut life = self.chains(device).await?;
         let filter = RecordFilter {
@@ -92,24 +112,18 @@ impl Outcomes {
         })
         .await?;
         // A play cut by a power failure is closed at the next boot, which may be days later.
-        for cue in expected.keys() {
-            let filter = RecordFilter {
-                device: Some(device.clone()),
-                from_ms: Some(period.to().plus(LONGEST_MS)),
-                cue: Some(*cue),
-                ..RecordFilter::default()
-            };
-            self.each(&filter, |listed, record| {
-                note_late(&mut late, listed);
-                if let Some(record) = record {
-                    hear(&mut heard, &listed.record, record, &expected, period);
-                }
-            })
-            .await?;
+        let cues: Vec<CueId> = expected.keys().copied().collect();
+        for listed in self.store.closing(device, &cues, period.to().plus(LONGEST_MS)).await? {
+            note_late(&mut late, &listed);
+            if let Some(record) = content(&listed.record) {
+                hear(&mut heard, &listed.record, record, &expected, period);
+            }
         }
         let heard: Vec<Heard> = heard.into_values().collect();
         let outcomes = judge(&expected, &heard, &life, now).into_iter();
-        Ok(outcomes.map(|outcome| Timed { late: late.contains(&outcome.cue), outcome }).collect())
+        let outcomes =
+            outcomes.map(|outcome| Timed { late: late.contains(&outcome.cue), outcome }).collect();
+        Ok(Gathered { outcomes, sheets })
     }
 
     /// Returns how each cue of the period stands to the schedules published.
@@ -117,7 +131,8 @@ impl Outcomes {
         &self,
         device: &DeviceId,
         period: Span,
-    ) -> Result<BTreeMap<CueId, Expected>, OutcomeError> {
+        known: &mut BTreeMap<Digest, StoredSheet>,
+    ) -> Result<(BTreeMap<CueId, Expected>, Vec<Digest>), OutcomeError> {
         let timetables = self.store.timetables_of(device, period.from(), period.to()).await?;
         let within = |from: UtcMs, to: UtcMs| from < period.to() && period.from() < to;
         let named: BTreeSet<Digest> = timetables
@@ -126,16 +141,17 @@ impl Outcomes {
             .filter(|day| within(day.from_ms, day.to_ms))
             .map(|day| day.sheet)
             .collect();
-        let named: Vec<Digest> = named.into_iter().collect();
-        let sheets = self.store.sheets(&named).await?;
-        let sheets: BTreeMap<Digest, _> =
-            sheets.into_iter().map(|sheet| (sheet.sha256, sheet)).collect();
+        let lack: Vec<Digest> =
+            named.iter().filter(|sheet| !known.contains_key(*sheet)).copied().collect();
+        for sheet in self.store.sheets(&lack).await? {
+            known.insert(sheet.sha256, sheet);
+        }
         let versions: Vec<Version> = timetables
             .iter()
             .filter_map(|timetable| {
                 let days = timetable.days.iter().filter(|day| within(day.from_ms, day.to_ms));
                 let cues = days
-                    .filter_map(|day| sheets.get(&day.sheet))
+                    .filter_map(|day| known.get(&day.sheet))
                     .flat_map(|sheet| sheet.cues.iter())
                     .map(|row| Due {
                         cue: row.cue,
@@ -159,7 +175,7 @@ impl Outcomes {
                 period.contains(due.at_ms)
             }
         });
-        Ok(expected)
+        Ok((expected, named.into_iter().collect()))
     }
 
     async fn chains(&self, device: &DeviceId) -> Result<Life, OutcomeError> {
@@ -169,17 +185,11 @@ impl Outcomes {
                 life.complete(chain.chain, Receipted { first_ms, upto: chain.upto, upto_ms });
             }
         }
-        let filter = RecordFilter {
-            device: Some(device.clone()),
-            kind: Some("lost".to_owned()),
-            ..RecordFilter::default()
-        };
-        self.each(&filter, |listed, record| {
-            if let Some(Record { body: Body::Lost { from, to, .. }, .. }) = record {
-                life.lose(listed.record.chain, from, to);
+        for stored in self.store.lost_of(device).await? {
+            if let Some(Record { body: Body::Lost { from, to, .. }, .. }) = content(&stored) {
+                life.lose(stored.chain, from, to);
             }
-        })
-        .await?;
+        }
         Ok(life)
     }
 
@@ -246,4 +256,4 @@ fn hear(
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::app) mod tests;

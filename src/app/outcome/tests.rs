@@ -20,20 +20,20 @@ use crate::wire::{jws, record};
 
 const HOUR: i64 = 3_600_000;
 /// 2026-12-01 03:00 in Hà Nội; the clips sound at 05:00 and 05:01.
-const NOW: UtcMs = UtcMs(1_796_068_800_000);
-const FIVE: UtcMs = UtcMs(NOW.0 + 2 * HOUR);
+pub(in crate::app) const NOW: UtcMs = UtcMs(1_796_068_800_000);
+pub(in crate::app) const FIVE: UtcMs = UtcMs(NOW.0 + 2 * HOUR);
 
-struct Town {
-    store: Arc<dyn Store>,
-    clock: Arc<ManualClock>,
+pub(in crate::app) struct Town {
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<ManualClock>,
     publisher: Publisher<dyn Store>,
     ingest: Ingest,
-    loa: Signer,
+    pub loa: Signer,
     records: Vec<Record>,
 }
 
 impl Town {
-    async fn over(store: Arc<dyn Store>) -> Self {
+    pub async fn over(store: Arc<dyn Store>) -> Self {
         let clock = Arc::new(ManualClock::new(NOW));
         let publisher = Publisher::new(
             Arc::clone(&store),
@@ -53,13 +53,13 @@ impl Town {
         Self { store, clock, publisher, ingest, loa, records: vec![] }
     }
 
-    async fn publish(&mut self, station: &Station) {
+    pub async fn publish(&mut self, station: &Station) {
         let round = self.publisher.plan(&Arc::new(station.clone())).await.unwrap();
         let versions: Vec<_> = round.timetables.iter().map(|t| (t.device.clone(), t.ver)).collect();
         self.publisher.published(&versions).await.unwrap();
     }
 
-    fn until(&self, at: UtcMs) {
+    pub fn until(&self, at: UtcMs) {
         self.clock.set(at);
     }
 
@@ -84,11 +84,11 @@ impl Town {
         self.records.push(record);
     }
 
-    fn beat(&mut self, at_ms: UtcMs) {
+    pub fn beat(&mut self, at_ms: UtcMs) {
         self.write(at_ms, 1, Body::Beat { head: None, pending: 0, stored: 0 });
     }
 
-    fn play(
+    pub fn play(
         &mut self,
         at: UtcMs,
         cue: CueId,
@@ -123,13 +123,13 @@ impl Town {
         self.write(at, 1, body);
     }
 
-    async fn report(&mut self) {
+    pub async fn report(&mut self) {
         let arrived: Vec<Arrived> =
             self.loa.lines.chunks(3).rev().map(|part| self.loa.raw(&part.join("\n"))).collect();
         self.ingest.take(&arrived).await.unwrap();
     }
 
-    async fn outcomes(&self) -> Vec<Outcome> {
+    pub async fn outcomes(&self) -> Vec<Outcome> {
         let period = Span::new(NOW, NOW.plus(12 * HOUR)).unwrap();
         let outcomes = Outcomes::new(Arc::clone(&self.store));
         outcomes.of_device(&self.loa.id, period, self.clock.now()).await.unwrap()
@@ -202,7 +202,7 @@ async fn deleting_a_playlist_leaves_the_evidence_whole() {
     empty.library.clips.clear();
     town.publish(&empty).await;
     assert_eq!(town.outcomes().await, before);
-    town.store.remove_devices(std::slice::from_ref(&town.loa.id)).await.unwrap();
+    town.store.remove_devices(std::slice::from_ref(&town.loa.id), town.clock.now()).await.unwrap();
     assert_eq!(town.outcomes().await, before, "nor does removing the device");
 }
 

@@ -21,6 +21,7 @@ mod people;
 mod planbook;
 mod plans;
 mod registry;
+mod rollups;
 mod trail;
 
 pub use approval::*;
@@ -34,6 +35,7 @@ pub use people::*;
 pub use planbook::*;
 pub use plans::*;
 pub use registry::*;
+pub use rollups::*;
 pub use trail::*;
 
 use std::error::Error;
@@ -113,6 +115,7 @@ pub trait Store:
     + Logbook
     + PlanBook
     + ByHand
+    + RollupStore
 {
 }
 impl<T> Store for T where
@@ -128,5 +131,6 @@ impl<T> Store for T where
         + Logbook
         + PlanBook
         + ByHand
+        + RollupStore
 {
 }

@@ -1,6 +1,6 @@
 //! What was signed and published: sheets, timetables, retained documents.
 
-use super::{Fence, StoreError};
+use super::{Descriptions, Fence, StoreError};
 use crate::domain::ids::{CueId, DeviceId, Digest};
 use crate::domain::time::UtcMs;
 use async_trait::async_trait;
@@ -78,13 +78,15 @@ pub struct RetainedDocument {
 /// Published schedules, kept for outcomes.
 #[async_trait]
 pub trait Plans: Send + Sync {
-    /// Stores new sheets and timetable versions together, before anything is published.
+    /// Stores new sheets and timetable versions together, before anything is published, with what
+    /// reports must know of them.
     /// Sheets already there are left as they are; a version not above the device's newest is
     /// [`StoreError::Stale`] unless it is that very version.
     async fn put_round(
         &self,
         sheets: &[StoredSheet],
         timetables: &[StoredTimetable],
+        told: &Descriptions,
         fence: Option<Fence>,
     ) -> Result<(), StoreError>;
     /// Notes that the broker has taken these versions; the first time counts.

@@ -153,7 +153,7 @@ pub trait Registry: Send + Sync {
     /// Adds devices or replaces what the register says of them; standing and keys stay.
     async fn put_devices(&self, devices: &[Device], now: UtcMs) -> Result<(), StoreError>;
     /// Removes devices; their keys and all evidence stay.
-    async fn remove_devices(&self, ids: &[DeviceId]) -> Result<(), StoreError>;
+    async fn remove_devices(&self, ids: &[DeviceId], now: UtcMs) -> Result<(), StoreError>;
     /// Revokes the device's keys and password.
     async fn revoke(
         &self,

@@ -2,7 +2,9 @@
 
 use super::planner::{sheet_publication, timetable_publication};
 use super::{Planner, Publication, Round, Settings};
-use crate::app::ports::{Fence, RetainedDocument, Store, StoreError, StoredTimetable};
+use crate::app::ports::{
+    Descriptions, Fence, RetainedDocument, Store, StoreError, StoredTimetable,
+};
 use crate::clock::SharedClock;
 use crate::domain::ids::{DeviceId, Digest};
 use crate::domain::station::Station;
@@ -120,9 +122,11 @@ impl<S: Store + ?Sized> Publisher<S> {
             (planner, planned)
         })
         .await?;
-        if !(planned.sheets.is_empty() && planned.timetables.is_empty()) {
+        let told = &planned.told;
+        let nothing = planned.sheets.is_empty() && planned.timetables.is_empty();
+        if !(nothing && *told == Descriptions::default()) {
             // On failure the planner is dropped and made anew from what is stored.
-            self.store.put_round(&planned.sheets, &planned.timetables, self.fence).await?;
+            self.store.put_round(&planned.sheets, &planned.timetables, told, self.fence).await?;
         }
         let round = planner.adopt(station, planned);
         self.planner = Some(planner);

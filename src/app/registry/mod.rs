@@ -263,7 +263,8 @@ impl Register {
         if !self.store.keys_of(device).await?.is_empty() {
             return Err(RegisterError::HasEnrolled { device: device.clone() });
         }
-        self.store.remove_devices(std::slice::from_ref(device)).await?;
+        let now = self.clock.now();
+        self.store.remove_devices(std::slice::from_ref(device), now).await?;
         self.touch();
         Ok(known)
     }

@@ -17,6 +17,7 @@ mod progress;
 mod write;
 
 pub use error::UrgentError;
+pub(in crate::app) use progress::Heard;
 pub use progress::{DeviceProgress, Progress, Stage, Tally, progress};
 pub(super) use write::line;
 pub use write::{Asked, CLIP, Preview, Reached};

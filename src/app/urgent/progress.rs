@@ -76,7 +76,7 @@ pub struct Progress {
 /// What the records of a notice say, by device and place in its chain: order of arrival and
 /// repetition have no part in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Heard {
+pub(in crate::app) struct Heard {
     devices: BTreeMap<DeviceId, Words>,
 }
 

@@ -24,6 +24,8 @@ mod memory;
 mod orders;
 #[cfg(feature = "embedded-broker")]
 mod raw;
+#[cfg(feature = "server")]
+mod report;
 #[cfg(feature = "embedded-broker")]
 mod simulated;
 mod start;
@@ -37,7 +39,7 @@ use serde::Serialize;
 /// says otherwise.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only these: `compile`, `inspect`, `log`, `start`, `memory`, `district`, `urgent`,
+    /// Only these: `compile`, `inspect`, `log`, `start`, `report`, `memory`, `district`, `urgent`,
     /// `hold`, `clip`, `ingest`, `audit`; all when none is named
     #[arg(value_name = "WHAT")]
     what: Vec<String>,
@@ -104,6 +106,8 @@ const ALL: &[Bench] = &[
     ("inspect", |_| inspect::rows()),
     ("log", |_| log::rows()),
     ("start", |_| start::rows()),
+    #[cfg(feature = "server")]
+    ("report", |_| report::rows()),
     #[cfg(feature = "embedded-broker")]
     ("memory", |_| memory::rows()),
     #[cfg(feature = "embedded-broker")]

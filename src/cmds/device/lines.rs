@@ -111,7 +111,7 @@ impl registers::Register for Devices {
     ) -> anyhow::Result<()> {
         let now = SystemClock::new().now();
         store.put_devices(put, now).await?;
-        store.remove_devices(gone).await?;
+        store.remove_devices(gone, now).await?;
         let entry = command_line().did(now, "import-devices", "register");
         store.append(&entry.after(changed(put.iter().map(|device| &device.id), gone))).await?;
         Ok(())

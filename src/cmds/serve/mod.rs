@@ -7,6 +7,7 @@
 //! | listener | reads the link: records to ingest, states to the picture |
 //! | ingest | verifies and stores records, hands out receipts |
 //! | scribe | takes what waits into the log |
+//! | rollup | adds up days for reports |
 //! | duty | which part of the work on this store is this process's |
 //! | upkeep | register, alarms, sessions |
 //! | http | API, page, enrolment, assets |
@@ -29,6 +30,7 @@ mod options;
 mod presence;
 mod process;
 mod publish;
+mod rollup;
 mod scribe;
 mod side;
 mod upkeep;
@@ -52,6 +54,8 @@ use crate::app::outlet::Outlet;
 use crate::app::ports::{LeaseName, Store};
 use crate::app::publish::{Publisher, Settings};
 use crate::app::registry::Register;
+use crate::app::reports::Reports;
+use crate::app::rollup::Rollup;
 use crate::app::scribe::Scribe;
 use crate::app::urgent::Notices;
 use crate::clock::{SharedClock, SystemClock};
@@ -217,6 +221,7 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         live.clone(),
         outlet.clone(),
     );
+    let rollup = Arc::new(Rollup::new(store.clone()));
     let state = AppState {
         notices: Arc::new(notices),
         holds: Arc::new(holds),
@@ -226,6 +231,7 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         clock: clock.clone(),
         shelf: crate::http::Shelf(Arc::new(data.assets())),
         log: crate::http::LogFolder(Arc::new(data.log())),
+        reports: Arc::new(Reports::new(rollup.clone())),
         site: Site { tls: config.listen.tls.is_some() },
         turnstile: Turnstile::default(),
         metrics: front::metrics()?,
@@ -330,6 +336,9 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         scribe::Ties { live: live.clone(), clock: clock.clone(), heads: log_heads, cosigned };
     let logging = Scribe::new(store.clone(), log_place, clock.clone());
     upkeep.spawn(scribe::run(logging, leads.clone(), ties, upkeep.token()));
+
+    let (live_days, clock_days) = (live.clone(), clock.clone());
+    upkeep.spawn(rollup::run(rollup, leads.clone(), live_days, clock_days, upkeep.token()));
 
     // Only whoever leads reads the folder, compiles and publishes; the others wait for that.
     let (reload, reloads) = mpsc::channel(1);

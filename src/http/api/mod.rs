@@ -18,6 +18,7 @@ pub mod people;
 pub mod playlists;
 pub mod proposals;
 pub mod records;
+pub mod reports;
 pub mod standing;
 mod station;
 pub mod timetable;
@@ -72,6 +73,9 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(trail::list))
         .routes(routes!(log::get))
         .routes(routes!(log::prove))
+        .routes(routes!(reports::list))
+        .routes(routes!(reports::make))
+        .routes(routes!(reports::heard))
         .routes(routes!(urgent::list, urgent::prepare))
         .routes(routes!(urgent::upload).layer(axum::extract::DefaultBodyLimit::max(urgent::UPLOAD)))
         .routes(routes!(urgent::one))

@@ -74,11 +74,12 @@ impl Reach {
         }
     }
 
-    /// Puts a row that a store kept.
+    /// Puts a row that a store kept; two of one key are one.
     pub fn insert(&mut self, key: ReachKey, days: Days) {
-        let days = Days { due: days.due | days.confirmed, ..days };
-        if days.due != 0 {
-            self.rows.insert(key, days);
+        if days.due | days.confirmed != 0 {
+            let known = self.rows.entry(key).or_default();
+            known.due |= days.due | days.confirmed;
+            known.confirmed |= days.confirmed;
         }
     }
 

@@ -16,7 +16,8 @@ use crate::domain::ids::{ChainId, DeviceId, Digest};
 use crate::domain::proof::chain::Link;
 use crate::domain::time::UtcMs;
 use async_trait::async_trait;
-use read::{chain, receipt, record};
+pub(super) use read::record;
+use read::{chain, receipt};
 use sqlx::{QueryBuilder, Sqlite};
 use std::collections::BTreeMap;
 use write::{put_chain, put_conflict, put_fault, put_receipt, put_records, put_rejects};
@@ -26,6 +27,36 @@ const ROWS_AT_ONCE: usize = 200;
 
 /// Rejects kept of one device: a broken one must not fill the disk.
 pub(super) const REJECTS_KEPT: usize = 200;
+
+/// Records with what tells how tightly their times are enclosed.
+pub(super) const LISTED: &str = "SELECT records.*, log_leaves.number AS leaf, \
+     late_records.record AS late, late_records.width_ms AS width_ms FROM records \
+     LEFT JOIN log_leaves ON log_leaves.record = records.position \
+     LEFT JOIN late_records ON late_records.record = records.position";
+
+impl SqliteStore {
+    /// Reads the rows of a query that begins with [`LISTED`].
+    pub(super) async fn listed(
+        &self,
+        mut query: QueryBuilder<Sqlite>,
+    ) -> Result<Vec<Listed>, StoreError> {
+        // Read first: what is judged meanwhile is called open, never the other way round.
+        let judged = self.enclosed_up_to().await?;
+        let rows = query.build().fetch_all(&self.read).await.map_err(failed("list records"))?;
+        let listed = rows.iter().map(|row| {
+            let columns = Columns::new(row, "record");
+            let late: Option<i64> = columns.get("late")?;
+            let leaf: Option<i64> = columns.get("leaf")?;
+            let time = match late {
+                Some(_) => Enclosure::Late { width_ms: columns.get("width_ms")? },
+                None if leaf.is_some_and(|leaf| leaf <= judged) => Enclosure::Tight,
+                None => Enclosure::Open,
+            };
+            Ok(Listed { position: columns.get("position")?, record: record(row)?, time })
+        });
+        listed.collect()
+    }
+}
 
 #[async_trait]
 impl Evidence for SqliteStore {
@@ -173,12 +204,8 @@ impl Evidence for SqliteStore {
     }
 
     async fn records(&self, filter: &RecordFilter, page: Page) -> Result<Vec<Listed>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new(
-            "SELECT records.*, log_leaves.number AS leaf, late_records.record AS late, \
-             late_records.width_ms AS width_ms FROM records \
-             LEFT JOIN log_leaves ON log_leaves.record = records.position \
-             LEFT JOIN late_records ON late_records.record = records.position WHERE 1 = 1",
-        );
+        let mut query = QueryBuilder::<Sqlite>::new(LISTED);
+        query.push(" WHERE 1 = 1");
         if let Some(device) = &filter.device {
             query.push(" AND device = ").push_bind(device.as_str());
         }
@@ -206,21 +233,7 @@ impl Evidence for SqliteStore {
                 query.push(" ORDER BY position LIMIT ").push_bind(i64::from(limit));
             }
         }
-        // Read first: what is judged meanwhile is called open, never the other way round.
-        let judged = self.enclosed_up_to().await?;
-        let rows = query.build().fetch_all(&self.read).await.map_err(failed("list records"))?;
-        let listed = rows.iter().map(|row| {
-            let columns = Columns::new(row, "record");
-            let late: Option<i64> = columns.get("late")?;
-            let leaf: Option<i64> = columns.get("leaf")?;
-            let time = match late {
-                Some(_) => Enclosure::Late { width_ms: columns.get("width_ms")? },
-                None if leaf.is_some_and(|leaf| leaf <= judged) => Enclosure::Tight,
-                None => Enclosure::Open,
-            };
-            Ok(Listed { position: columns.get("position")?, record: record(row)?, time })
-        });
-        listed.collect()
+        self.listed(query).await
     }
 
     async fn conflicts(&self, limit: u32) -> Result<Vec<Conflict>, StoreError> {

@@ -11,7 +11,7 @@ pub(super) fn via(via: Via) -> &'static str {
     }
 }
 
-pub(super) fn record(row: &SqliteRow) -> Result<StoredRecord, StoreError> {
+pub(in crate::store) fn record(row: &SqliteRow) -> Result<StoredRecord, StoreError> {
     let row = Columns::new(row, "record");
     Ok(StoredRecord {
         device: row.parse("device")?,

@@ -8,6 +8,7 @@ mod people;
 mod planbook;
 mod plans;
 mod registry;
+mod rollups;
 
 use crate::app::approval::{Proposal, Version};
 use crate::app::people::Person;
@@ -72,6 +73,7 @@ struct State {
     enclosed: i64,
     late: BTreeMap<i64, Option<i64>>,
     floors: BTreeMap<(DeviceId, ChainId), Floor>,
+    rolled: rollups::Rolled,
 }
 
 impl MemoryStore {

@@ -1,7 +1,9 @@
 //! Published schedules, in memory.
 
 use super::MemoryStore;
-use crate::app::ports::{Fence, Plans, RetainedDocument, StoreError, StoredSheet, StoredTimetable};
+use crate::app::ports::{
+    Descriptions, Fence, Plans, RetainedDocument, StoreError, StoredSheet, StoredTimetable,
+};
 use crate::domain::ids::{DeviceId, Digest};
 use crate::domain::time::UtcMs;
 use async_trait::async_trait;
@@ -13,6 +15,7 @@ impl Plans for MemoryStore {
         &self,
         sheets: &[StoredSheet],
         timetables: &[StoredTimetable],
+        told: &Descriptions,
         fence: Option<Fence>,
     ) -> Result<(), StoreError> {
         let mut state = self.write()?;
@@ -39,6 +42,7 @@ impl Plans for MemoryStore {
         for sheet in sheets {
             state.sheets.entry(sheet.sha256).or_insert_with(|| sheet.clone());
         }
+        state.tell(told);
         for timetable in timetables {
             let key = (timetable.device.clone(), timetable.ver);
             if !state.timetables.contains_key(&key) {
@@ -62,8 +66,10 @@ impl Plans for MemoryStore {
     ) -> Result<(), StoreError> {
         let mut state = self.write()?;
         for version in versions {
-            if let Some(timetable) = state.timetables.get_mut(version) {
-                timetable.published_ms.get_or_insert(at);
+            let timetable = state.timetables.get_mut(version);
+            if let Some(timetable) = timetable.filter(|known| known.published_ms.is_none()) {
+                timetable.published_ms = Some(at);
+                state.rolled.queue(&version.0, at);
             }
         }
         Ok(())

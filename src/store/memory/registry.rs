@@ -27,7 +27,9 @@ impl Registry for MemoryStore {
     async fn remove_units(&self, ids: &[UnitId]) -> Result<(), StoreError> {
         let mut state = self.write()?;
         for id in ids {
-            state.units.remove(id);
+            if let Some(unit) = state.units.remove(id) {
+                state.rolled.unit_goes(&unit);
+            }
         }
         Ok(())
     }
@@ -49,14 +51,17 @@ impl Registry for MemoryStore {
                 standing: Standing::Awaiting,
             });
             known.device = device.clone();
+            state.rolled.stands(device, Some(&device.unit), now);
         }
         Ok(())
     }
 
-    async fn remove_devices(&self, ids: &[DeviceId]) -> Result<(), StoreError> {
+    async fn remove_devices(&self, ids: &[DeviceId], now: UtcMs) -> Result<(), StoreError> {
         let mut state = self.write()?;
         for id in ids {
-            state.devices.remove(id);
+            if let Some(known) = state.devices.remove(id) {
+                state.rolled.stands(&known.device, None, now);
+            }
         }
         Ok(())
     }

@@ -60,7 +60,11 @@ async fn deleting_clip_playlist_and_device_leaves_the_proof_whole() {
     fs::remove_file(village.path("clips/a.mp3")).unwrap();
     fs::remove_file(village.path("ban-tin.toml")).unwrap();
     village.publish().await;
-    village.store.remove_devices(std::slice::from_ref(&village.loa.id)).await.unwrap();
+    village
+        .store
+        .remove_devices(std::slice::from_ref(&village.loa.id), village.clock.now())
+        .await
+        .unwrap();
     assert_eq!((village.stored().await, village.outcomes(DAWN, DAWN.plus(DAY)).await), before);
     let play = &village.loa.plays()[0];
     assert_eq!(

@@ -9,13 +9,14 @@
 
 mod sign;
 mod stored;
+mod told;
 mod work;
 
 pub(super) use stored::{sheet_publication, timetable_publication};
 
 use super::assets::needs;
 use super::{AssetNeed, PublishFault, Round};
-use crate::app::ports::{StoredDay, StoredSheet, StoredTimetable};
+use crate::app::ports::{Descriptions, StoredDay, StoredSheet, StoredTimetable};
 use crate::domain::ids::{DeviceId, Digest};
 use crate::domain::station::Station;
 use crate::domain::time::UtcMs;
@@ -72,12 +73,14 @@ struct Encoded {
 pub struct Planned {
     pub sheets: Vec<StoredSheet>,
     pub timetables: Vec<StoredTimetable>,
+    pub told: Descriptions,
     pub round: Round,
     compiled: Compiled,
     spread_s: u32,
     begins: BTreeMap<DeviceId, NaiveDate>,
     gone: Vec<DeviceId>,
     kept_faults: bool,
+    described: Digest,
 }
 
 /// Remembers what is in force, and decides what follows from a station.
@@ -94,6 +97,8 @@ pub struct Planner {
     stale: BTreeSet<Digest>,
     /// The last plan adopted, for the short way.
     last: Option<Last>,
+    /// How items were described when that was last kept.
+    described: Option<Digest>,
 }
 
 #[derive(Debug)]
@@ -138,6 +143,7 @@ impl Planner {
             encoded: HashMap::new(),
             stale: stale.into_iter().collect(),
             last: None,
+            described: None,
         }
     }
 
@@ -191,11 +197,23 @@ impl Planner {
             .into_values()
             .filter(|sheet| named.contains(&sheet.sha256) && !self.held.contains(&sheet.sha256))
             .collect();
+        let described = told::described(station);
+        let new: BTreeSet<Digest> = sheets.iter().map(|sheet| sheet.sha256).collect();
+        let anew = self.described != Some(described);
+        let told = if anew || !new.is_empty() {
+            let known = self.encoded.values().filter(|encoded| named.contains(&encoded.digest));
+            let changed = known.filter(|encoded| anew || new.contains(&encoded.digest));
+            told::told(station, changed, now)
+        } else {
+            Descriptions::default()
+        };
         let round = self.round(assets, &sheets, &signed, &gone, &named, faults);
         Planned {
             kept_faults: !round.faults.is_empty(),
             sheets,
             timetables: signed,
+            told,
+            described,
             round,
             compiled,
             spread_s,
@@ -222,6 +240,7 @@ impl Planner {
         let in_use: BTreeSet<usize> =
             planned.compiled.sheets().into_iter().map(|s| Arc::as_ptr(s).addr()).collect();
         self.encoded.retain(|address, _| in_use.contains(address));
+        self.described = Some(planned.described);
         self.last = Some(Last {
             name: station.name.clone(),
             standby: standby_digest(station),

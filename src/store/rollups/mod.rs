@@ -1,0 +1,643 @@
+//! Roll-ups, what they name, and files made from them, as rows.
+
+mod packed;
+
+use super::logbook::say;
+use super::rows::{Columns, big, json};
+use super::{SqliteStore, commit, failed};
+use crate::app::ports::{
+    Descriptions, JudgedPage, KeptPage, KeptReach, Listed, Marked, NameKind, PageKey, Queued,
+    ReportFile, RollupStore, Stood, StoreError, StoredRecord,
+};
+use crate::app::trail::Entry;
+use crate::domain::ids::{CueId, DeviceId, Digest, ProfileId, UnitId};
+use crate::domain::station::{Device, Unit};
+use crate::domain::time::UtcMs;
+use crate::domain::timetable::Kind;
+use crate::log::leaf::Leaf;
+use crate::report::question::Checkpoint;
+use crate::report::rollup::{Days, Touch};
+use async_trait::async_trait;
+use chrono::{Datelike, NaiveDate};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use std::collections::BTreeMap;
+
+/// Values of one list in a query.
+const AT_ONCE: usize = 200;
+/// Settings of this room.
+const MARKED: &str = "report-marked";
+const OUTPUTS: &str = "report-outputs";
+/// Units that are read one by one; of more the whole is read and sorted out.
+const UNITS_AT_ONCE: usize = 8;
+
+fn day_number(day: NaiveDate) -> i64 {
+    i64::from(day.to_epoch_days())
+}
+
+fn day_of(number: i64, row: &Columns<'_>) -> Result<NaiveDate, StoreError> {
+    let number = i32::try_from(number).map_err(|_| row.damaged("day"))?;
+    NaiveDate::from_epoch_days(number).ok_or_else(|| row.damaged("day"))
+}
+
+/// Returns the number of a name, a new one when it is new, within a write.
+async fn number_of(
+    conn: &mut SqliteConnection,
+    kind: NameKind,
+    body: &str,
+) -> Result<u32, StoreError> {
+    let find = "SELECT number FROM report_names WHERE kind = $1 AND body = $2";
+    let known: Option<i64> = sqlx::query_scalar(find)
+        .bind(kind.as_str())
+        .bind(body)
+        .fetch_optional(&mut *conn)
+        .await
+        .map_err(failed("find a name"))?;
+    let number = match known {
+        Some(number) => number,
+        None => sqlx::query_scalar(
+            "INSERT INTO report_names (kind, number, body) \
+             SELECT $1, COALESCE(MAX(number) + 1, 0), $2 FROM report_names WHERE kind = $1 \
+             RETURNING number",
+        )
+        .bind(kind.as_str())
+        .bind(body)
+        .fetch_one(conn)
+        .await
+        .map_err(failed("number a name"))?,
+    };
+    u32::try_from(number)
+        .map_err(|_| StoreError::Damaged { what: "name", key: kind.as_str().to_owned() })
+}
+
+/// Keeps what reports must know of what is published, within that write.
+pub(super) async fn tell(
+    conn: &mut SqliteConnection,
+    told: &Descriptions,
+) -> Result<(), StoreError> {
+    for one in &told.contents {
+        let content = number_of(&mut *conn, NameKind::Content, &one.content).await?;
+        // A sheet that could not be kept has no contents either.
+        let sql = if one.begun {
+            "INSERT INTO sheet_contents (sheet, item, content) \
+             SELECT sha256, $2, $3 FROM sheets WHERE sha256 = $1 \
+             ON CONFLICT (sheet, item) DO NOTHING"
+        } else {
+            "INSERT INTO sheet_contents (sheet, item, content) \
+             SELECT sha256, $2, $3 FROM sheets WHERE sha256 = $1 \
+             ON CONFLICT (sheet, item) DO UPDATE SET content = excluded.content"
+        };
+        sqlx::query(sql)
+            .bind(&one.sheet.0[..])
+            .bind(&one.item)
+            .bind(i64::from(content))
+            .execute(&mut *conn)
+            .await
+            .map_err(failed("keep what a sheet is about"))?;
+    }
+    if told.outputs.is_empty() {
+        return Ok(());
+    }
+    set(conn, OUTPUTS, &json(&told.outputs)).await
+}
+
+/// Queues a device's day, within the write that changes its schedule.
+pub(super) async fn queue(
+    conn: &mut SqliteConnection,
+    device: &DeviceId,
+    at: UtcMs,
+) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO report_queue (device, at_ms) VALUES ($1, $2)")
+        .bind(device.as_str())
+        .bind(at.0)
+        .execute(conn)
+        .await
+        .map_err(failed("queue a day of a device"))?;
+    Ok(())
+}
+
+/// Notes where a device stands from now on, within the write that says so; `None`: nowhere.
+pub(super) async fn stands(
+    conn: &mut SqliteConnection,
+    device: &Device,
+    unit: Option<&UnitId>,
+    now: UtcMs,
+) -> Result<(), StoreError> {
+    let stood: Option<(Option<String>, i64)> = sqlx::query_as(
+        "SELECT unit, since_ms FROM device_places WHERE device = $1 \
+         ORDER BY since_ms DESC LIMIT 1",
+    )
+    .bind(device.id.as_str())
+    .fetch_optional(&mut *conn)
+    .await
+    .map_err(failed("read where a device stood"))?;
+    sqlx::query("UPDATE device_places SET name = $2, profile = $3 WHERE device = $1")
+        .bind(device.id.as_str())
+        .bind(&device.name)
+        .bind(device.profile.as_str())
+        .execute(&mut *conn)
+        .await
+        .map_err(failed("name a device"))?;
+    // A clock that was set back moves nobody into the past.
+    let since = stood.as_ref().map_or(now, |(_, since)| now.max(UtcMs(*since)));
+    if stood.is_some_and(|(stood, _)| stood.as_deref() == unit.map(UnitId::as_str)) {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO device_places (device, since_ms, unit, name, profile) \
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (device, since_ms) DO UPDATE SET \
+         unit = excluded.unit",
+    )
+    .bind(device.id.as_str())
+    .bind(since.0)
+    .bind(unit.map(UnitId::as_str))
+    .bind(&device.name)
+    .bind(device.profile.as_str())
+    .execute(&mut *conn)
+    .await
+    .map_err(failed("keep where a device stands"))?;
+    queue(conn, &device.id, now).await
+}
+
+/// Keeps units that leave the register, within the write that drops them.
+pub(super) async fn unit_goes(conn: &mut SqliteConnection, id: &UnitId) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO former_units (id, name, parent, valid_from, valid_until, successors) \
+         SELECT id, name, parent, valid_from, valid_until, successors FROM units WHERE id = $1 \
+         ON CONFLICT (id) DO UPDATE SET name = excluded.name, parent = excluded.parent, \
+         valid_from = excluded.valid_from, valid_until = excluded.valid_until, \
+         successors = excluded.successors",
+    )
+    .bind(id.as_str())
+    .execute(conn)
+    .await
+    .map_err(failed("keep a unit that goes"))?;
+    Ok(())
+}
+
+async fn set(conn: &mut SqliteConnection, name: &str, value: &str) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO settings (name, value) VALUES ($1, $2) \
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    )
+    .bind(name)
+    .bind(value)
+    .execute(conn)
+    .await
+    .map_err(failed("keep a setting"))?;
+    Ok(())
+}
+
+/// Puts a day into a month: what was known of that day goes first.
+async fn put_reach(
+    conn: &mut SqliteConnection,
+    unit: u32,
+    day: NaiveDate,
+    touches: &[Touch],
+) -> Result<(), StoreError> {
+    let month = i64::from(day.year()) * 12 + i64::from(day.month0());
+    let known: Option<Vec<u8>> =
+        sqlx::query_scalar("SELECT body FROM report_reach WHERE unit = $1 AND month = $2")
+            .bind(i64::from(unit))
+            .bind(month)
+            .fetch_optional(&mut *conn)
+            .await
+            .map_err(failed("read a month"))?;
+    let damaged = || StoreError::Damaged { what: "month of a unit", key: unit.to_string() };
+    let known =
+        known.map_or(Ok(Vec::new()), |bytes| packed::unpack_reach(&bytes).ok_or_else(damaged))?;
+    let before = known.clone();
+    let bit = 1_u32 << day.day0();
+    let mut rows: BTreeMap<(u32, u32), Days> = BTreeMap::new();
+    for (device, subject, days) in known {
+        let days = Days { due: days.due & !bit, confirmed: days.confirmed & !bit };
+        rows.insert((device, subject), days);
+    }
+    for touch in touches {
+        let days = rows.entry((touch.device.0, touch.subject.0)).or_default();
+        days.due |= bit;
+        if touch.confirmed {
+            days.confirmed |= bit;
+        }
+    }
+    let rows: Vec<(u32, u32, Days)> = rows
+        .into_iter()
+        .filter(|(_, days)| days.due != 0)
+        .map(|((device, subject), days)| (device, subject, days))
+        .collect();
+    if rows == before {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO report_reach (unit, month, body) VALUES ($1, $2, $3) \
+         ON CONFLICT (unit, month) DO UPDATE SET body = excluded.body",
+    )
+    .bind(i64::from(unit))
+    .bind(month)
+    .bind(packed::pack_reach(&rows))
+    .execute(conn)
+    .await
+    .map_err(failed("keep a month"))?;
+    Ok(())
+}
+
+fn page_key(row: &SqliteRow) -> Result<PageKey, StoreError> {
+    let row = Columns::new(row, "page of a report");
+    Ok(PageKey { day: day_of(row.get("day")?, &row)?, unit: row.parse("unit")? })
+}
+
+fn file(row: &SqliteRow) -> Result<(i64, ReportFile), StoreError> {
+    let row = Columns::new(row, "file of a report");
+    let head = match (row.get("origin")?, row.int_option("size")?, row.get("root")?) {
+        (Some(origin), Some(size), Some(root)) => Some(Checkpoint { origin, size, root }),
+        _ => None,
+    };
+    let file = ReportFile {
+        sha256: row.digest("sha256")?,
+        question: row.text("question")?,
+        name: row.text("name")?,
+        bytes: row.int("bytes")?,
+        made_ms: row.at("made_ms")?,
+        made_by: row.text("made_by")?,
+        cut_ms: row.at("cut_ms")?,
+        head,
+    };
+    Ok((row.get("position")?, file))
+}
+
+/// Narrows a query to some units; of many the whole is cheaper.
+fn narrowed(query: &mut QueryBuilder<Sqlite>, units: Option<&[u32]>) {
+    if let Some(units) = units.filter(|units| units.len() <= UNITS_AT_ONCE) {
+        query.push(" AND unit IN (");
+        let mut list = query.separated(", ");
+        for unit in units {
+            list.push_bind(i64::from(*unit));
+        }
+        query.push(")");
+    }
+}
+
+fn wanted(units: Option<&[u32]>, unit: u32) -> bool {
+    units.is_none_or(|units| units.binary_search(&unit).is_ok())
+}
+
+#[async_trait]
+impl RollupStore for SqliteStore {
+    async fn names(&self, kind: NameKind, from: u32) -> Result<Vec<String>, StoreError> {
+        sqlx::query_scalar(
+            "SELECT body FROM report_names WHERE kind = $1 AND number >= $2 ORDER BY number",
+        )
+        .bind(kind.as_str())
+        .bind(i64::from(from))
+        .fetch_all(&self.read)
+        .await
+        .map_err(failed("read names"))
+    }
+
+    async fn number(&self, kind: NameKind, names: &[String]) -> Result<Vec<u32>, StoreError> {
+        let mut tx = self.begin().await?;
+        let mut numbers = Vec::with_capacity(names.len());
+        for name in names {
+            numbers.push(number_of(&mut tx, kind, name).await?);
+        }
+        commit(tx).await?;
+        Ok(numbers)
+    }
+
+    async fn contents_of(
+        &self,
+        sheets: &[Digest],
+    ) -> Result<BTreeMap<(Digest, String), u32>, StoreError> {
+        let mut found = BTreeMap::new();
+        for part in sheets.chunks(AT_ONCE) {
+            let mut query = QueryBuilder::<Sqlite>::new(
+                "SELECT sheet, item, content FROM sheet_contents WHERE sheet IN (",
+            );
+            let mut list = query.separated(", ");
+            for sheet in part {
+                list.push_bind(sheet.0.to_vec());
+            }
+            query.push(")");
+            let rows =
+                query.build().fetch_all(&self.read).await.map_err(failed("read contents"))?;
+            for row in &rows {
+                let row = Columns::new(row, "content of a sheet");
+                found.insert((row.digest("sheet")?, row.text("item")?), row.int("content")?);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn outputs(&self) -> Result<BTreeMap<ProfileId, Kind>, StoreError> {
+        let text: Option<String> = sqlx::query_scalar("SELECT value FROM settings WHERE name = $1")
+            .bind(OUTPUTS)
+            .fetch_optional(&self.read)
+            .await
+            .map_err(failed("read a setting"))?;
+        let damaged = || StoreError::Damaged { what: "setting", key: OUTPUTS.to_owned() };
+        text.map_or(Ok(BTreeMap::new()), |text| serde_json::from_str(&text).map_err(|_| damaged()))
+    }
+
+    async fn stood(&self) -> Result<Vec<Stood>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM device_places ORDER BY device, since_ms")
+            .fetch_all(&self.read)
+            .await
+            .map_err(failed("read where devices stood"))?;
+        let read = |row| {
+            let row = Columns::new(row, "place of a device");
+            Ok(Stood {
+                device: row.parse("device")?,
+                since_ms: row.at("since_ms")?,
+                unit: row.parse_option("unit")?,
+                name: row.text("name")?,
+                profile: row.parse("profile")?,
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    async fn former_units(&self) -> Result<Vec<Unit>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT f.*, NULL AS population FROM former_units f \
+             WHERE NOT EXISTS (SELECT 1 FROM units u WHERE u.id = f.id) ORDER BY f.id",
+        )
+        .fetch_all(&self.read)
+        .await
+        .map_err(failed("read former units"))?;
+        rows.iter().map(super::registry::unit).collect()
+    }
+
+    async fn lost_of(&self, device: &DeviceId) -> Result<Vec<StoredRecord>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM records WHERE device = $1 AND kind = 'lost'")
+            .bind(device.as_str())
+            .fetch_all(&self.read)
+            .await
+            .map_err(failed("read what was lost"))?;
+        rows.iter().map(super::evidence::record).collect()
+    }
+
+    async fn closing(
+        &self,
+        device: &DeviceId,
+        cues: &[CueId],
+        from: UtcMs,
+    ) -> Result<Vec<Listed>, StoreError> {
+        let mut found = Vec::new();
+        for part in cues.chunks(AT_ONCE) {
+            let mut query = QueryBuilder::<Sqlite>::new(super::evidence::LISTED);
+            query.push(" WHERE records.cue IN (");
+            let mut list = query.separated(", ");
+            for cue in part {
+                list.push_bind(cue.0.to_vec());
+            }
+            query.push(") AND records.device = ").push_bind(device.as_str().to_owned());
+            query.push(" AND records.at_ms >= ").push_bind(from.0);
+            query.push(" ORDER BY records.position");
+            found.extend(self.listed(query).await?);
+        }
+        Ok(found)
+    }
+
+    async fn marked(&self) -> Result<Marked, StoreError> {
+        let text: Option<String> = sqlx::query_scalar("SELECT value FROM settings WHERE name = $1")
+            .bind(MARKED)
+            .fetch_optional(&self.read)
+            .await
+            .map_err(failed("read a setting"))?;
+        let damaged = || StoreError::Damaged { what: "setting", key: MARKED.to_owned() };
+        let read = |text: String| serde_json::from_str(&text).map_err(|_| damaged());
+        let (records, opened) = text.map_or(Ok((0, None)), read)?;
+        Ok(Marked { records, opened })
+    }
+
+    async fn queued(&self, limit: u32) -> Result<Vec<Queued>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM report_queue ORDER BY position LIMIT $1")
+            .bind(i64::from(limit))
+            .fetch_all(&self.read)
+            .await
+            .map_err(failed("read what is queued"))?;
+        let read = |row| {
+            let row = Columns::new(row, "queued day of a device");
+            let (position, device) = (row.get("position")?, row.parse("device")?);
+            Ok(Queued { position, device, at_ms: row.at("at_ms")? })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    async fn open_days(&self, device: &DeviceId) -> Result<Vec<PageKey>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT o.day, u.body AS unit FROM report_open o \
+             JOIN report_names d ON d.kind = 'device' AND d.number = o.device \
+             JOIN report_names u ON u.kind = 'unit' AND u.number = o.unit \
+             WHERE d.body = $1 ORDER BY o.day",
+        )
+        .bind(device.as_str())
+        .fetch_all(&self.read)
+        .await
+        .map_err(failed("read open days"))?;
+        rows.iter().map(page_key).collect()
+    }
+
+    async fn mark(&self, pages: &[PageKey], marked: Marked, queued: i64) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        for page in pages {
+            for sql in [
+                "DELETE FROM report_marks WHERE day = $1 AND unit = $2",
+                "INSERT INTO report_marks (day, unit) VALUES ($1, $2)",
+            ] {
+                sqlx::query(sql)
+                    .bind(day_number(page.day))
+                    .bind(page.unit.as_str())
+                    .execute(&mut *tx)
+                    .await
+                    .map_err(failed("mark a page"))?;
+            }
+        }
+        set(&mut tx, MARKED, &json(&(marked.records, marked.opened))).await?;
+        sqlx::query("DELETE FROM report_queue WHERE position <= $1")
+            .bind(queued)
+            .execute(&mut *tx)
+            .await
+            .map_err(failed("forget what was queued"))?;
+        commit(tx).await
+    }
+
+    async fn marks(&self) -> Result<Vec<(PageKey, i64)>, StoreError> {
+        let rows = sqlx::query("SELECT mark, day, unit FROM report_marks ORDER BY mark")
+            .fetch_all(&self.read)
+            .await
+            .map_err(failed("read marks"))?;
+        let read = |row| Ok((page_key(row)?, Columns::new(row, "mark").get("mark")?));
+        rows.iter().map(read).collect()
+    }
+
+    async fn expired(&self, now: UtcMs) -> Result<Vec<PageKey>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT p.day, u.body AS unit FROM report_pages p \
+             JOIN report_names u ON u.kind = 'unit' AND u.number = p.unit \
+             WHERE p.next_ms <= $1 ORDER BY p.next_ms",
+        )
+        .bind(now.0)
+        .fetch_all(&self.read)
+        .await
+        .map_err(failed("read pages"))?;
+        rows.iter().map(page_key).collect()
+    }
+
+    async fn put_page(&self, page: &JudgedPage, mark: Option<i64>) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let unit = number_of(&mut tx, NameKind::Unit, page.key.unit.as_str()).await?;
+        let day = day_number(page.key.day);
+        let put = sqlx::query(
+            "INSERT INTO report_pages (unit, day, upto, judged_ms, next_ms, body) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (unit, day) DO UPDATE SET \
+             upto = excluded.upto, judged_ms = excluded.judged_ms, next_ms = excluded.next_ms, \
+             body = excluded.body WHERE report_pages.upto <= excluded.upto",
+        )
+        .bind(i64::from(unit))
+        .bind(day)
+        .bind(page.upto)
+        .bind(page.judged_ms.0)
+        .bind(page.next_ms.map(|at| at.0))
+        .bind(packed::pack(&page.broadcasts))
+        .execute(&mut *tx)
+        .await
+        .map_err(failed("keep a page"))?;
+        if put.rows_affected() == 1 {
+            put_reach(&mut tx, unit, page.key.day, &page.touches).await?;
+            sqlx::query("DELETE FROM report_open WHERE unit = $1 AND day = $2")
+                .bind(i64::from(unit))
+                .bind(day)
+                .execute(&mut *tx)
+                .await
+                .map_err(failed("note open days"))?;
+            for part in page.open.chunks(AT_ONCE) {
+                let mut query =
+                    QueryBuilder::<Sqlite>::new("INSERT INTO report_open (device, day, unit) ");
+                query.push_values(part, |mut row, device| {
+                    row.push_bind(i64::from(*device)).push_bind(day).push_bind(i64::from(unit));
+                });
+                query.push(" ON CONFLICT (device, day) DO UPDATE SET unit = excluded.unit");
+                query.build().execute(&mut *tx).await.map_err(failed("note open days"))?;
+            }
+        }
+        if let Some(mark) = mark {
+            sqlx::query("DELETE FROM report_marks WHERE mark = $1")
+                .bind(mark)
+                .execute(&mut *tx)
+                .await
+                .map_err(failed("take a mark off"))?;
+        }
+        commit(tx).await
+    }
+
+    async fn pages(
+        &self,
+        first: NaiveDate,
+        last: NaiveDate,
+        units: Option<&[u32]>,
+    ) -> Result<Vec<KeptPage>, StoreError> {
+        let mut query =
+            QueryBuilder::<Sqlite>::new("SELECT unit, day, body FROM report_pages WHERE day >= ");
+        query.push_bind(day_number(first)).push(" AND day <= ").push_bind(day_number(last));
+        narrowed(&mut query, units);
+        let rows = query.build().fetch_all(&self.read).await.map_err(failed("read pages"))?;
+        let mut found = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let row = Columns::new(row, "page of a report");
+            let unit = row.int("unit")?;
+            if wanted(units, unit) {
+                let broadcasts =
+                    packed::unpack(row.get("body")?).ok_or_else(|| row.damaged("body"))?;
+                found.push(KeptPage { day: day_of(row.get("day")?, &row)?, unit, broadcasts });
+            }
+        }
+        Ok(found)
+    }
+
+    async fn reach(
+        &self,
+        first: i32,
+        last: i32,
+        units: Option<&[u32]>,
+    ) -> Result<Vec<KeptReach>, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "SELECT unit, month, body FROM report_reach WHERE month >= ",
+        );
+        query.push_bind(i64::from(first)).push(" AND month <= ").push_bind(i64::from(last));
+        narrowed(&mut query, units);
+        let rows = query.build().fetch_all(&self.read).await.map_err(failed("read months"))?;
+        let mut found = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let row = Columns::new(row, "month of a report");
+            let unit = row.int("unit")?;
+            if wanted(units, unit) {
+                let rows =
+                    packed::unpack_reach(row.get("body")?).ok_or_else(|| row.damaged("body"))?;
+                found.push(KeptReach { month: row.int("month")?, unit, rows });
+            }
+        }
+        Ok(found)
+    }
+
+    async fn put_report(
+        &self,
+        file: &ReportFile,
+        leaf: Option<&Leaf>,
+        entry: &Entry,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let new = sqlx::query(
+            "INSERT INTO report_files (sha256, question, name, bytes, made_ms, made_by, cut_ms, \
+             origin, size, root) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+             ON CONFLICT (sha256) DO NOTHING",
+        )
+        .bind(&file.sha256.0[..])
+        .bind(&file.question)
+        .bind(&file.name)
+        .bind(big(file.bytes))
+        .bind(file.made_ms.0)
+        .bind(&file.made_by)
+        .bind(file.cut_ms.0)
+        .bind(file.head.as_ref().map(|head| head.origin.as_str()))
+        .bind(file.head.as_ref().map(|head| big(head.size)))
+        .bind(file.head.as_ref().map(|head| head.root.as_str()))
+        .execute(&mut *tx)
+        .await
+        .map_err(failed("keep the hash of a file"))?;
+        if new.rows_affected() == 1 {
+            if let Some(leaf) = leaf {
+                say(&mut tx, leaf).await?;
+            }
+            super::trail::append(&mut tx, entry).await?;
+        }
+        commit(tx).await
+    }
+
+    async fn last_report(&self, question: &str) -> Result<Option<ReportFile>, StoreError> {
+        let row = sqlx::query(
+            "SELECT * FROM report_files WHERE question = $1 ORDER BY position DESC LIMIT 1",
+        )
+        .bind(question)
+        .fetch_optional(&self.read)
+        .await
+        .map_err(failed("read files of reports"))?;
+        row.as_ref().map(|row| file(row).map(|(_, file)| file)).transpose()
+    }
+
+    async fn reports(
+        &self,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<(i64, ReportFile)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM report_files WHERE position < $1 ORDER BY position DESC LIMIT $2",
+        )
+        .bind(before.unwrap_or(i64::MAX))
+        .bind(i64::from(limit))
+        .fetch_all(&self.read)
+        .await
+        .map_err(failed("list files of reports"))?;
+        rows.iter().map(file).collect()
+    }
+}
