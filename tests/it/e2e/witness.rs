@@ -5,6 +5,7 @@ use super::process::{Running, binary, free_port, json, run, wait_for};
 use loa::wire::epoch::{KeySet, LogTrust};
 use serde_json::Value;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 /// Makes a witness and returns its key.
@@ -32,15 +33,21 @@ pub fn serve(commune: &Commune, folder: &str, port: u16) -> Running {
     witness
 }
 
-/// Names the log in `keys`; returns its verifier key.
-pub fn name_log(commune: &Commune) -> String {
+/// Changes what `keys` say of the log.
+fn keys_log(commune: &Commune, more: &[&str]) {
     let path = |below: &str| commune.path(below).display().to_string();
     let (data, stick) = (path("data"), path("data/root-key.txt"));
     let (station, profiles) = (path("playlists"), path("profiles"));
     let mut args = vec!["keys", "log", "--root", &stick, "--data", &data];
     args.extend(["--playlists", &station, "--profiles", &profiles]);
+    args.extend(more);
     let (code, out, err) = run(&args);
     assert_eq!(code, 0, "{out}\n{err}");
+}
+
+/// Names the log in `keys`; returns its verifier key.
+pub fn name_log(commune: &Commune) -> String {
+    keys_log(commune, &[]);
     let pin = fs::read_to_string(commune.path("data/root.txt")).unwrap();
     let body = fs::read(commune.path("data/epochs.json")).unwrap();
     let chain = KeySet::verify(&body, &pin.trim().parse().unwrap()).unwrap();
@@ -111,4 +118,71 @@ fn a_device_forgets_and_quotes_only_what_a_witness_has_vouched_for() {
     other.kill();
     let _witness = serve(&commune, "w1", port);
     wait_for("all of it covered", 60, || first(&meta()["logged"]).filter(|logged| *logged >= upto));
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().flatten() {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_set_back_whole_is_found_out_by_its_witness() {
+    let mut commune = Commune::new();
+    let port = free_port();
+    let key = init(&commune, "w1");
+    commune.more(&format!("[log]\nwitnesses = [\"{key} http://127.0.0.1:{port}\"]\n"));
+    let token = commune.init_with(&[])["token"].as_str().unwrap().to_owned();
+    let log = name_log(&commune);
+    watch(&commune, "w1", &log);
+    let _witness = serve(&commune, "w1", port);
+    commune.serve();
+    let witnessed = |commune: &Commune| -> Option<u64> {
+        let (_, text) = commune.get("/readyz")?;
+        let ready: Value = serde_json::from_str(&text).unwrap();
+        assert!(ready["log"].is_null() || ready["log"]["size"].as_u64() >= Some(1), "{ready}");
+        ready["log"]["witnessed"].as_u64()
+    };
+    let before = wait_for("a log that is witnessed", 30, || witnessed(&commune));
+    // Whether devices know the witnesses is seen without a restart.
+    let noted = |commune: &Commune| {
+        let (_, station) = commune.api("GET", "station", &token, "");
+        station["notices"].to_string().contains("log-not-named")
+    };
+    assert!(!noted(&commune));
+    keys_log(&commune, &["--none"]);
+    wait_for("a notice", 20, || noted(&commune).then_some(()));
+    name_log(&commune);
+    wait_for("its end", 20, || (!noted(&commune)).then_some(()));
+
+    // A copy of all there is, heads too, stands still while the station goes on.
+    commune.server.take().unwrap().terminate(10);
+    for name in ["data", "data.heads"] {
+        copy(&commune.path(name), &commune.path(&format!("{name}.old")));
+    }
+    commune.serve();
+    for reason in ["mưa", "lũ", "bão"] {
+        commune.ordered(&["hold", "99901", "--until", "2h", "--wait", "0", "--reason", reason]);
+    }
+    wait_for("all of it witnessed", 30, || witnessed(&commune).filter(|size| *size >= before + 3));
+    commune.server.take().unwrap().terminate(10);
+    for name in ["data", "data.heads"] {
+        fs::remove_dir_all(commune.path(name)).unwrap();
+        fs::rename(commune.path(&format!("{name}.old")), commune.path(name)).unwrap();
+    }
+    commune.serve();
+    commune.ordered(&["hold", "99901", "--until", "3h", "--wait", "0", "--reason", "khác"]);
+    let server = commune.server.as_ref().unwrap();
+    wait_for("the witness to object", 30, || {
+        server.said().contains("A witness objects").then_some(())
+    });
+    assert!(server.said().contains("stop signing"), "the remedy is said");
+    let alarms = || commune.api("GET", "station", &token, "").1["alarms"].to_string();
+    wait_for("the alarm", 10, || alarms().contains("log-contradiction").then_some(()));
 }
