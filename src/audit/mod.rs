@@ -58,7 +58,8 @@ mod verdict;
 mod verify;
 mod walk;
 
-#[cfg(test)]
+// The writer, on which the tests lean, is the server's.
+#[cfg(all(test, feature = "server"))]
 mod tests;
 
 pub use policy::{Policy, PolicyError};

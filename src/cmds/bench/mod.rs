@@ -17,6 +17,7 @@ mod host;
 #[cfg(feature = "embedded-broker")]
 mod ingest;
 mod inspect;
+#[cfg(feature = "server")]
 mod log;
 #[cfg(feature = "embedded-broker")]
 mod memory;
@@ -104,6 +105,7 @@ type Bench = (&'static str, fn(&Args) -> anyhow::Result<Vec<Row>>);
 const ALL: &[Bench] = &[
     ("compile", |_| compile::rows()),
     ("inspect", |_| inspect::rows()),
+    #[cfg(feature = "server")]
     ("log", |_| log::rows()),
     ("start", |_| start::rows()),
     #[cfg(feature = "server")]
