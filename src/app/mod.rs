@@ -9,6 +9,8 @@ pub mod approval;
 #[cfg(feature = "server")]
 pub mod assets;
 #[cfg(feature = "server")]
+pub mod byhand;
+#[cfg(feature = "server")]
 pub mod ca;
 #[cfg(feature = "server")]
 pub mod enclose;
@@ -31,6 +33,8 @@ pub mod outcome;
 pub mod outlet;
 #[cfg(feature = "server")]
 pub mod people;
+#[cfg(feature = "server")]
+pub mod planbook;
 #[cfg(feature = "server")]
 pub mod ports;
 #[cfg(feature = "server")]

@@ -170,14 +170,18 @@ impl Judge {
         let oversize = super::oversize::faults(folder, &loaded);
         #[cfg(not(feature = "server"))]
         let oversize = Vec::new();
-        loaded.faults.into_iter().chain(oversize).collect()
+        // A contradiction in a plan is the plan's own: `loa plan check` tells it.
+        let plans = config::plan_folder(folder).faults;
+        let plans = plans.into_iter().filter(|fault| fault.severity == Severity::Error);
+        loaded.faults.into_iter().chain(oversize).chain(plans).collect()
     }
 }
 
-/// Returns the station folder of a folder in it, `policies` or `calendars`, or of itself.
+/// Returns the station folder of a folder in it, as `policies` or `plans`, or of itself.
 fn station_of(folder: &Path) -> PathBuf {
     let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    let below = real.file_name().is_some_and(|name| name == "policies" || name == "calendars");
+    let folders = ["policies", "calendars", "plans", "topics"];
+    let below = real.file_name().is_some_and(|name| folders.iter().any(|one| name == *one));
     match folder.parent() {
         Some(parent) if below && !parent.as_os_str().is_empty() => parent.to_owned(),
         _ if below => folder.join(".."),

@@ -4,12 +4,14 @@
 //! keys.json      the server's signing keys, 0600     epochs.json  the root-signed key chain
 //! store.db …     register, schedules, evidence       assets/      clips by SHA-256
 //! log/           the log, a folder a shard           log-key.txt  the key of its heads, 0600
+//! evidence/      files that persons brought, by SHA-256
 //! root.txt       thumbprint of the root key          lock
 //! root-key.txt   the root key itself, until a person takes it away
 //! ca/            the station's own certificate authority, if it has one: ca.pem, key.pem
 //! ```
 
 use super::{failed, wrong_use};
+use crate::app::assets::FileLibrary;
 use crate::app::scribe::LogPlace;
 use crate::store::SqliteStore;
 use crate::wire::epoch::KeySet;
@@ -143,6 +145,14 @@ impl DataFolder {
     /// Returns the folder of the assets.
     pub fn assets(&self) -> PathBuf {
         self.path.join("assets")
+    }
+
+    /// Opens the folder in which the files of evidence by hand lie, by their hashes.
+    pub fn evidence_files(&self) -> anyhow::Result<FileLibrary> {
+        FileLibrary::open(self.path.join("evidence")).map_err(|error| {
+            let hint = error.hint();
+            failed(error, hint)
+        })
     }
 
     /// Returns the folder of the log: a folder a shard.

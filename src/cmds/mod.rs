@@ -23,6 +23,8 @@ mod data;
 mod demo;
 #[cfg(feature = "server")]
 mod device;
+#[cfg(feature = "server")]
+mod evidence;
 #[cfg(any(feature = "server", feature = "speaker", feature = "board"))]
 mod hidden;
 #[cfg(feature = "server")]
@@ -39,6 +41,8 @@ mod log;
 mod overlay;
 #[cfg(feature = "server")]
 mod oversize;
+#[cfg(feature = "server")]
+mod plan;
 #[cfg(feature = "speaker")]
 mod play;
 #[cfg(feature = "server")]
@@ -123,6 +127,10 @@ enum Command {
     #[cfg(feature = "server")]
     Unit(unit::Args),
     #[cfg(feature = "server")]
+    Plan(plan::Args),
+    #[cfg(feature = "server")]
+    Evidence(evidence::Args),
+    #[cfg(feature = "server")]
     Records(records::Args),
     #[cfg(feature = "server")]
     Report(Box<report::Args>),
@@ -199,6 +207,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Answer> {
         Command::Device(args) => device::run(args),
         #[cfg(feature = "server")]
         Command::Unit(args) => unit::run(args),
+        #[cfg(feature = "server")]
+        Command::Plan(args) => plan::run(args),
+        #[cfg(feature = "server")]
+        Command::Evidence(args) => evidence::run(args),
         #[cfg(feature = "server")]
         Command::Records(args) => records::run(args),
         #[cfg(feature = "server")]

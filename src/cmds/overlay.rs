@@ -32,12 +32,15 @@ impl RegisterOption {
 
 #[cfg(feature = "server")]
 fn registers(data: &std::path::Path) -> anyhow::Result<Overlay> {
+    use crate::app::planbook;
     use crate::app::ports::Registry as _;
     let folder = super::data::DataFolder::existing(data)?;
     super::runtime()?.block_on(async {
         let store = folder.open_store().await?;
         let (units, devices) = (store.units().await?, store.devices().await?);
+        let plans = planbook::known(&store).await?;
         store.close().await;
-        Ok(Overlay::of_registers(&units, devices.iter().map(|known| &known.device)))
+        let overlay = Overlay::of_registers(&units, devices.iter().map(|known| &known.device));
+        Ok(overlay.with_plans(plans))
     })
 }

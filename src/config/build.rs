@@ -235,6 +235,7 @@ fn check(files: &Files, last: &LastGood, parts: &Parts, clips: &mut Clips<'_>, f
         let target = Target { file: files.file(key), was_good: WasGood::of(files, last, key) };
         let speakers = cross::playlist(target, playlist, parts, &registers, clips, faults);
         hours::check(target, playlist, &speakers, parts, &bound, faults);
+        files.plans.check(files.file(key), playlist, faults);
     }
 }
 

@@ -4,10 +4,10 @@
 //! are followed; no read is longer than its bound; a name on disk is found whatever its
 //! normalisation.
 
-use super::Overlay;
 use super::fault::{Faults, FileRef, Place};
 use super::problem::Problem;
 use super::text::{nearest, nfc};
+use super::{KnownPlans, Overlay};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -34,6 +34,8 @@ pub(super) const TOPICS: &str = "topics/";
 pub(super) struct Files {
     /// The bytes, or `None` for a file that could not be read.
     pub bytes: BTreeMap<String, Option<Arc<[u8]>>>,
+    /// What playlists may name; asked of nobody where it is empty.
+    pub plans: Arc<KnownPlans>,
     /// How people name each file.
     pub labels: BTreeMap<String, String>,
 }

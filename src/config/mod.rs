@@ -40,8 +40,9 @@ mod text;
 pub use fault::{Fault, Place, Severity};
 pub use files::label;
 pub use plans::{
-    PlanFolder, Told, entries_from_csv, entries_to_csv, findings_from_csv, plan_folder,
-    plan_from_toml, plan_lines_from_csv, plan_lines_to_csv, topics_from_toml,
+    KnownPlans, PlanFile, PlanFolder, Told, entries_from_csv, entries_to_csv, findings_from_csv,
+    plan_file, plan_folder, plan_from_csv, plan_from_toml, plan_id, plan_lines_from_csv,
+    plan_lines_to_csv, topics_from_toml,
 };
 pub use problem::Problem;
 pub use registers::{
@@ -131,6 +132,8 @@ pub fn load_with_last_good(
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overlay {
     pub files: BTreeMap<String, Arc<[u8]>>,
+    /// What a server has imported; a plan of it counts before one of the folder.
+    pub plans: KnownPlans,
 }
 
 impl Overlay {
@@ -143,7 +146,13 @@ impl Overlay {
         }
         let texts = [("units.csv", units_to_csv(units)), ("devices.csv", devices_to_csv(devices))];
         let files = texts.map(|(name, text)| (name.to_owned(), Arc::from(text.into_bytes())));
-        Self { files: files.into() }
+        Self { files: files.into(), plans: KnownPlans::default() }
+    }
+
+    /// Adds the plans and topic lists that a server has imported.
+    #[must_use]
+    pub fn with_plans(self, plans: KnownPlans) -> Self {
+        Self { plans, ..self }
     }
 }
 
@@ -156,7 +165,10 @@ pub fn load_over(
     overlay: &Overlay,
 ) -> Loaded {
     let faults = Faults::default();
-    let disk = Files::read(dir, profiles, overlay, &faults);
+    let mut disk = Files::read(dir, profiles, overlay, &faults);
+    let folder = plan_folder(dir);
+    let folder = KnownPlans { plans: folder.plans, topics: folder.topics };
+    disk.plans = Arc::new(overlay.plans.clone().or(folder));
     let hashes = disk
         .bytes
         .iter()

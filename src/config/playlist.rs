@@ -82,6 +82,8 @@ static ITEM: Shape = Shape {
             "where it comes from: trung ương, tỉnh or xã",
         ),
         may("document", Kind::Text(200), "number of the document it rests on"),
+        may("topic", Kind::Text(120), "its own topic, for reports; the playlist's unless said"),
+        may("plan_line", Kind::Text(120), "plan line that it serves; the playlist's unless said"),
         may("language", Kind::Text(35), "language as BCP 47; `vi` unless said"),
     ],
 };
@@ -122,6 +124,12 @@ static PAGE: Shape = Shape {
     ],
 };
 
+/// What a playlist names of topic lists and plans.
+pub(super) struct Names {
+    pub topics: Vec<At<String>>,
+    pub plan_lines: Vec<At<String>>,
+}
+
 /// A playlist with the places of what it names.
 pub(super) struct PlacedPlaylist {
     pub playlist: Playlist,
@@ -139,6 +147,8 @@ pub(super) struct PlacedPlaylist {
     pub pages: BTreeMap<ItemId, Vec<Place>>,
     /// Where each slot begins.
     pub slots: BTreeMap<SlotId, Place>,
+    /// What it names of plans, by itself and by its items.
+    pub names: Names,
     /// Where the times of each slot stand.
     pub times: BTreeMap<SlotId, BTreeMap<LocalTime, Place>>,
 }
@@ -173,6 +183,7 @@ fn playlist(top: &Reader<'_>, id: &PlaylistId) -> PlacedPlaylist {
         let (from, to) = (from.value.to_string(), until.value.to_string());
         top.fault(until.place, &Problem::DatesReversed { from, to });
     }
+    let (topic, plan_line) = (top.text("topic"), top.text("plan_line"));
     let mut found = PlacedPlaylist {
         playlist: Playlist {
             id: id.clone(),
@@ -181,8 +192,8 @@ fn playlist(top: &Reader<'_>, id: &PlaylistId) -> PlacedPlaylist {
             priority: top.choice("priority", &words).map(|p| p.value).unwrap_or_default(),
             valid_from: from.map(|d| d.value),
             valid_until: until.map(|d| d.value),
-            topic: text("topic"),
-            plan_line: text("plan_line"),
+            topic: topic.as_ref().map(|text| text.value.clone()),
+            plan_line: plan_line.as_ref().map(|text| text.value.clone()),
             lead: text("lead"),
             coordinating: top
                 .texts("coordinating")
@@ -203,6 +214,10 @@ fn playlist(top: &Reader<'_>, id: &PlaylistId) -> PlacedPlaylist {
         items: BTreeMap::new(),
         pages: BTreeMap::new(),
         slots: BTreeMap::new(),
+        names: Names {
+            topics: topic.into_iter().collect(),
+            plan_lines: plan_line.into_iter().collect(),
+        },
         times: BTreeMap::new(),
     };
     targets(top, &mut found);
@@ -254,7 +269,8 @@ fn items(top: &Reader<'_>, found: &mut PlacedPlaylist) {
                 found.items.insert(id.value.clone(), id.place);
             }
         }
-        if let Some(item) = item(&table, id.map(|id| id.value), &mut found.clips) {
+        let id = id.map(|id| id.value);
+        if let Some(item) = item(&table, id, &mut found.clips, &mut found.names) {
             let pages = table.tables("pages").unwrap_or_default();
             let places = pages.iter().map(|page| page.place_of("text")).collect();
             found.pages.insert(item.id.clone(), places);
@@ -267,6 +283,7 @@ fn item(
     table: &Reader<'_>,
     id: Option<ItemId>,
     clips: &mut BTreeMap<ClipPath, Place>,
+    names: &mut Names,
 ) -> Option<Item> {
     let origins = [
         ("trung-uong", Origin::Central),
@@ -283,6 +300,9 @@ fn item(
     let (title, author, reader) = (text("title"), text("author"), text("reader"));
     let origin = table.choice("origin", &origins).map(|o| o.value);
     let document = text("document");
+    let (topic, plan_line) = (table.text("topic"), table.text("plan_line"));
+    names.topics.extend(topic.clone());
+    names.plan_lines.extend(plan_line.clone());
     let language = language(table);
     let content = content(table, clips);
     Some(Item {
@@ -293,6 +313,8 @@ fn item(
         origin,
         document,
         language,
+        topic: topic.map(|text| text.value),
+        plan_line: plan_line.map(|text| text.value),
         content: content?,
     })
 }

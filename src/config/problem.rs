@@ -165,6 +165,12 @@ pub enum Problem {
     Finding(FindingError),
     #[error("{0}")]
     Doubt(Box<Doubt>),
+    #[error("`{text}` begins as a formula does")]
+    Formula { text: String },
+    #[error("`plan_line` names `{text}`, which is no line of a plan that is known")]
+    NoPlanLine { text: String, near: Option<String> },
+    #[error("`topic` names `{text}`, which is in no topic list that is known")]
+    NoTopic { text: String, near: Option<String> },
     #[error("skip of `{playlist}/{slot}`: no such {what}")]
     StaleSkip { playlist: String, slot: String, what: &'static str },
 }
@@ -185,6 +191,8 @@ impl Problem {
             | Self::LookAlike { .. }
             | Self::OldFont { .. }
             | Self::Doubt(_)
+            | Self::NoPlanLine { .. }
+            | Self::NoTopic { .. }
             | Self::StaleSkip { .. }
             | Self::Page { refuses: false, .. } => Severity::Warning,
             _ => Severity::Error,
@@ -242,6 +250,21 @@ impl Problem {
             Self::Code(error) => error.hint(),
             Self::Finding(error) => return Some(error.hint()),
             Self::Doubt(doubt) => doubt.hint(),
+            Self::Formula { .. } => "a spreadsheet would compute it: begin with a word",
+            Self::NoPlanLine { near, .. } => {
+                return meant(near.as_ref()).or_else(|| {
+                    Some(
+                        "the plan and its line as in `quang-ngai-103/iii-2`, or the plan's number \
+                         and where in it; `loa plan show PLAN` lists lines"
+                            .to_owned(),
+                    )
+                });
+            }
+            Self::NoTopic { near, .. } => {
+                return meant(near.as_ref()).or_else(|| {
+                    Some("its code, or its title; `loa plan topics` lists them".to_owned())
+                });
+            }
             Self::Duration { .. } => "as in `15m`, `90s`, `1h30m` or `500ms`",
             Self::Date { .. } => "year, month, day: `2026-02-17`",
             Self::Schedule(error) => return Some(error.hint()),

@@ -83,6 +83,18 @@ pub struct Playlist {
     pub slots: Vec<Slot>,
 }
 
+impl Playlist {
+    /// Returns the topic of an item: its own, else that of the playlist.
+    pub fn topic_of<'a>(&'a self, item: &'a Item) -> Option<&'a str> {
+        item.topic.as_deref().or(self.topic.as_deref())
+    }
+
+    /// Returns the plan line that an item serves: its own, else that of the playlist.
+    pub fn plan_line_of<'a>(&'a self, item: &'a Item) -> Option<&'a str> {
+        item.plan_line.as_deref().or(self.plan_line.as_deref())
+    }
+}
+
 /// One thing to play or show (tin, bài).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
@@ -100,6 +112,10 @@ pub struct Item {
     pub document: Option<String>,
     /// Language as BCP 47, `vi` unless said.
     pub language: String,
+    /// Its own topic; that of the playlist when `None`.
+    pub topic: Option<String>,
+    /// The line of a plan that it serves; that of the playlist when `None`.
+    pub plan_line: Option<String>,
     /// What sounds or shows.
     pub content: Content,
 }

@@ -33,7 +33,7 @@ pub use error::ApiError;
 pub use limit::{Door as Asked, Turnstile};
 pub use log::LogFolder;
 pub use shown::ShownCertificate;
-pub use state::{AppState, Site};
+pub use state::{AppState, EvidenceFiles, Site};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

@@ -3,6 +3,7 @@
 use super::asset::Shelf;
 use super::limit::Turnstile;
 use super::log::LogFolder;
+use crate::app::assets::Library;
 use crate::app::hold::Holds;
 use crate::app::live::Live;
 use crate::app::ports::Store;
@@ -26,10 +27,15 @@ pub struct AppState {
     pub shelf: Shelf,
     pub log: LogFolder,
     pub reports: Arc<Reports>,
+    pub evidence: EvidenceFiles,
     pub site: Site,
     pub turnstile: Turnstile,
     pub metrics: PrometheusHandle,
 }
+
+/// Where the files of evidence by hand lie.
+#[derive(Clone)]
+pub struct EvidenceFiles(pub Arc<dyn Library>);
 
 /// How this server is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +63,7 @@ part!(clock: SharedClock);
 part!(shelf: Shelf);
 part!(log: LogFolder);
 part!(reports: Arc<Reports>);
+part!(evidence: EvidenceFiles);
 part!(site: Site);
 part!(turnstile: Turnstile);
 part!(metrics: PrometheusHandle);

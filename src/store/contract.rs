@@ -10,6 +10,10 @@ use crate::domain::proof::chain::{Link, LostSpan};
 use crate::domain::station::{Device, Unit};
 use crate::domain::time::UtcMs;
 use crate::log::leaf::{Leaf, ServerBody};
+use crate::plan::{
+    Basis, Budget, Counted, Dong, Funds, Least, Means, Month, Months, Per, Plan, PlanLine, Scope,
+    Topic, TopicList, TopicRef, Total,
+};
 use std::sync::Arc;
 
 macro_rules! contract {
@@ -1147,12 +1151,71 @@ async fn an_approval_step_is_done_whole_over_the_version_it_was_decided_on(store
     assert_eq!(store.version_by(&sha256).await.unwrap().map(|one| one.number), Some(2));
 }
 
-fn plan_read() -> crate::plan::Plan {
-    let bytes = include_bytes!("../../playlists/plans/quang-ngai-103.toml");
-    let topics = include_bytes!("../../playlists/topics/an-toan-thong-tin-1.toml");
-    let list = crate::config::topics_from_toml("t", topics).expect("a list").value;
-    let id = "quang-ngai-103".parse().expect("an id");
-    crate::config::plan_from_toml("p", &id, bytes, &[list]).expect("a plan").value
+fn topic_list() -> TopicList {
+    TopicList {
+        id: "an-toan-thong-tin".parse().expect("an id"),
+        title: "Chủ đề tuyên truyền".into(),
+        version: 1,
+        valid_from: "2021-01-01".parse().expect("a date"),
+        source: "KH 3630/KH-UBND, mục III".into(),
+        topics: vec![Topic {
+            code: "T4".parse().expect("a code"),
+            title: "Nguy cơ và hậu quả".into(),
+            english: None,
+            also: vec![TopicRef {
+                list: "nd-49-2024-dieu-6".parse().expect("an id"),
+                code: "D7".parse().expect("a code"),
+            }],
+        }],
+    }
+}
+
+fn plan_read() -> Plan {
+    let month = |text: &str| text.parse::<Month>().expect("a month");
+    Plan {
+        id: "quang-ngai-103".parse().expect("an id"),
+        title: "Tuyên truyền an toàn thông tin".into(),
+        number: "103/KH-UBND".into(),
+        issuer: "Ủy ban nhân dân tỉnh".into(),
+        date: "2022-06-23".parse().expect("a date"),
+        topics: topic_list().id,
+        bases: vec![Basis {
+            number: "1907/QĐ-TTg".into(),
+            date: "2020-11-23".parse().expect("a date"),
+            citation: "phần mở đầu".into(),
+        }],
+        totals: vec![Total { dong: Dong(742_000_000), citation: "mục V".into() }],
+        funds: vec![Funds {
+            year: 2022,
+            source: "ngân sách tỉnh".into(),
+            dong: Dong(1),
+            each_dong: None,
+            citation: "Phụ lục 02".into(),
+        }],
+        lines: vec![PlanLine {
+            id: "iii-1".parse().expect("an id"),
+            citation: "mục III.1".into(),
+            also_cited: vec!["Phụ lục 01".into()],
+            task: "Phát trên hệ thống truyền thanh cơ sở".into(),
+            topics: vec!["T4".parse().expect("a code")],
+            means: vec![Means::Loudspeaker],
+            scope: Scope::Commune,
+            units: vec!["10363".parse().expect("a unit")],
+            counted: Counted::Programme,
+            least: Some(Least { count: 2, per: Per::Month }),
+            months: Months::new(month("2022-06"), month("2026-12")).expect("in order"),
+            lead: vec!["Sở Thông tin và Truyền thông".into()],
+            coordinating: Vec::new(),
+            product: None,
+            budget: Some(Budget {
+                dong: Some(Dong(9)),
+                each_dong: Some(Dong(3)),
+                source: "ngân sách tỉnh".into(),
+            }),
+            deadline: Some("2026-12-15".parse().expect("a date")),
+            note: None,
+        }],
+    }
 }
 
 fn stored_plan(version: u32, source: &[u8]) -> StoredPlan {
@@ -1208,8 +1271,7 @@ async fn plans_follow_each_other_and_only_the_newest_is_withdrawn(store: &dyn St
 }
 
 async fn a_topic_list_never_changes_within_a_version(store: &dyn Store) {
-    let bytes = include_bytes!("../../playlists/topics/nd-49-2024-dieu-6-1.toml");
-    let list = crate::config::topics_from_toml("t", bytes).expect("a list").value;
+    let (list, bytes) = (topic_list(), b"a list");
     let entry = Actor::new("lan", "10.0.0.7").did(UtcMs(5), "import-topics", &list.id);
     let topics =
         StoredTopics { list, at_ms: UtcMs(5), by: "lan".into(), sha256: Digest::of(bytes) };

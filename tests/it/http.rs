@@ -1,6 +1,6 @@
 //! The HTTP front over the in-memory store: who gets in, what is refused, what travels.
 
-use loa::app::assets::FileLibrary;
+use loa::app::assets::{FileLibrary, MemoryLibrary};
 use loa::app::hold::Holds;
 use loa::app::keyring::Keyring;
 use loa::app::live::{Live, Picture};
@@ -20,7 +20,7 @@ use loa::domain::ids::Digest;
 use loa::domain::station::{Device, Unit};
 use loa::domain::time::UtcMs;
 use loa::http::door::{Door, Peer};
-use loa::http::{AppState, LogFolder, Shelf, Site, Turnstile, router};
+use loa::http::{AppState, EvidenceFiles, LogFolder, Shelf, Site, Turnstile, router};
 use loa::store::memory::MemoryStore;
 use loa::wire::enrol::{Answer, Code, Request};
 use loa::wire::epoch::{KeySet, KeysBody, first};
@@ -36,7 +36,7 @@ const NOW: UtcMs = UtcMs(1_795_219_200_000);
 /// A server on loopback with a clock that stands.
 pub(crate) struct Front {
     pub(crate) url: String,
-    store: Arc<MemoryStore>,
+    pub(crate) store: Arc<MemoryStore>,
     live: Arc<Live>,
     clock: Arc<ManualClock>,
     pub(crate) token: String,
@@ -100,6 +100,7 @@ pub(crate) async fn front() -> Front {
         clock: shared,
         log: LogFolder(Arc::new(shelf.path().join("log"))),
         reports: Arc::new(Reports::new(Arc::new(Rollup::new(store.clone())))),
+        evidence: EvidenceFiles(Arc::new(MemoryLibrary::default())),
         shelf: Shelf(Arc::new(shelf.path().to_owned())),
         site: Site { tls: false },
         turnstile: Turnstile::default(),

@@ -31,6 +31,8 @@ mod log_judges;
 #[cfg(feature = "server")]
 mod peers;
 #[cfg(feature = "server")]
+mod plans;
+#[cfg(feature = "server")]
 mod records;
 mod recurrence;
 mod sample_pages;

@@ -4,7 +4,7 @@
 //! A new command or route fails until it has one.
 
 use super::http::{Front, front, json as read_json};
-use super::support::cli::{json, loa, loa_reading, text};
+use super::support::cli::{json, loa, loa_reading, root, text};
 use clap::CommandFactory as _;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -60,6 +60,32 @@ const COMMANDS: &[(&str, Leaves)] = &[
         Entry("revoke-key", &["time", "--reason", "thử", "--root", "data/root-key.txt"]),
     ),
     ("keys log", Entry("name-log", &["--root", "data/root-key.txt"])),
+    ("plan import", Entry("import-plan", &["topics.toml", "quang-ngai-103.toml"])),
+    (
+        "evidence add",
+        Entry(
+            "add-evidence",
+            &[
+                "lines",
+                "--id",
+                "m-1",
+                "--channel",
+                "web",
+                "--unit",
+                "99901",
+                "--title",
+                "Trang",
+                "--date",
+                "2026-03-01",
+                "--person",
+                "lan",
+            ],
+        ),
+    ),
+    ("evidence import", Entry("add-evidence", &["evidence.csv", "--files", "."])),
+    ("evidence correct", Entry("correct-evidence", &["m-1", "--reason", "sai", "--count", "2"])),
+    ("evidence withdraw", Entry("withdraw-evidence", &["m-2", "--reason", "trùng"])),
+    ("plan withdraw", Entry("withdraw-plan", &["quang-ngai-103", "--reason", "thay thế"])),
     ("records import", Entry("import-records", &["lines"])),
     (
         "report",
@@ -102,6 +128,12 @@ const COMMANDS: &[(&str, Leaves)] = &[
     ("check", Nothing),
     ("timetable", Nothing),
     ("skip", Nothing),
+    ("plan check", Nothing),
+    ("plan list", Nothing),
+    ("plan show", Nothing),
+    ("plan topics", Nothing),
+    ("evidence list", Nothing),
+    ("evidence show", Nothing),
     ("urgent show", Nothing),
     ("urgent list", Nothing),
     ("inspect", Nothing),
@@ -143,6 +175,12 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("prepare_notice", "prepare-urgent"),
     ("send_notice", "send-urgent"),
     ("withdraw_notice", "withdraw-urgent"),
+    // Tried in `plans`.
+    ("put_plan", "import-plan"),
+    ("withdraw_plan", "withdraw-plan"),
+    ("put_topics", "import-topics"),
+    ("add_evidence", "add-evidence"),
+    ("withdraw_evidence", "withdraw-evidence"),
 ];
 
 /// Collects the names of commands that do something themselves.
@@ -178,6 +216,16 @@ fn every_command_that_changes_something_leaves_an_entry() {
     let devices = "id,name,unit,profile\nloa-1,Loa,99901,loa-ip\nloa-2,Loa,99901,loa-ip\n";
     fs::write(at.join("devices.csv"), devices).unwrap();
     fs::write(at.join("lines"), "không phải bản ghi\n").unwrap();
+    let sample = |name: &str| fs::read(root().join("playlists").join(name)).unwrap();
+    fs::write(at.join("topics.toml"), sample("topics/an-toan-thong-tin-1.toml")).unwrap();
+    fs::write(at.join("quang-ngai-103.toml"), sample("plans/quang-ngai-103.toml")).unwrap();
+    let lines = fs::read(at.join("lines")).unwrap();
+    let (sha256, bytes) = (loa::domain::ids::Digest::of(&lines), lines.len());
+    let table = format!(
+        "id,channel,unit,title,file,sha256,bytes,date,by\n\
+         m-2,sms,99901,Tin nhắn,lines,{sha256},{bytes},2026-03-01,lan\n"
+    );
+    fs::write(at.join("evidence.csv"), table).unwrap();
     for (name, leaves) in COMMANDS {
         let Entry(action, args) = leaves else { continue };
         let before = if *name == "init" { Vec::new() } else { actions(at) };

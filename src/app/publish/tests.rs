@@ -32,6 +32,8 @@ pub(crate) fn item(id: &str, clip: &str) -> Item {
         id: ItemId::new(id).unwrap(),
         title: format!("Tin {id}"),
         author: None,
+        topic: None,
+        plan_line: None,
         reader: None,
         origin: None,
         document: None,

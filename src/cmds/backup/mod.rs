@@ -311,7 +311,9 @@ impl Found {
     /// Finds what lies in the data folder.
     fn data(&mut self, folder: &Path) -> anyhow::Result<()> {
         self.walk(FOLDERS[0], folder, 0, &|below, _| {
-            Ok(!(PUBLIC.contains(&below) || below.starts_with("assets/")))
+            Ok(!(PUBLIC.contains(&below)
+                || below.starts_with("assets/")
+                || below.starts_with("evidence/")))
         })?;
         // The log is found by its heads, see `log`.
         let left = |name: &str| {

@@ -11,6 +11,7 @@ use super::approve::{Approving, InForce};
 use super::clips::StoredClips;
 use crate::app::assets::FileLibrary;
 use crate::app::live::{Alarm, Live};
+use crate::app::planbook;
 use crate::app::ports::{Fence, StationFile, Store};
 use crate::clock::SharedClock;
 use crate::config::{self, Approval, LastGood, Loaded, Overlay, StationConfig};
@@ -153,6 +154,7 @@ impl Folder {
         let (units, devices) = (self.store.units().await?, self.store.devices().await?);
         let empty = units.is_empty() && devices.is_empty();
         let overlay = Overlay::of_registers(&units, devices.iter().map(|known| &known.device));
+        let overlay = overlay.with_plans(planbook::known(&*self.store).await?);
         self.live.set_register(devices, &units);
         let look = watch::look(&self.dir, &self.profiles);
         let loaded = self.read_over(overlay).await?;

@@ -232,6 +232,7 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         shelf: crate::http::Shelf(Arc::new(data.assets())),
         log: crate::http::LogFolder(Arc::new(data.log())),
         reports: Arc::new(Reports::new(rollup.clone())),
+        evidence: crate::http::EvidenceFiles(Arc::new(data.evidence_files()?)),
         site: Site { tls: config.listen.tls.is_some() },
         turnstile: Turnstile::default(),
         metrics: front::metrics()?,

@@ -5,7 +5,7 @@ use super::super::files::is_inside;
 use super::super::problem::Problem;
 use super::super::table::{Column, Row, may, must, rows, write_table};
 use super::super::text::shown;
-use super::{MOST_CSV, Told, gather, unique, word};
+use super::{MOST_CSV, Told, gather, no_formula, unique, word};
 use crate::domain::ids::{Digest, EntryId, PersonId, UnitId};
 use crate::plan::manual::{Channel, Entry, FILE_BYTES};
 use crate::plan::{LineRef, TopicCode};
@@ -73,7 +73,11 @@ fn entry(row: &Row<'_>, id: Option<At<EntryId>>) -> Option<Entry> {
     let bytes = row.must("bytes", 40).and_then(|_| row.number("bytes", 1, most));
     let by = row.id::<PersonId>(row.must("by", 60));
     let count = row.number("count", 1, 100_000_000);
-    let note = row.text("note", 1_000).map(|note| note.value);
+    let note = row.text("note", 1_000);
+    for text in [&title, &file, &note].into_iter().flatten() {
+        no_formula(text, &sink);
+    }
+    let note = note.map(|note| note.value);
     Some(Entry {
         id: id?.value,
         channel: channel?,

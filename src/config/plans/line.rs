@@ -3,7 +3,7 @@
 use super::super::fault::{At, Place};
 use super::super::problem::Problem;
 use super::super::text::nearest;
-use super::{Sink, word};
+use super::{Sink, no_formula, word};
 use crate::domain::ids::{LineId, UnitId};
 use crate::plan::{
     Budget, Counted, Dong, Least, Means, Month, Months, Per, PlanLine, Scope, TopicCode, TopicList,
@@ -75,6 +75,11 @@ fn texts(texts: Vec<At<String>>) -> Vec<String> {
 impl RawLine {
     /// Returns the line; notes every fault of it first.
     pub fn finish(self, place: Place, sink: Sink<'_>) -> Option<PlacedLine> {
+        let one = [&self.citation, &self.task, &self.product, &self.source, &self.note];
+        let many = [&self.also_cited, &self.lead, &self.coordinating];
+        for text in one.into_iter().flatten().chain(many.into_iter().flatten()) {
+            no_formula(text, sink);
+        }
         let topics: Vec<At<TopicCode>> = self
             .topics
             .iter()

@@ -8,15 +8,19 @@
 mod entries;
 mod findings;
 mod folder;
+mod kind;
 mod line;
 mod lines;
+mod names;
 mod plan;
 mod topics;
 
 pub use entries::{entries_from_csv, entries_to_csv};
 pub use findings::findings_from_csv;
 pub use folder::{PlanFolder, plan_folder};
-pub use lines::{plan_lines_from_csv, plan_lines_to_csv};
+pub use kind::{PlanFile, plan_file, plan_id};
+pub use lines::{plan_from_csv, plan_lines_from_csv, plan_lines_to_csv};
+pub use names::KnownPlans;
 pub(super) use plan::PLAN;
 pub use plan::plan_from_toml;
 pub(super) use topics::TOPIC_LIST;
@@ -32,6 +36,9 @@ use std::fmt::Display;
 /// Bytes of the longest file: as for all TOML of the folder, and for a table of entries.
 const MOST_TOML: u64 = 1 << 20;
 const MOST_CSV: u64 = 4 << 20;
+
+/// Where topic lists are looked for.
+const TOPIC_LISTS: &str = "the folder `topics/` and what was imported";
 
 /// What was read, and what is to be told all the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +92,20 @@ fn word<T: Copy>(
     let (key, shown) = (key.to_owned(), shown(&text.value));
     sink(text.place, &Problem::Choice { key, text: shown, near, all: listed.join(", ") });
     None
+}
+
+/// Notes a text that a spreadsheet would compute: what is read here goes out again as tables. A
+/// dash before a space is how documents begin a line.
+fn no_formula(text: &At<String>, sink: Sink<'_>) {
+    let mut chars = text.value.chars();
+    let formula = match chars.next() {
+        Some('=' | '@' | '\t' | '\r') => true,
+        Some('+' | '-') => chars.next().is_some_and(|next| !next.is_whitespace()),
+        _ => false,
+    };
+    if formula {
+        sink(text.place, &Problem::Formula { text: shown(&text.value) });
+    }
 }
 
 /// Notes an id that stands a second time.

@@ -6,7 +6,7 @@ use super::super::read::{Reader, Source};
 use super::super::shape::{Kind, Shape, may, must};
 use super::super::text::nearest;
 use super::line::{self, PlacedLine, RawLine};
-use super::{MOST_TOML, Told, gather, unique};
+use super::{MOST_TOML, TOPIC_LISTS, Told, gather, unique};
 use crate::domain::ids::{LineId, PlanId, TopicListId, UnitId};
 use crate::plan::{Basis, Dong, Funds, Plan, TopicList, Total, doubts};
 use std::collections::BTreeMap;
@@ -221,7 +221,7 @@ fn check_topics(
     let Some(list) = list else {
         let near = nearest(named.value.as_str(), lists.iter().map(|list| list.id.as_str()));
         let (what, near) = ("topic list", near.map(str::to_owned));
-        let (id, wherein) = (named.value.to_string(), "the folder `topics/`");
+        let (id, wherein) = (named.value.to_string(), TOPIC_LISTS);
         top.fault(named.place, &Problem::Unknown { what, id, near, wherein, refuses: true });
         return;
     };

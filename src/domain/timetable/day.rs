@@ -143,7 +143,7 @@ impl<'a> DayMaker<'a> {
                 item: name.clone(),
                 volume: slot.volume,
                 fade_ms,
-                line: playlist.plan_line.clone(),
+                line: playlist.plan_line_of(&playlist.items[item]).map(str::to_owned),
                 approval: playlist.approval,
             });
             sheet.items.insert(name, entry);

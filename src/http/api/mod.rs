@@ -10,11 +10,13 @@ pub mod back;
 pub mod codes;
 mod desk;
 pub mod devices;
+pub mod evidence;
 pub mod hold;
 pub mod links;
 pub mod log;
 pub mod outcomes;
 pub mod people;
+pub mod plans;
 pub mod playlists;
 pub mod proposals;
 pub mod records;
@@ -84,6 +86,21 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(hold::list))
         .routes(routes!(hold::one, hold::put))
         .routes(routes!(hold::release))
+        .routes(routes!(plans::list))
+        .routes(
+            routes!(plans::one, plans::put)
+                .layer(axum::extract::DefaultBodyLimit::max(plans::UPLOAD)),
+        )
+        .routes(routes!(plans::lines))
+        .routes(routes!(plans::withdraw))
+        .routes(routes!(plans::topics, plans::put_topics))
+        .routes(
+            routes!(evidence::list, evidence::add)
+                .layer(axum::extract::DefaultBodyLimit::max(evidence::UPLOAD)),
+        )
+        .routes(routes!(evidence::one))
+        .routes(routes!(evidence::file))
+        .routes(routes!(evidence::withdraw))
 }
 
 fn document() -> OpenApi {

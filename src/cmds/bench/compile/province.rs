@@ -165,6 +165,8 @@ fn add_playlist(
             id: ItemId::new(format!("bai-{number}"))?,
             title: format!("Bản tin an toàn thông tin số {number}"),
             author: None,
+            topic: None,
+            plan_line: None,
             reader: None,
             origin: None,
             document: None,

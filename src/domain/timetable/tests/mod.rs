@@ -134,6 +134,8 @@ fn item(id: &str, content: Content) -> Item {
         id: ItemId::new(id).unwrap(),
         title: id.into(),
         author: None,
+        topic: None,
+        plan_line: None,
         reader: None,
         origin: None,
         document: None,

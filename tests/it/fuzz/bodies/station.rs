@@ -84,7 +84,13 @@ fn load(name: &str, bytes: &[u8]) -> Loaded {
     files.insert(name.to_owned(), Arc::from(bytes));
     let dir = EMPTY.path();
     let last = config::LastGood::default();
-    config::load_over(dir, &dir.join("profiles"), &mut Good, &last, &Overlay { files })
+    config::load_over(
+        dir,
+        &dir.join("profiles"),
+        &mut Good,
+        &last,
+        &Overlay { files, ..Overlay::default() },
+    )
 }
 
 /// Faults have a place in the file, a message and, where it is an error, a remedy; what is left
