@@ -47,6 +47,8 @@ pub struct Picture {
     pub broker: BrokerLight,
     /// The log, once it has a head.
     pub log: Option<LogLight>,
+    /// Time stamps of the log's heads, where an authority is asked for them.
+    pub tokens: Option<TokenLight>,
     /// Whether the store took its last write; the loop writes every few seconds.
     pub writable: bool,
 }
@@ -92,6 +94,28 @@ pub struct WitnessLight {
     pub enough: bool,
 }
 
+/// How it stands with the time stamps of the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenLight {
+    /// The newest.
+    pub last: Option<StampedHead>,
+    /// Why there is no newer one, until there is.
+    pub why: Option<String>,
+}
+
+/// A head that an authority has stamped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StampedHead {
+    /// Name of its shard.
+    pub shard: String,
+    /// Its leaves.
+    pub size: u64,
+    /// The authority's time.
+    pub at_ms: UtcMs,
+    /// The name in its certificate.
+    pub authority: String,
+}
+
 /// How it stands with the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerLight {
@@ -119,6 +143,7 @@ impl Picture {
             faults: Arc::from([]),
             alarms: Vec::new(),
             log: None,
+            tokens: None,
             notices: Vec::new(),
             proposals: Vec::new(),
             files: Arc::default(),

@@ -6,14 +6,15 @@
 //!   hold, and documents are named by their hash.
 
 use super::approval::{Proposal, Stand, Version};
+use super::draws::{Document, HeadText};
 use super::ports::{
     ApprovalStep, Conflict, Enrolment, EnteredEntry, Intake, LoggedRecord, NoticeContent,
-    NoticeKind, SentNotice, StoreError, StoredHold, StoredRecord, StoredTimetable, Via,
-    WithdrawnNotice,
+    NoticeKind, SentNotice, StoreError, StoredDraw, StoredFindings, StoredHold, StoredRecord,
+    StoredTimetable, Via, WithdrawnNotice,
 };
 use crate::domain::ids::{DeviceId, Digest, UnitId};
 use crate::domain::time::UtcMs;
-use crate::log::leaf::{self, Leaf, ServerBody};
+use crate::log::leaf::{self, Leaf, LeafHead, ServerBody};
 use crate::plan::manual::Channel;
 use crate::report::question::Checkpoint;
 use crate::wire::b64;
@@ -285,6 +286,26 @@ pub fn reported(
 /// Names what is in force by the hashes of its files.
 fn manifest(version: &Version) -> Digest {
     Digest::of(&serde_json::to_vec(&version.manifest).unwrap_or_default())
+}
+
+/// Plays were drawn.
+pub fn drawn(draw: &StoredDraw, document: &Document) -> Result<Leaf, StoreError> {
+    let HeadText { origin, size, root, .. } = document.head.clone();
+    let body = ServerBody::Draw {
+        draw: draw.id.clone(),
+        document: Digest::of(&draw.body),
+        head: LeafHead { origin, size, root },
+        plays: document.plays,
+        by: cut(&draw.by, NAME),
+    };
+    said(draw.made_ms, &body)
+}
+
+/// Findings were handed in.
+pub fn found(findings: &StoredFindings) -> Result<Leaf, StoreError> {
+    let StoredFindings { draw, made_ms, by, sha256, .. } = findings;
+    let body = ServerBody::Findings { draw: draw.clone(), file: *sha256, by: cut(by, NAME) };
+    said(*made_ms, &body)
 }
 
 #[cfg(test)]

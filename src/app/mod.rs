@@ -13,6 +13,8 @@ pub mod byhand;
 #[cfg(feature = "server")]
 pub mod ca;
 #[cfg(feature = "server")]
+pub mod draws;
+#[cfg(feature = "server")]
 pub mod enclose;
 #[cfg(feature = "server")]
 pub mod hold;

@@ -59,7 +59,8 @@ mod verify;
 mod walk;
 
 // The writer, on which the tests lean, is the server's.
-#[cfg(all(test, feature = "server"))]
+#[cfg(test)]
+#[cfg(feature = "server")]
 mod tests;
 
 pub use policy::{Policy, PolicyError};

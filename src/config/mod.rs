@@ -51,7 +51,7 @@ pub use registers::{
 pub use schema::{KINDS, schema};
 pub use settings::{
     Approval, BrokerConfig, ListenConfig, LogConfig, Retention, StationConfig, TlsFiles,
-    WitnessConfig,
+    TokenConfig, WitnessConfig,
 };
 pub use text::duration_ms;
 

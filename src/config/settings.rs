@@ -52,6 +52,19 @@ pub struct LogConfig {
     pub quorum: u32,
     /// Certificate authority of witnesses, relative to the folder; the system's unless said.
     pub ca_file: Option<String>,
+    /// Who stamps its heads.
+    pub tokens: Option<TokenConfig>,
+}
+
+/// A time-stamp authority (RFC 3161).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenConfig {
+    /// Where it takes requests.
+    pub url: String,
+    /// Its certificates, relative to the folder: what its stamps are judged by.
+    pub ca_file: String,
+    /// The policy that is asked for; the authority's own choice unless said.
+    pub policy: Option<String>,
 }
 
 /// A witness.

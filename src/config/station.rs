@@ -5,7 +5,7 @@ use super::problem::Problem;
 use super::read::{Reader, Source};
 use super::settings::{
     Approval, BrokerConfig, ListenConfig, LogConfig, Retention, StationConfig, TlsFiles,
-    WitnessConfig,
+    TokenConfig, WitnessConfig,
 };
 use super::shape::{Kind, Shape, may, must};
 use super::text::shown;
@@ -89,6 +89,16 @@ static LOG: Shape = Shape {
             "how many of them are enough; more than half unless said",
         ),
         may("ca_file", Kind::Text(200), "certificate authority of witnesses (PEM), in the folder"),
+        may("tokens", Kind::Table(&TOKENS), "who stamps the log's heads, once a day (RFC 3161)"),
+    ],
+};
+
+static TOKENS: Shape = Shape {
+    of: "`log.tokens`",
+    keys: &[
+        must("url", Kind::Text(200), "where the time-stamp authority takes requests"),
+        must("ca_file", Kind::Text(200), "the authority's certificates (PEM), in the folder"),
+        may("policy", Kind::Text(100), "policy to ask for, as in `1.3.6.1.4.1.4146.2.3`"),
     ],
 };
 
@@ -276,7 +286,40 @@ fn log(top: &Reader<'_>) -> LogConfig {
         log.quorum = quorum.value.min(most);
     }
     log.ca_file = path(&table, "ca_file");
+    log.tokens = table.table("tokens").and_then(|table| tokens(&table));
     log
+}
+
+fn tokens(table: &Reader<'_>) -> Option<TokenConfig> {
+    let (url, ca_file) = (table.text("url"), path(table, "ca_file"));
+    let url = url.filter(|url| {
+        let rest = url.value.strip_prefix("http://").or(url.value.strip_prefix("https://"));
+        let good = rest.is_some_and(|rest| {
+            !rest.is_empty() && !rest.starts_with('/') && !rest.contains([' ', '@', '#'])
+        });
+        if !good {
+            let hint = "as in `http://tsa.example.vn/tsr`, without user and password";
+            let (text, what) = (shown(&url.value), "time-stamp address");
+            table.fault(url.place, &Problem::Url { text, what, hint });
+        }
+        good
+    });
+    let policy = table.text("policy").filter(|policy| {
+        let part = |part: &str| {
+            !part.is_empty()
+                && part.len() <= 18
+                && part.bytes().all(|b| b.is_ascii_digit())
+                && (part == "0" || !part.starts_with('0'))
+        };
+        let good = policy.value.contains('.') && policy.value.split('.').all(part);
+        if !good {
+            let hint = "numbers parted by points, as the authority publishes it";
+            let (text, what) = (shown(&policy.value), "time-stamp policy");
+            table.fault(policy.place, &Problem::Url { text, what, hint });
+        }
+        good
+    });
+    Some(TokenConfig { url: url?.value, ca_file: ca_file?, policy: policy.map(|p| p.value) })
 }
 
 /// Returns a path below the folder.

@@ -191,6 +191,23 @@ fn standby_templates_are_checked_against_every_loudspeaker() {
 }
 
 #[test]
+fn the_authority_of_time_stamps_is_checked_key_by_key() {
+    let mut folder = Folder::new();
+    let station = |more: &str| format!("name = \"Đài xã\"\n[log.tokens]\n{more}");
+    let right = "url = \"http://tsa.example.vn/tsr\"\nca_file = \"tsa.pem\"\n";
+    folder.write("station.toml", &station(&format!("{right}policy = \"1.2.3.0\"\n")));
+    let loaded = folder.load();
+    assert_eq!(told(&loaded), Vec::<String>::new());
+    let tokens = loaded.config.unwrap().log.tokens.unwrap();
+    assert_eq!((tokens.ca_file.as_str(), tokens.policy.as_deref()), ("tsa.pem", Some("1.2.3.0")));
+    let wrong = "url = \"ftp://tsa\"\nca_file = \"../tsa.pem\"\npolicy = \"1.02\"\nevery = 1\n";
+    folder.write("station.toml", &station(wrong));
+    insta::assert_snapshot!(told(&folder.load()).join("\n"));
+    folder.write("station.toml", &station(""));
+    assert_eq!(told(&folder.load()).len(), 2, "both keys are needed");
+}
+
+#[test]
 fn committed_schemas_equal_what_reading_checks() {
     for kind in KINDS {
         let path = root().join(format!("playlists/.schema/{kind}.json"));

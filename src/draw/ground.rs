@@ -33,6 +33,8 @@ pub struct Ground {
 pub struct Head {
     pub origin: String,
     pub size: u64,
+    /// Leaves of the shards before it, which may hold records of the period too.
+    pub before: u64,
     /// Base64, as in the checkpoint.
     pub root: String,
     /// When a witness first cosigned it, or an authority stamped it.
@@ -109,7 +111,18 @@ impl Ground {
         population: &Population,
         word: &str,
     ) -> Result<Self, GroundError> {
-        let Head { origin, size, root, vouched_ms } = head;
+        Self::of_list(head, period, population.plays(), population.digest(), word)
+    }
+
+    /// Puts the ground of a list together that was counted and hashed before.
+    pub fn of_list(
+        head: Head,
+        period: Period,
+        plays: u64,
+        list: Digest,
+        word: &str,
+    ) -> Result<Self, GroundError> {
+        let Head { origin, size, before, root, vouched_ms } = head;
         let Period { from_ms, to_ms, scope } = period;
         if from_ms >= to_ms {
             return Err(GroundError::Period { from: from_ms, to: to_ms });
@@ -122,15 +135,15 @@ impl Ground {
         if !word.is_empty() {
             line("word", word, WORD)?;
         }
-        let plays = population.plays();
         if plays == 0 {
             return Err(GroundError::Nothing);
         }
         // Each play has a record of its own in the log.
-        if plays > size {
-            return Err(GroundError::Small { plays, size });
+        let leaves = size.saturating_add(before);
+        if plays > leaves {
+            return Err(GroundError::Small { plays, size: leaves });
         }
-        let (list, word) = (population.digest(), word.to_owned());
+        let word = word.to_owned();
         Ok(Self { origin, size, root, vouched_ms, from_ms, to_ms, scope, plays, list, word })
     }
 

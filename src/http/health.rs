@@ -1,5 +1,6 @@
 //! For supervisors and Prometheus: alive, ready, figures.
 
+use super::api::local;
 use super::auth::Watcher;
 use super::error::ApiError;
 use crate::app::live::{Light, Live};
@@ -35,6 +36,10 @@ struct Readiness {
     /// The evidence log; null before its first head, and where another server writes it. It holds
     /// nothing up: records are taken in without it.
     log: Option<LogReadiness>,
+    /// When the log's head was last stamped, for people: the log goes on without. Absent where no
+    /// authority is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_token: Option<String>,
 }
 
 /// How the evidence log stands.
@@ -69,6 +74,10 @@ pub async fn readyz(State(live): State<Arc<Live>>) -> Response {
             witnessed: log.witnessed.map(|witnessed| witnessed.size),
             witnessed_ms: log.witnessed.map(|witnessed| witnessed.at_ms),
             quorum: log.witnessed.is_some_and(|witnessed| witnessed.enough),
+        }),
+        last_token: picture.tokens.as_ref().map(|tokens| {
+            let last = tokens.last.as_ref();
+            last.map_or_else(|| "never".to_owned(), |last| local(last.at_ms, picture.zone))
         }),
     };
     ready.ready = ready.store && ready.station && ready.broker && ready.published;

@@ -1,11 +1,12 @@
 //! `/log/{shard}/…`: the evidence log as static files (C2SP tlog-tiles), for everybody.
 //!
-//! Only paths that the format knows reach the disk. Tiles never change and are cached for ever; a
-//! checkpoint is asked for anew each time. Open to anyone: what the log holds is what devices and
+//! Only paths that the format knows reach the disk. Tiles and time stamps never change and are cached
+//! for ever; a checkpoint is asked for anew each time. Open to anyone: what the log holds is what devices and
 //! server said about public loudspeakers, and whoever checks it must not have to ask us.
 
 use super::error::ApiError;
 use crate::log::shard::ShardName;
+use crate::log::tokens::{self, Part};
 use crate::wire::tlog::Resource;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
@@ -28,6 +29,15 @@ fn named(rest: &str) -> Option<(PathBuf, &'static str, &'static str)> {
     if let Ok(resource) = rest.parse::<Resource>() {
         let kept = if resource.is_immutable() { FOR_EVER } else { ANEW };
         return Some((resource.to_string().into(), resource.content_type(), kept));
+    }
+    if let Some(name) = rest.strip_prefix("tokens/") {
+        let (size, part) = tokens::parse_name(name)?;
+        let path = PathBuf::from(tokens::FOLDER).join(tokens::file_name(size, part));
+        let kind = match part {
+            Part::Note => "text/plain; charset=utf-8",
+            Part::Token => "application/octet-stream",
+        };
+        return Some((path, kind, FOR_EVER));
     }
     let day = rest.strip_prefix("cosigned/")?;
     let date = chrono::NaiveDate::parse_from_str(day, "%Y-%m-%d").ok()?;
@@ -69,13 +79,27 @@ mod tests {
 
     #[test]
     fn only_paths_of_the_format_reach_the_disk() {
-        for good in ["checkpoint", "tile/0/000.p/5", "tile/entries/x001/234", "cosigned/2027-03-14"]
-        {
+        for good in [
+            "checkpoint",
+            "tile/0/000.p/5",
+            "tile/entries/x001/234",
+            "cosigned/2027-03-14",
+            "tokens/7.note",
+            "tokens/7.tsr",
+        ] {
             assert_eq!(named(good).map(|(path, ..)| path), Some(PathBuf::from(good)));
         }
-        for bad in
-            ["", "origin", "tile/0/../../x", "../keys.json", "cosigned/..", "cosigned/2027-3-14x"]
-        {
+        for bad in [
+            "",
+            "origin",
+            "tile/0/../../x",
+            "../keys.json",
+            "cosigned/..",
+            "cosigned/2027-3-14x",
+            "tokens/",
+            "tokens/7.tsr.new",
+            "tokens/../checkpoint",
+        ] {
             assert!(named(bad).is_none(), "{bad}");
         }
         let kept = |path| named(path).map(|(_, _, kept)| kept);

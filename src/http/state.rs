@@ -4,6 +4,7 @@ use super::asset::Shelf;
 use super::limit::Turnstile;
 use super::log::LogFolder;
 use crate::app::assets::Library;
+use crate::app::draws::Drawing;
 use crate::app::hold::Holds;
 use crate::app::live::Live;
 use crate::app::ports::Store;
@@ -23,6 +24,7 @@ pub struct AppState {
     pub register: Arc<Register>,
     pub notices: Arc<Notices>,
     pub holds: Arc<Holds>,
+    pub draws: Drawing,
     pub clock: SharedClock,
     pub shelf: Shelf,
     pub log: LogFolder,
@@ -59,6 +61,7 @@ part!(live: Arc<Live>);
 part!(register: Arc<Register>);
 part!(notices: Arc<Notices>);
 part!(holds: Arc<Holds>);
+part!(draws: Drawing);
 part!(clock: SharedClock);
 part!(shelf: Shelf);
 part!(log: LogFolder);

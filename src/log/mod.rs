@@ -12,7 +12,7 @@
 //! | [`edge`], [`pace`], [`shard`] | growth of a tree, when a batch is cut, which year's log; pure |
 //! | [`disk`], [`folder`], [`head`] | durable files, the served folder, the head in a second place |
 //! | [`sequencer`] | the one writer: rounds, starts, refusals, rebuilding |
-//! | [`history`] | cosigned checkpoints of earlier days, for auditors |
+//! | [`history`], [`tokens`] | cosigned checkpoints of earlier days, time stamps of heads; for auditors |
 //! | [`prove`], [`check`] | proofs from tiles, checked before they are handed out; a stretch read whole |
 //! | [`witness`], [`collect`] | vouching for others' logs; gathering the word of witnesses; pure but for the witness's small memory |
 //!
@@ -40,6 +40,7 @@ pub mod pace;
 pub mod prove;
 pub mod sequencer;
 pub mod shard;
+pub mod tokens;
 pub mod witness;
 
 #[cfg(test)]

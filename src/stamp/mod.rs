@@ -61,4 +61,4 @@ pub const RESPONSE_TYPE: &str = "application/timestamp-reply";
 pub const TOKEN_BYTES: usize = 65_536;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -59,6 +59,11 @@ impl Token {
         &self.bytes
     }
 
+    /// Returns the time that it states, which nobody has judged.
+    pub fn stated_at(&self) -> Result<UtcMs, StampError> {
+        Ok(self.statement()?.at)
+    }
+
     pub(super) fn statement(&self) -> Result<Statement<'_>, StampError> {
         let parts = self.parts()?;
         Statement::read(parts.statement).map_err(StampError::der("time stamp's statement"))

@@ -63,6 +63,7 @@ contract!(
     times_are_judged_once_in_the_order_of_the_log,
     people_are_read_back_with_their_grants_and_the_trail_tells_of_it,
     the_trail_is_listed_from_either_end,
+    draws_are_kept_once_and_findings_beside_each_other,
     records_are_found_by_what_was_ordered,
     a_notice_goes_out_once_and_is_withdrawn_once,
     the_newest_hold_of_a_unit_counts,
@@ -1391,4 +1392,68 @@ async fn evidence_by_hand_is_corrected_by_another_entry_and_never_edited(store: 
     assert_eq!((known.leaf, &said[4]), (hash(0), &correction(hash(3), None, "trùng")));
     let entries = store.trail(Page::Newest { limit: 9 }).await.expect("reads");
     assert_eq!(entries.len(), 4, "one for each change");
+}
+
+async fn draws_are_kept_once_and_findings_beside_each_other(store: &dyn Store) {
+    let auditor = Actor::new("mai", "10.0.0.9");
+    let leaf =
+        |at: i64| Leaf::server(UtcMs(at), &ServerBody::Shard { previous: None }).expect("a leaf");
+    let draw = |id: &str, by: &str, unit: Option<&str>| StoredDraw {
+        id: id.into(),
+        made_ms: UtcMs(7),
+        by: by.into(),
+        unit: unit.map(|unit| unit.parse().expect("a unit")),
+        body: id.as_bytes().into(),
+    };
+    let (first, second) = (draw("aa", "mai", Some("51")), draw("bb", "mai", None));
+    for one in [&first, &second] {
+        let entry = auditor.did(UtcMs(7), "draw-plays", &one.id);
+        assert_eq!(store.put_draw(one, &leaf(7), &entry).await.expect("keeps"), *one);
+    }
+    // Whoever asks again gets what was drawn, and nothing is written.
+    let entry = auditor.did(UtcMs(8), "draw-plays", "aa");
+    let other = draw("aa", "lan", None);
+    assert_eq!(store.put_draw(&other, &leaf(8), &entry).await.expect("reads"), first);
+    assert_eq!(store.newest_leaf().await.expect("counts"), 2);
+    assert_eq!(store.trail(Page::Newest { limit: 9 }).await.expect("reads").len(), 2);
+    assert_eq!(store.draw("aa").await.expect("reads"), Some(first.clone()));
+    assert_eq!(store.draw("cc").await.expect("reads"), None);
+    let newest = store.draws(Page::Newest { limit: 1 }).await.expect("lists");
+    assert_eq!(newest, [(2, second.clone())]);
+    let after = store.draws(Page::After { position: 0, limit: 9 }).await.expect("lists");
+    assert_eq!(after, [(1, first), (2, second)]);
+
+    let findings = |text: &str| StoredFindings {
+        draw: "aa".into(),
+        made_ms: UtcMs(9),
+        by: "mai".into(),
+        sha256: Digest::of(text.as_bytes()),
+        file: text.as_bytes().into(),
+    };
+    let entry = auditor.did(UtcMs(9), "take-findings", "aa");
+    // The same again changes nothing; what was handed in before stays.
+    for text in ["một", "một", "hai", "một"] {
+        store.add_findings(&findings(text), &leaf(9), &entry).await.expect("keeps");
+    }
+    let kept = store.findings_of("aa").await.expect("reads");
+    assert_eq!(kept, [findings("một"), findings("hai"), findings("một")]);
+    assert!(store.findings_of("bb").await.expect("reads").is_empty());
+    assert_eq!(store.newest_leaf().await.expect("counts"), 5);
+
+    assert_eq!(store.head_since(UtcMs(0)).await.expect("reads"), None);
+    let head = |number: i64, met: i64| KeptHead {
+        number,
+        shard: "2027".into(),
+        size: u64::try_from(number).expect("a size"),
+        met_ms: UtcMs(met),
+    };
+    for one in [head(2, 1_000), head(4, 2_000)] {
+        store.keep_head(&one, None).await.expect("keeps");
+    }
+    let since = async |at: i64| store.head_since(UtcMs(at)).await.expect("reads");
+    assert_eq!(since(0).await, Some(head(2, 1_000)));
+    assert_eq!(since(1_000).await, Some(head(2, 1_000)), "inclusive");
+    assert_eq!(since(1_001).await, Some(head(4, 2_000)));
+    assert_eq!(since(2_001).await, None);
+    assert_eq!(store.record_up_to(5).await.expect("reads"), 0, "there are only statements");
 }

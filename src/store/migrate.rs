@@ -58,6 +58,12 @@ pub(super) const STEPS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0008_log.sql"),
         include_str!("../../migrations/postgres/0008_log.sql"),
     ),
+    (
+        9,
+        "draw",
+        include_str!("../../migrations/sqlite/0009_draw.sql"),
+        include_str!("../../migrations/postgres/0009_draw.sql"),
+    ),
 ];
 
 /// Brings the schema to the newest version.

@@ -11,6 +11,7 @@
 
 mod approval;
 mod byhand;
+mod draws;
 mod enclosure;
 mod evidence;
 mod facts;

@@ -16,12 +16,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("stamp", &["domain"]),
     ("config", &["domain", "clock", "raster", "plan", "draw"]),
     ("log", &["domain", "wire"]),
-    ("app", &["domain", "wire", "log", "report", "clock", "config", "raster", "audio", "plan"]),
+    (
+        "app",
+        &["domain", "wire", "log", "report", "clock", "config", "raster", "audio", "plan", "draw"],
+    ),
     ("store", &["domain", "wire", "log", "report", "clock", "app", "plan"]),
     ("report", &["domain"]),
     ("mqtt", &["domain", "wire", "clock", "app"]),
     ("broker", &["domain", "wire", "clock", "app"]),
-    ("http", &["domain", "wire", "log", "report", "clock", "app", "config", "plan"]),
+    ("http", &["domain", "wire", "log", "report", "clock", "app", "config", "plan", "draw"]),
     ("device", &["domain", "wire", "clock", "app", "raster", "audio", "config"]),
     (
         "cmds",
@@ -46,6 +49,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "audit",
             "pack",
             "stamp",
+            "draw",
         ],
     ),
     // Judge and writer of packs, from the formats alone: neither may lean on what wrote the log.

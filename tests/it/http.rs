@@ -1,6 +1,7 @@
 //! The HTTP front over the in-memory store: who gets in, what is refused, what travels.
 
 use loa::app::assets::{FileLibrary, MemoryLibrary};
+use loa::app::draws::Drawing;
 use loa::app::hold::Holds;
 use loa::app::keyring::Keyring;
 use loa::app::live::{Live, Picture};
@@ -98,6 +99,12 @@ pub(crate) async fn front() -> Front {
         live: live.clone(),
         register: Arc::new(register),
         clock: shared,
+        draws: Drawing::new(
+            store.clone(),
+            shelf.path().join("log"),
+            chrono_tz::Asia::Ho_Chi_Minh,
+            false,
+        ),
         log: LogFolder(Arc::new(shelf.path().join("log"))),
         reports: Arc::new(Reports::new(Arc::new(Rollup::new(store.clone())))),
         evidence: EvidenceFiles(Arc::new(MemoryLibrary::default())),

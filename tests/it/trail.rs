@@ -115,6 +115,9 @@ const COMMANDS: &[(&str, Leaves)] = &[
     ("urgent send", Api),
     ("urgent withdraw", Api),
     ("hold", Api),
+    // Tried with a draw that can be made, in the tests of the use case and end to end.
+    ("audit sample", Elsewhere),
+    ("audit findings", Elsewhere),
     ("witness init", Nothing),
     ("witness add", Nothing),
     ("witness serve", Runs),
@@ -164,6 +167,8 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("issue_link", "issue-link"),
     ("upload_notice_clip", "upload-clip"),
     // Tried by the tests of the use case, which write entry and change in one step.
+    ("draw_plays", "draw-plays"),
+    ("take_findings", "take-findings"),
     ("propose", "propose"),
     ("approve", "approve"),
     ("return_proposal", "return-proposal"),

@@ -48,12 +48,20 @@ pub(in crate::app) struct Gathered {
 #[derive(Clone)]
 pub struct Outcomes {
     store: Arc<dyn Store>,
+    /// Position of the last record that counts.
+    upto: Option<i64>,
 }
 
 impl Outcomes {
     /// Returns outcomes over the store.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store }
+        Self { store, upto: None }
+    }
+
+    /// Lets only records up to a position count: what a head of the log holds.
+    #[must_use]
+    pub fn up_to(self, position: i64) -> Self {
+        Self { upto: Some(position), ..self }
     }
 
     /// Returns the outcome of every cue of the device that starts within the period, by start.
@@ -94,7 +102,8 @@ impl Outcomes {
         let filter = RecordFilter {
             device: Some(device.clone()),
             from_ms: Some(period.from().plus(-SILENCE_MS)),
-            to_ms: Some(period.to().plus(LONGEST_MS + SILENCE_MS)),
+            // Up to a head all is read at once: it is near the end of the period, as a rule.
+            to_ms: self.upto.is_none().then(|| period.to().plus(LONGEST_MS + SILENCE_MS)),
             ..RecordFilter::default()
         };
         self.each(&filter, |listed, record| {
@@ -112,11 +121,13 @@ impl Outcomes {
         })
         .await?;
         // A play cut by a power failure is closed at the next boot, which may be days later.
-        let cues: Vec<CueId> = expected.keys().copied().collect();
-        for listed in self.store.closing(device, &cues, period.to().plus(LONGEST_MS)).await? {
-            note_late(&mut late, &listed);
-            if let Some(record) = content(&listed.record) {
-                hear(&mut heard, &listed.record, record, &expected, period);
+        if self.upto.is_none() {
+            let cues: Vec<CueId> = expected.keys().copied().collect();
+            for listed in self.store.closing(device, &cues, period.to().plus(LONGEST_MS)).await? {
+                note_late(&mut late, &listed);
+                if let Some(record) = content(&listed.record) {
+                    hear(&mut heard, &listed.record, record, &expected, period);
+                }
             }
         }
         let heard: Vec<Heard> = heard.into_values().collect();
@@ -202,11 +213,14 @@ impl Outcomes {
         loop {
             let page = Page::After { position, limit: PAGE };
             let listed = self.store.records(filter, page).await?;
-            for listed in &listed {
+            let counts = |listed: &&Listed| self.upto.is_none_or(|upto| listed.position <= upto);
+            for listed in listed.iter().take_while(counts) {
                 take(listed, content(&listed.record));
             }
             match listed.last() {
-                Some(last) if listed.len() == PAGE as usize => position = last.position,
+                Some(last) if listed.len() == PAGE as usize && counts(&last) => {
+                    position = last.position;
+                }
                 _ => return Ok(()),
             }
         }

@@ -18,7 +18,7 @@ use crate::domain::station::Station;
 use crate::wire::topic::Topics;
 use crate::wire::{jws, record};
 
-const HOUR: i64 = 3_600_000;
+pub(in crate::app) const HOUR: i64 = 3_600_000;
 /// 2026-12-01 03:00 in Hà Nội; the clips sound at 05:00 and 05:01.
 pub(in crate::app) const NOW: UtcMs = UtcMs(1_796_068_800_000);
 pub(in crate::app) const FIVE: UtcMs = UtcMs(NOW.0 + 2 * HOUR);

@@ -12,6 +12,7 @@
 
 mod approval;
 mod byhand;
+mod draws;
 mod evidence;
 mod facts;
 mod lease;
@@ -26,6 +27,7 @@ mod trail;
 
 pub use approval::*;
 pub use byhand::*;
+pub use draws::*;
 pub use evidence::*;
 pub use facts::*;
 pub use lease::*;
@@ -116,6 +118,7 @@ pub trait Store:
     + PlanBook
     + ByHand
     + RollupStore
+    + Draws
 {
 }
 impl<T> Store for T where
@@ -132,5 +135,6 @@ impl<T> Store for T where
         + PlanBook
         + ByHand
         + RollupStore
+        + Draws
 {
 }

@@ -5,11 +5,19 @@
 //! | `pack` | puts everything that shows what devices did into one file, while the server runs |
 //! | `faults` | lists every kind of fault with its remedy |
 //! | `verify` | checks a pack by a policy: without server, network or clock, in every build of `loa` |
+//! | `sample` | draws plays for a check on the spot, from a server's data |
+//! | `findings` | takes what was found, says which share is confirmed |
 
 mod bar;
 #[cfg(feature = "server")]
+mod findings;
+#[cfg(feature = "server")]
 mod pack;
+#[cfg(feature = "server")]
+mod sample;
 mod verify;
+#[cfg(feature = "server")]
+mod walking;
 
 use super::{Answer, print_json, print_text, table};
 use crate::audit::FaultKind;
@@ -36,6 +44,10 @@ enum Act {
         #[arg(long)]
         json: bool,
     },
+    #[cfg(feature = "server")]
+    Sample(sample::Args),
+    #[cfg(feature = "server")]
+    Findings(findings::Args),
 }
 
 /// Does what was asked for.
@@ -45,6 +57,10 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
         Act::Pack(args) => pack::run(&args),
         Act::Verify(args) => verify::run(&args),
         Act::Faults { json } => faults(json),
+        #[cfg(feature = "server")]
+        Act::Sample(args) => sample::run(&args),
+        #[cfg(feature = "server")]
+        Act::Findings(args) => findings::run(&args),
     }
 }
 

@@ -5,7 +5,10 @@
 //! what it knows to be logged is then in the log of the backup too.
 
 use super::super::{Advise as _, failed};
+use crate::log::disk::RealDisk;
+use crate::log::folder::Folder;
 use crate::log::shard::ShardName;
+use crate::log::tokens::{self, Part};
 use crate::wire::tlog::{NOTE_BYTES, Resource, SignedCheckpoint, TILE, Tile};
 use anyhow::Context as _;
 use std::fs;
@@ -74,6 +77,13 @@ fn shard_files(
     for day in days {
         let date = day.file_name().unwrap_or_default().to_string_lossy().into_owned();
         found.push((format!("{name}/cosigned/{date}"), day));
+    }
+    let stamped = tokens::sizes(&Folder::new(RealDisk, from))?;
+    for file in stamped.into_iter().flat_map(|size| {
+        [Part::Note, Part::Token]
+            .map(|part| format!("{}/{}", tokens::FOLDER, tokens::file_name(size, part)))
+    }) {
+        found.push((format!("{name}/{file}"), from.join(file)));
     }
     Ok(())
 }

@@ -5,11 +5,14 @@ use super::{Check, Place, Prove, Show};
 use crate::app::ports::{Logbook as _, StoredShard};
 use crate::app::scribe::LogPlace;
 use crate::log::check::check_growth;
+use crate::log::disk::DiskError;
 use crate::log::edge::Edge;
 use crate::log::folder::FolderError;
 use crate::log::leaf::{Format, Leaf};
 use crate::log::prove::proof_file;
 use crate::log::shard::ShardName;
+use crate::log::tokens;
+use crate::stamp;
 use crate::wire::tlog::{SignedCheckpoint, TreeHash};
 use anyhow::Context as _;
 use serde::Serialize;
@@ -29,6 +32,32 @@ struct Row {
     root: Option<String>,
     /// Signature lines under the head: the log's own and those of witnesses.
     signatures: usize,
+    /// Heads that an authority stamped, oldest first.
+    tokens: Vec<Token>,
+}
+
+/// A time stamp that is kept: `tokens/SIZE.tsr` below the shard's folder.
+#[derive(Serialize)]
+struct Token {
+    size: u64,
+    /// The time that it states; whether it is right, `loa audit verify` judges.
+    at: Option<String>,
+}
+
+fn tokens_of(place: &LogPlace, shard: ShardName) -> anyhow::Result<Vec<Token>> {
+    let folder = place.shard(shard);
+    let token = |size| {
+        let read = tokens::read(&folder, size)?;
+        let stated = read.and_then(|read| stamp::Token::parse(&read.token).ok()?.stated_at().ok());
+        let at = stated.map(|at| at.datetime().to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
+        Ok(Token { size, at })
+    };
+    let sizes = tokens::sizes(&folder);
+    let found = sizes.and_then(|sizes| sizes.into_iter().map(token).collect());
+    found.map_err(|error: DiskError| {
+        let hint = error.hint();
+        failed(error, hint)
+    })
 }
 
 fn advised(error: FolderError) -> anyhow::Error {
@@ -46,6 +75,7 @@ fn row(place: &LogPlace, shard: ShardName) -> anyhow::Result<Row> {
         size: tree.map_or(0, |tree| tree.size),
         root: tree.map(|tree| tree.root.to_string()),
         signatures: head.as_ref().map_or(0, |head| head.note().lines().len()),
+        tokens: tokens_of(place, shard)?,
     })
 }
 
@@ -106,10 +136,18 @@ pub fn show(args: &Show) -> anyhow::Result<Answer> {
     let cells = |row: &Row| {
         let root = row.root.clone().unwrap_or_else(|| "–".to_owned());
         let (shard, origin) = (row.shard.clone(), row.origin.clone());
-        vec![shard, row.size.to_string(), row.signatures.to_string(), root, origin]
+        let (signatures, tokens) = (row.signatures.to_string(), row.tokens.len().to_string());
+        vec![shard, row.size.to_string(), signatures, tokens, root, origin]
     };
     let cells: Vec<_> = rows.iter().map(cells).collect();
-    let mut text = table(&["SHARD", "LEAVES", "SIGNATURES", "ROOT", "ORIGIN"], &cells);
+    let mut text = table(&["SHARD", "LEAVES", "SIGNATURES", "STAMPS", "ROOT", "ORIGIN"], &cells);
+    let stamped = |row: &Row| {
+        Some((row.shard.clone(), row.tokens.last()?.size, row.tokens.last()?.at.clone()?))
+    };
+    if let Some((shard, size, at)) = rows.iter().rev().find_map(stamped) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "stamped: {at}, {shard} at {size} leaves");
+    }
     if let Some(newest) = rows.last() {
         let _ = writeln!(text, "key: {}", newest.vkey);
     }

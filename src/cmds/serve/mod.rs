@@ -6,7 +6,7 @@
 //! | publishing | plans it, stores the plan, tells the broker what it lacks |
 //! | listener | reads the link: records to ingest, states to the picture |
 //! | ingest | verifies and stores records, hands out receipts |
-//! | scribe | takes what waits into the log |
+//! | scribe, cosign, stamp | takes what waits into the log; who vouches for it, who stamps it |
 //! | rollup | adds up days for reports |
 //! | duty | which part of the work on this store is this process's |
 //! | upkeep | register, alarms, sessions |
@@ -33,6 +33,7 @@ mod publish;
 mod rollup;
 mod scribe;
 mod side;
+mod stamp;
 mod upkeep;
 
 pub(super) use cosign::rule as cosign_rule;
@@ -44,6 +45,7 @@ use super::data::{DataFolder, Hold};
 use super::reach::reach;
 use super::{Answer, failed, runtime};
 use crate::app::assets::{Courier, FileLibrary, Shelf};
+use crate::app::draws::Drawing;
 use crate::app::enclose::Encloser;
 use crate::app::hold::Holds;
 use crate::app::ingest::{Ingest, Shares};
@@ -230,6 +232,12 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         register: register.clone(),
         clock: clock.clone(),
         shelf: crate::http::Shelf(Arc::new(data.assets())),
+        draws: Drawing::new(
+            store.clone(),
+            data.log(),
+            config.zone,
+            !config.log.witnesses.is_empty(),
+        ),
         log: crate::http::LogFolder(Arc::new(data.log())),
         reports: Arc::new(Reports::new(rollup.clone())),
         evidence: crate::http::EvidenceFiles(Arc::new(data.evidence_files()?)),
@@ -330,6 +338,17 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
     let encloser = Encloser::new(store.clone(), clock.clone());
     upkeep.spawn(cosign::enclose(encloser, leads.clone(), kept, upkeep.token()));
     let log_folder = log_place.folder.clone();
+    if let Some(tokens) = &config.log.tokens {
+        let authority = stamp::Authority::new(tokens, &options.playlists);
+        let ties = stamp::Ties {
+            live: live.clone(),
+            clock: clock.clone(),
+            zone: config.zone,
+            heads: log_heads.subscribe(),
+            folder: log_folder.clone(),
+        };
+        upkeep.spawn(stamp::run(authority, ties, upkeep.token()));
+    }
     let following =
         cosign::follow(log_folder, rule, keys.clone(), live.clone(), vouched_in, upkeep.token());
     upkeep.spawn(following);

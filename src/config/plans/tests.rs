@@ -253,8 +253,13 @@ fn walking_list() -> WalkingList {
         population.push(&device(number), CueId([number; 16])).unwrap();
     }
     let origin = "loa.example.vn/log/2027".to_owned();
-    let head =
-        Head { origin, size: 100, root: "AAAA".into(), vouched_ms: UtcMs(1_811_782_860_000) };
+    let head = Head {
+        origin,
+        size: 100,
+        before: 0,
+        root: "AAAA".into(),
+        vouched_ms: UtcMs(1_811_782_860_000),
+    };
     let (from_ms, to_ms) = (UtcMs(1_809_104_400_000), UtcMs(1_811_782_800_000));
     let period = Period { from_ms, to_ms, scope: None };
     let ground = Ground::new(head, period, &population, "").unwrap();

@@ -16,6 +16,7 @@ fn head() -> Head {
     Head {
         origin: "loa.example.vn/log/2027".into(),
         size: 70_000,
+        before: 0,
         root: "qINS1GRFhWHwdkUeqLEoP4yEMkTBBzxBkGwGQlVlVcs=".into(),
         vouched_ms: JUNE.plus(60_000),
     }

@@ -7,10 +7,11 @@ use super::local;
 use crate::app::live::Live;
 use crate::app::ports::{Store, StoredShard};
 use crate::domain::ids::{ChainId, DeviceId};
-use crate::log::disk::RealDisk;
+use crate::log::disk::{DiskError, RealDisk};
 use crate::log::folder::{Folder, FolderError};
 use crate::log::prove::proof_file;
 use crate::log::shard::ShardName;
+use crate::log::tokens;
 use crate::wire::tlog::{NOTE_BYTES, SignedCheckpoint, TreeHash};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -30,6 +31,25 @@ pub struct LogView {
     witnessed: Option<WitnessedView>,
     /// All shards, oldest first; their files are under `/log/{name}/`.
     shards: Vec<ShardView>,
+    /// The newest time stamp; null before the first, and where no authority is asked.
+    token: Option<TokenView>,
+    /// Why there is no newer one; null while all goes well.
+    token_trouble: Option<String>,
+}
+
+/// A time stamp of a head (RFC 3161).
+#[derive(Serialize, ToSchema)]
+#[schema(as = LogToken)]
+pub struct TokenView {
+    /// The shard whose head was stamped, and its leaves: `/log/{shard}/tokens/{size}.tsr`, and
+    /// what was stamped, `{size}.note`.
+    shard: String,
+    size: u64,
+    /// The authority's time.
+    #[schema(format = "date-time")]
+    at: String,
+    /// The name in the authority's certificate.
+    authority: String,
 }
 
 /// A head of the log.
@@ -68,6 +88,8 @@ pub struct ShardView {
     name: String,
     /// Leaves logged in it.
     size: u64,
+    /// Sizes of its heads that were stamped.
+    tokens: Vec<u64>,
 }
 
 /// Which leaf to prove: a place, or a record.
@@ -112,6 +134,7 @@ pub async fn get(
     bearer: Bearer,
     State(store): State<Arc<dyn Store>>,
     State(live): State<Arc<Live>>,
+    State(LogFolder(folder)): State<LogFolder>,
 ) -> Result<Json<LogView>, ApiError> {
     bearer.must_be_known()?;
     let (shards, newest) = (store.shards().await?, store.newest_leaf().await?);
@@ -124,7 +147,13 @@ pub async fn get(
         at: local(log.at_ms, picture.zone),
         checkpoint: log.note.clone(),
     });
-    let view = |shard: &StoredShard| ShardView { name: shard.name.clone(), size: shard.size() };
+    let view = move |shard: &StoredShard| {
+        let tokens = tokens::sizes(&Folder::new(RealDisk, folder.join(&shard.name)))?;
+        Ok(ShardView { name: shard.name.clone(), size: shard.size(), tokens })
+    };
+    let work = tokio::task::spawn_blocking(move || shards.iter().map(view).collect());
+    let shards: Result<_, DiskError> = work.await.map_err(ApiError::internal)?;
+    let light = picture.tokens.clone().unwrap_or_default();
     Ok(Json(LogView {
         head,
         waiting: u64::try_from(newest.saturating_sub(logged)).unwrap_or(0),
@@ -135,7 +164,14 @@ pub async fn get(
                 quorum: witnessed.enough,
             }
         }),
-        shards: shards.iter().map(view).collect(),
+        shards: shards.map_err(ApiError::internal)?,
+        token: light.last.map(|last| TokenView {
+            shard: last.shard,
+            size: last.size,
+            at: local(last.at_ms, picture.zone),
+            authority: last.authority,
+        }),
+        token_trouble: light.why,
     }))
 }
 

@@ -10,6 +10,7 @@ pub mod back;
 pub mod codes;
 mod desk;
 pub mod devices;
+pub mod draws;
 pub mod evidence;
 pub mod hold;
 pub mod links;
@@ -78,6 +79,9 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(reports::list))
         .routes(routes!(reports::make))
         .routes(routes!(reports::heard))
+        .routes(routes!(draws::list, draws::make))
+        .routes(routes!(draws::one))
+        .routes(routes!(draws::findings).layer(axum::extract::DefaultBodyLimit::max(draws::UPLOAD)))
         .routes(routes!(urgent::list, urgent::prepare))
         .routes(routes!(urgent::upload).layer(axum::extract::DefaultBodyLimit::max(urgent::UPLOAD)))
         .routes(routes!(urgent::one))

@@ -154,6 +154,11 @@ pub enum ServerBody {
     Manual(Manual),
     /// A file that was handed out: its hash, and the head it was made from.
     Report { name: String, file: Digest, head: LeafHead },
+    /// Plays were drawn for inspection: the question, the head that decided, and the hash of the
+    /// draw.
+    Draw { draw: String, document: Digest, head: LeafHead, plays: u64, by: String },
+    /// What an inspector found of a draw was handed in: the hash of the file.
+    Findings { draw: String, file: Digest, by: String },
     /// A kind that this version does not know.
     #[serde(other)]
     Unknown,
@@ -279,6 +284,12 @@ impl ServerBody {
                 said("name", name, WORD_BYTES)?;
                 head.check()
             }
+            Self::Draw { draw, head, plays, .. } => {
+                said("draw", draw, WORD_BYTES)?;
+                number("plays", *plays)?;
+                head.check()
+            }
+            Self::Findings { draw, .. } => said("draw", draw, WORD_BYTES),
             Self::Unknown => Err(ServerLeafError::Unknown),
         }
     }

@@ -1,7 +1,7 @@
 //! The room against `openssl ts`: what it asks is understood, what is right is believed, and what
 //! is not is refused by name.
 
-mod authority;
+pub mod authority;
 mod bytes;
 mod parts;
 mod refusals;

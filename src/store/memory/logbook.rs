@@ -17,6 +17,13 @@ pub(super) struct Queued {
     record: Option<(DeviceId, ChainId, u64)>,
 }
 
+impl Queued {
+    /// Returns the record that it is, if it is one.
+    pub(super) fn record(&self) -> Option<&(DeviceId, ChainId, u64)> {
+        self.record.as_ref()
+    }
+}
+
 fn long(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }

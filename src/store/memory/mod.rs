@@ -1,6 +1,7 @@
 //! The in-memory twin: same ports, same contract, for tests and rehearsals.
 
 mod approval;
+mod draws;
 mod evidence;
 mod logbook;
 mod orders;
@@ -16,8 +17,8 @@ use crate::app::ports::{Conflict, DeviceKey, Reject};
 use crate::app::ports::{
     EnrolmentCode, EvidenceCounts, Facts, Fence, Floor, KeptHead, KnownClip, Lease, LeaseName,
     Leases, Listed, Loss, Registered, RetainedDocument, StationFile, StoreError, StoredChain,
-    StoredEntry, StoredHold, StoredNotice, StoredReceipt, StoredShard, StoredSheet,
-    StoredTimetable, StoredTopics, Token,
+    StoredDraw, StoredEntry, StoredFindings, StoredHold, StoredNotice, StoredReceipt, StoredShard,
+    StoredSheet, StoredTimetable, StoredTopics, Token,
 };
 use crate::app::trail::Entry;
 use crate::domain::ids::{ChainId, DeviceId, Digest, PersonId, PlanId, TopicListId, UnitId};
@@ -70,6 +71,8 @@ struct State {
     topics: BTreeMap<(TopicListId, u32), StoredTopics>,
     by_hand: Vec<StoredEntry>,
     heads: BTreeMap<i64, KeptHead>,
+    draws: Vec<StoredDraw>,
+    findings: Vec<StoredFindings>,
     enclosed: i64,
     late: BTreeMap<i64, Option<i64>>,
     floors: BTreeMap<(DeviceId, ChainId), Floor>,

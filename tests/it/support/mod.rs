@@ -7,4 +7,5 @@ pub mod hostile;
 pub mod mosquitto;
 pub mod pulse;
 pub mod storm;
+pub mod tsa;
 pub mod wait;

@@ -44,7 +44,7 @@ const AGAIN: Duration = Duration::from_secs(15);
 /// How often other processes look for a head.
 const LOOK: Duration = Duration::from_secs(1);
 /// The newest head that enough witnesses vouched for, beside the shards.
-const NEWEST: &str = "witnessed";
+pub const NEWEST: &str = "witnessed";
 /// The notice that devices do not know the station's witnesses.
 const NOT_NAMED: &str = "log-not-named";
 

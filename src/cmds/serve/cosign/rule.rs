@@ -55,7 +55,7 @@ mod tests {
     fn config(keys: &[String], quorum: u32) -> LogConfig {
         let witness =
             |key: &String| WitnessConfig { key: key.clone(), url: "https://w/".to_owned() };
-        LogConfig { witnesses: keys.iter().map(witness).collect(), quorum, ca_file: None }
+        LogConfig { witnesses: keys.iter().map(witness).collect(), quorum, ..LogConfig::default() }
     }
 
     #[test]
