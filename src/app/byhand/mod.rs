@@ -50,6 +50,8 @@ pub enum HandError {
     Differs { entry: EntryId },
     #[error("entry `{entry}` would take the place of itself")]
     Itself { entry: EntryId },
+    #[error("`{entry}` says the same and was entered before, not in the place of `{wrong}`")]
+    Known { entry: EntryId, wrong: EntryId },
     #[error(transparent)]
     Library(#[from] LibraryError),
     #[error("the process is stopping")]
@@ -77,6 +79,7 @@ impl HandError {
                 "nothing is edited: `loa evidence correct` enters another in its place"
             }
             Self::Itself { .. } => "say what is different, or withdraw the entry",
+            Self::Known { .. } => "what is right is there already: withdraw the wrong entry",
             Self::Library(error) => error.hint(),
             Self::Stopping => "try again when the server is up",
             Self::Store(error) => error.hint(),
@@ -217,6 +220,18 @@ impl HandDesk<'_> {
             None => None,
         };
         let id = entry.id.clone();
+        if let Some(known) = self.store.entry(&id).await? {
+            if known.entry != entry {
+                return Err(HandError::Differs { entry: id });
+            }
+            // Taken as entered before, it would leave the wrong one counting beside it.
+            match corrects {
+                Some(corrects) if known.corrects.as_ref() != Some(&corrects.entry) => {
+                    return Err(HandError::Known { entry: id, wrong: corrects.entry });
+                }
+                _ => return Ok(known),
+            }
+        }
         let library = Arc::clone(self.files);
         let kept = tokio::task::spawn_blocking(move || library.import(&mut &*file, FILE_BYTES));
         kept.await.map_err(|_| HandError::Stopping)??;

@@ -175,3 +175,32 @@ async fn a_correction_is_another_entry_and_each_is_corrected_once() {
     assert!(matches!(nobody, Err(HandError::NoEntry { .. })), "{nobody:?}");
     assert_eq!(office.store.newest_leaf().await.unwrap(), 4, "two entries, two corrections");
 }
+
+#[tokio::test]
+async fn a_correction_by_what_was_entered_before_is_not_taken_as_done() {
+    let office = Office::open().await;
+    let desk = office.desk();
+    let mut twin = entry();
+    twin.count = 7;
+    let wrong = desk.add(entry(), file(), None).await.unwrap().entry.id;
+    let right = desk.add(twin.clone(), file(), None).await.unwrap().entry.id;
+    let before = office.changes().await;
+    let corrects = Some((wrong.clone(), "đếm nhầm".to_owned()));
+    let refused = desk.add(twin, file(), corrects).await.unwrap_err();
+    let expected = matches!(&refused, HandError::Known { entry, wrong: of } if (entry, of) == (&right, &wrong));
+    assert!(expected, "{refused:?}");
+    assert_eq!(office.changes().await, before);
+    assert_eq!(desk.one(&wrong).await.unwrap().corrected, None);
+    desk.withdraw(&wrong, "đếm nhầm").await.unwrap();
+}
+
+#[tokio::test]
+async fn an_entry_that_differs_from_the_one_of_its_id_leaves_no_file() {
+    let office = Office::open().await;
+    let desk = office.desk();
+    let id = Some(desk.add(entry(), file(), None).await.unwrap().entry.id);
+    let other = Bytes::from_static(b"another");
+    let refused = desk.add(NewEntry { id, ..entry() }, other, None).await;
+    assert!(matches!(refused, Err(HandError::Differs { .. })), "{refused:?}");
+    assert_eq!(office.files.bytes(&Digest::of(b"another")).unwrap(), None);
+}

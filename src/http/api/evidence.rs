@@ -415,6 +415,7 @@ impl From<HandError> for ApiError {
             E::NoEntry { .. } => (StatusCode::NOT_FOUND, "not-found"),
             E::Corrected { .. } => (StatusCode::CONFLICT, "corrected"),
             E::Differs { .. } => (StatusCode::CONFLICT, "differs"),
+            E::Known { .. } => (StatusCode::CONFLICT, "known"),
             E::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
             E::Faults(_) | E::Unit { .. } | E::Text { .. } | E::Count { .. } | E::Itself { .. } => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "invalid")
