@@ -20,6 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const LONGEST_MS: i64 = 26 * 3_600_000;
 /// Records read at once.
 const PAGE: u32 = 1_000;
+/// Devices of one answer: several times those of a commune. Days of records are read of each.
+pub const MOST_DEVICES: usize = 500;
 /// Places named where one asked for may be several.
 const MOST_NAMED: usize = 5;
 
@@ -35,16 +37,19 @@ pub struct Spot {
 }
 
 /// Finds the place that is meant: a device's id, a unit's code, or words of the name of either;
-/// returns its unit, and the device if it is one.
+/// returns its unit, and the device if it is one. What the asker does not see is not there: of
+/// several places of a name it is hers, and none of the others is told.
 pub fn locate(
     places: &Places,
     words: &str,
     at: UtcMs,
     zone: chrono_tz::Tz,
+    sees: impl Fn(&UnitId) -> bool,
 ) -> Result<(UnitId, Option<DeviceId>), ReportsError> {
     let day = day_of(at, zone);
     let of_device = |no: DeviceNo| {
         let unit = places.stood(no, day).and_then(|no| places.unit(no))?;
+        let unit = Some(unit).filter(|unit| sees(&unit.id))?;
         Some((unit.id.clone(), places.device(no).map(|device| device.id.clone())))
     };
     let words = clean(words);
@@ -54,13 +59,13 @@ pub fn locate(
         return Ok(found);
     }
     if let Some(no) = UnitId::new(words.clone()).ok().and_then(|id| places.unit_no(&id))
-        && let Some(unit) = places.unit(no)
+        && let Some(unit) = places.unit(no).filter(|unit| sees(&unit.id))
     {
         return Ok((unit.id.clone(), None));
     }
     let lower = words.to_lowercase();
     let named = |name: &str| !lower.is_empty() && clean(name).to_lowercase().contains(&lower);
-    let units = places.units().filter(|(_, unit)| named(&unit.name));
+    let units = places.units().filter(|(_, unit)| named(&unit.name) && sees(&unit.id));
     let units = units.map(|(_, unit)| (unit.id.clone(), None));
     let mut found: Vec<(UnitId, Option<DeviceId>)> = units.collect();
     if found.is_empty() {
@@ -119,6 +124,9 @@ impl Reports {
             Some(device) => places.device_no(device).into_iter().collect(),
             None => places.devices_in(&places.scope(unit), day, day),
         };
+        if devices.len() > MOST_DEVICES {
+            return Err(ReportsError::Wide { devices: devices.len() });
+        }
         let margin = spot.margin_ms.clamp(0, MOST_MARGIN_MS);
         let (from, to) = (spot.at.plus(-margin), spot.at.plus(margin));
         let (mut soundings, mut told) = (Vec::new(), BTreeMap::new());

@@ -20,7 +20,7 @@ mod notices;
 mod plans;
 mod runs;
 
-pub use heard::{Spot, locate};
+pub use heard::{MOST_DEVICES, Spot, locate};
 
 use super::logbook;
 use super::outcome::OutcomeError;
@@ -127,6 +127,8 @@ pub enum ReportsError {
         "`{devices}` devices over `{days}` days: at most `{MOST_DEVICE_DAYS}` days of devices are listed one by one"
     )]
     TooMuch { devices: usize, days: i64 },
+    #[error("`{devices}` devices stand there: at most {MOST_DEVICES} are asked what sounded")]
+    Wide { devices: usize },
     #[error("nothing is known of a place `{words}`")]
     NoPlace { words: String },
     #[error("`{words}` may be {found}")]
@@ -148,6 +150,7 @@ impl ReportsError {
             Self::Store(error) => error.hint(),
             Self::Outcome(error) => error.hint(),
             Self::TooMuch { .. } => "ask for a commune, or for fewer days",
+            Self::Wide { .. } => "name a commune, a hamlet or a device",
             Self::NoPlace { .. } => {
                 "a device's id, a unit's code, or words of the name of either; `loa device list`"
             }

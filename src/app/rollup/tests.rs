@@ -4,9 +4,10 @@ use super::*;
 use crate::app::outcome::tests::{FIVE, NOW, Town};
 use crate::app::ports::{KeptPage, NameKind, Page};
 use crate::app::publish::tests::station;
-use crate::app::reports::{Ask, Form, LogAt, Reports, ReportsError, Spot, locate};
+use crate::app::reports::{Ask, Form, LogAt, MOST_DEVICES, Reports, ReportsError, Spot, locate};
 use crate::app::trail::Actor;
 use crate::clock::Clock as _;
+use crate::domain::ids::UnitId;
 use crate::domain::proof::record::Said;
 use crate::domain::station::Station;
 use crate::log::leaf::ServerBody;
@@ -236,7 +237,7 @@ async fn every_kind_is_made_in_every_format_from_the_same_store() {
             let mut ask = Bench::ask(kind, format);
             if kind == ReportKind::Heard {
                 let places = bench.rollup.places(ZONE).await.unwrap();
-                let (unit, device) = locate(&places, "loa-doai-1", FIVE, ZONE).unwrap();
+                let (unit, device) = locate(&places, "loa-doai-1", FIVE, ZONE, |_| true).unwrap();
                 ask.unit = unit;
                 let words = "loa-doai-1".to_owned();
                 ask.spot = Some(Spot { words, at: FIVE, margin_ms: 60_000, device });
@@ -258,7 +259,7 @@ async fn every_kind_is_made_in_every_format_from_the_same_store() {
 async fn a_place_is_found_by_id_code_or_words_and_one_of_several_must_be_named() {
     let bench = Bench::over(Arc::new(MemoryStore::default())).await;
     let places = bench.rollup.places(ZONE).await.unwrap();
-    let found = |words: &str| locate(&places, words, FIVE, ZONE);
+    let found = |words: &str| locate(&places, words, FIVE, ZONE, |_| true);
     let (unit, device) = found("loa-dong-1").unwrap();
     assert_eq!((unit.as_str(), device.unwrap().as_str()), ("10363-dong", "loa-dong-1"));
     assert_eq!(found("10363").unwrap(), ("10363".parse().unwrap(), None));
@@ -267,6 +268,36 @@ async fn a_place_is_found_by_id_code_or_words_and_one_of_several_must_be_named()
     assert!(several.to_string().contains("`loa-doai-1`, `loa-dong-1`"), "{several}");
     assert!(matches!(found("trăng").unwrap_err(), ReportsError::NoPlace { .. }));
     assert!(matches!(found("").unwrap_err(), ReportsError::NoPlace { .. }));
+}
+
+#[tokio::test]
+async fn whoever_sees_one_hamlet_finds_its_places_and_hears_of_no_others() {
+    let bench = Bench::over(Arc::new(MemoryStore::default())).await;
+    let places = bench.rollup.places(ZONE).await.unwrap();
+    let own = |unit: &UnitId| unit.as_str() == "10363-dong";
+    let found = |words: &str| locate(&places, words, FIVE, ZONE, own);
+    let (unit, device) = found("Cụm loa").unwrap();
+    assert_eq!((unit.as_str(), device.unwrap().as_str()), ("10363-dong", "loa-dong-1"));
+    for words in ["loa-doai-1", "10363-doai", "đơn vị 10363-DOAI", "trăng"] {
+        let error = found(words).unwrap_err();
+        assert!(matches!(error, ReportsError::NoPlace { .. }), "{words}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_whole_province_is_not_asked_what_sounded() {
+    let bench = Bench::over(Arc::new(MemoryStore::default())).await;
+    let first = bench.town.store.devices().await.unwrap().remove(0).device;
+    let mut ask = Bench::ask(ReportKind::Heard, Format::Json);
+    ask.spot = Some(Spot { words: "10363".into(), at: FIVE, margin_ms: 60_000, device: None });
+    bench.make(&ask).await.unwrap();
+    let id = |n: usize| format!("loa-{n}").parse().unwrap();
+    let more: Vec<_> = (0..MOST_DEVICES)
+        .map(|n| crate::domain::station::Device { id: id(n), ..first.clone() })
+        .collect();
+    bench.town.store.put_devices(&more, NOW.plus(-HOUR)).await.unwrap();
+    let error = bench.make(&ask).await.unwrap_err();
+    assert!(matches!(error, ReportsError::Wide { .. }), "{error}");
 }
 
 #[test]

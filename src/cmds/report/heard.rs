@@ -72,7 +72,7 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
         wrong_use(error, hint)
     })?;
     let got = local(&args.data, args.zone, |places| {
-        let (unit, device) = locate(places, &args.place, at, args.zone).map_err(told)?;
+        let (unit, device) = locate(places, &args.place, at, args.zone, |_| true).map_err(told)?;
         Ok(Ask {
             kind: ReportKind::Heard,
             unit,

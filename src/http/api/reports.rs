@@ -147,9 +147,9 @@ impl From<ReportsError> for ApiError {
                 Self::internal(error)
             }
             ReportsError::Report(error) => Self::invalid(&error, error.hint()),
-            error @ (ReportsError::TooMuch { .. } | ReportsError::Ambiguous { .. }) => {
-                Self::invalid(&error, hint)
-            }
+            error @ (ReportsError::TooMuch { .. }
+            | ReportsError::Wide { .. }
+            | ReportsError::Ambiguous { .. }) => Self::invalid(&error, hint),
             ReportsError::Provisional => {
                 Self::new(StatusCode::CONFLICT, "provisional", &error).hint(hint)
             }
@@ -297,10 +297,8 @@ pub async fn heard(
         return Err(ApiError::invalid(detail, "ask twice for a longer stretch"));
     }
     let places = reports.rollup().places(zone).await.map_err(ReportsError::from)?;
-    let (unit, device) = locate(&places, &wanted.place, at, zone)?;
-    if !bearer.sees(Some(&unit)) {
-        return Err(ApiError::not_found("place", wanted.place));
-    }
+    let sees = |unit: &UnitId| bearer.sees(Some(unit));
+    let (unit, device) = locate(&places, &wanted.place, at, zone, sees)?;
     let day = day_of(at, zone);
     let ask = Ask {
         kind: ReportKind::Heard,
