@@ -42,6 +42,8 @@ pub enum DrawError {
     Walk(#[from] WalkError),
     #[error("{} findings do not fit the list", .0.len())]
     Findings(Vec<(usize, FindingError)>),
+    #[error("{most} files of findings were handed in for this draw already")]
+    ManyFindings { most: usize },
     #[error("a draw or findings of {got} bytes are not read")]
     Long { got: usize },
     #[error("this is no draw")]
@@ -84,6 +86,10 @@ impl DrawError {
             Self::Walk(error) => error.hint().to_owned(),
             Self::Findings(faults) => {
                 faults.first().map(|(_, error)| error.hint()).unwrap_or_default()
+            }
+            Self::ManyFindings { .. } => {
+                "all stay and the newest counts: draw anew, by another word, to check further"
+                    .to_owned()
             }
             Self::Long { .. } => "give the file that was made by the draw".to_owned(),
             Self::Document(_) | Self::Version { .. } => {

@@ -49,6 +49,9 @@ use tokio::sync::Mutex;
 /// Bytes of the longest file of findings.
 pub const FINDINGS_BYTES: usize = 1 << 20;
 
+/// Most files of findings of one draw: showing a draw reads them all.
+pub const MOST_FINDINGS: usize = 50;
+
 /// A draw, and whether it was made now or before.
 #[derive(Clone, Debug)]
 pub struct Made {
@@ -168,6 +171,11 @@ impl Drawing {
             file: file.into(),
         };
         let after = format!("{} findings, file {}", findings.len(), new.sha256);
+        let known = self.store.findings_of(&new.draw).await?;
+        let same = known.last().is_some_and(|newest| newest.sha256 == new.sha256);
+        if known.len() >= MOST_FINDINGS && !same {
+            return Err(DrawError::ManyFindings { most: MOST_FINDINGS });
+        }
         let entry = by.did(now, "take-findings", &new.draw).after(after);
         self.store.add_findings(&new, &logbook::found(&new)?, &entry).await?;
         Ok(tally)

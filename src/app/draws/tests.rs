@@ -215,6 +215,24 @@ async fn findings_count_for_the_list_and_all_that_were_handed_in_stay() {
 }
 
 #[tokio::test]
+async fn files_of_findings_are_bounded_and_the_newest_may_be_sent_again() {
+    let desk = Desk::new().await;
+    let drawing = desk.drawing(false);
+    let made = drawing.make(question(), &auditor(), LATER).await.unwrap();
+    let take = async |n: usize| {
+        drawing.take(&made, n.to_string().as_bytes(), &[], &auditor(), LATER.plus(1)).await
+    };
+    for n in 0..MOST_FINDINGS {
+        take(n).await.unwrap();
+    }
+    take(MOST_FINDINGS - 1).await.unwrap();
+    let refused = take(MOST_FINDINGS).await.unwrap_err();
+    assert!(matches!(refused, DrawError::ManyFindings { .. }), "{refused}");
+    let kept = desk.store.findings_of(&made.document.id).await.unwrap();
+    assert_eq!(kept.len(), MOST_FINDINGS);
+}
+
+#[tokio::test]
 async fn a_draw_that_was_changed_makes_no_list() {
     let desk = Desk::new().await;
     let made = desk.drawing(false).make(question(), &auditor(), LATER).await.unwrap();

@@ -135,6 +135,9 @@ impl From<DrawError> for ApiError {
             DrawError::NoHead { .. } | DrawError::Future { .. } => {
                 Self::new(StatusCode::CONFLICT, "too-early", error).hint(hint)
             }
+            DrawError::ManyFindings { .. } => {
+                Self::new(StatusCode::CONFLICT, "too-many", error).hint(hint)
+            }
             DrawError::BrokeOff
             | DrawError::Lost { .. }
             | DrawError::Note(_)
@@ -282,7 +285,7 @@ pub async fn one(
     tag = "evidence", params(("id" = String, Path, description = "16 hex digits")),
     request_body(content = String, content_type = "text/csv"), responses(
     (status = 200, body = ResultView), (status = 401, body = ApiError),
-    (status = 403, body = ApiError), (status = 404, body = ApiError),
+    (status = 403, body = ApiError), (status = 404, body = ApiError), (status = 409, body = ApiError),
     (status = 413, body = ApiError), (status = 422, body = ApiError)))]
 pub async fn findings(
     bearer: Bearer,
