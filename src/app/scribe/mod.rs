@@ -22,9 +22,10 @@ use super::ports::{Fence, Store, StoreError, StoredShard};
 use crate::clock::SharedClock;
 use crate::domain::time::UtcMs;
 use crate::log::disk::RealDisk;
+use crate::log::folder::Folder;
 use crate::log::leaf::{Leaf, LeafHead, ServerBody};
 use crate::log::pace::{Cut, Pace};
-use crate::log::sequencer::{Adopt, Claim, Sequencer};
+use crate::log::sequencer::{Adopt, AppendError, Claim, Sequencer};
 use crate::log::shard::{ShardLost, ShardName, after_loss};
 use crate::wire::tlog::{Checkpoint, SignedCheckpoint};
 use chrono::Datelike as _;
@@ -50,6 +51,8 @@ pub enum Step {
 
 /// How long a scribe that has nothing to do rests.
 const REST_MS: i64 = 400;
+/// Leaves compared in one step.
+const PAGE: u32 = 4_096;
 
 /// See the module.
 pub struct Scribe {
@@ -195,12 +198,16 @@ impl Scribe {
     async fn take_up(&self, fence: Option<Fence>) -> Result<Writing, ScribeError> {
         self.still_ours(fence).await?;
         let error = match self.take_up_whole(fence).await {
-            Ok(writing) => {
-                if self.store.loss().await?.is_some() {
+            Ok(writing) if self.store.loss().await?.is_none() => return Ok(writing),
+            // The log may be whole, and the store not the one that it was written from. The head
+            // file is let go before anything else is begun.
+            Ok(writing) => match self.beyond(writing).await? {
+                Ok(writing) => {
                     self.store.tell_loss(None).await?;
+                    return Ok(writing);
                 }
-                return Ok(writing);
-            }
+                Err(index) => AppendError::Differs { index }.into(),
+            },
             Err(error) if error.is_loss() => error,
             Err(error) => return Err(error),
         };
@@ -226,29 +233,55 @@ impl Scribe {
         self.begin(after_loss(self.year(), &names, &heads), &body, logged, fence).await
     }
 
+    /// Returns the shard when the store holds all that stands in the log beyond what it noted; the
+    /// place of the first leaf that it lacks or that differs otherwise.
+    async fn beyond(&self, writing: Writing) -> Result<Result<Writing, u64>, ScribeError> {
+        let size = writing.log.size();
+        let same = self.same(&writing.shard, writing.log.folder(), size).await?;
+        let reached = StoredShard { logged: same, ..writing.shard.clone() }.size();
+        Ok(if reached < size { Err(reached) } else { Ok(writing) })
+    }
+
+    /// Returns up to which number the store's leaves stand in a shard's tree of that size.
+    async fn same(
+        &self,
+        shard: &StoredShard,
+        folder: &Folder<RealDisk>,
+        size: u64,
+    ) -> Result<i64, ScribeError> {
+        let mut logged = shard.logged;
+        loop {
+            let next = logged.saturating_add(1);
+            if shard.index(next).is_none_or(|index| index >= size) {
+                return Ok(logged);
+            }
+            let leaves = self.store.leaves(next, PAGE).await?;
+            if leaves.is_empty() {
+                return Ok(logged);
+            }
+            for leaf in leaves {
+                let place = shard.index(logged.saturating_add(1)).filter(|index| *index < size);
+                let Some(index) = place else { return Ok(logged) };
+                if !folder.entry(index, size).is_ok_and(|entry| entry == leaf.bytes()) {
+                    return Ok(logged);
+                }
+                logged = logged.saturating_add(1);
+            }
+        }
+    }
+
     /// Returns up to which number the store's leaves stand in the log's newest shard, and notes it:
     /// a backup copies the store first, so that the log may hold more than the store knew then.
     async fn held(&self, head: Option<&Checkpoint>) -> Result<i64, ScribeError> {
         let stored = self.store.shards().await?;
         let Some(last) = stored.last() else { return Ok(0) };
-        let mut logged = last.logged;
         let name = shard_name(last)?;
         let Some(head) =
             head.filter(|head| self.place.origin(name).is_ok_and(|origin| origin == head.origin))
         else {
-            return Ok(logged);
+            return Ok(last.logged);
         };
-        let folder = self.place.shard(name);
-        let leaves = self.store.leaves(logged.saturating_add(1), 4_096).await?;
-        for leaf in leaves {
-            let Some(index) = last.index(logged.saturating_add(1)) else { break };
-            let same = index < head.size
-                && folder.entry(index, head.size).is_ok_and(|entry| entry == leaf.bytes());
-            if !same {
-                break;
-            }
-            logged = logged.saturating_add(1);
-        }
+        let logged = self.same(last, &self.place.shard(name), head.size).await?;
         self.store.note_logged(&last.name, logged, None).await?;
         Ok(logged)
     }

@@ -230,6 +230,47 @@ async fn a_store_that_does_not_belong_to_the_log_adds_nothing() {
 }
 
 #[tokio::test]
+async fn after_a_restore_of_the_store_alone_a_loss_that_is_told_begins_a_shard() {
+    let desk = Desk::new();
+    desk.say(0, 6).await;
+    settle(&mut desk.scribe()).await.unwrap();
+    let (known, _) = desk.shard("2026");
+    // The store is one of an earlier time; log and head file are the newest.
+    let older = Desk { store: Arc::default(), ..desk };
+    older.say(0, 4).await;
+    let first = Leaf::server(NOW, &ServerBody::Shard { previous: None }).unwrap();
+    older.store.begin_shard("2026", &first, 0, None).await.unwrap();
+    older.store.note_logged("2026", 3, None).await.unwrap();
+    older.say(9, 10).await;
+    let mut scribe = older.scribe();
+    let error = settle(&mut scribe).await.unwrap_err();
+    assert!(error.hint().contains("loa log begin"), "{error:?}");
+    let loss = Loss { reason: "khôi phục bản cũ".to_owned(), by: "lan".to_owned() };
+    older.store.tell_loss(Some(&loss)).await.unwrap();
+    settle(&mut scribe).await.unwrap();
+    assert_eq!(older.shard("2026").0, known, "untouched");
+    let (_, leaves) = older.shard("2026-2");
+    let Some(Ok(said)) = leaves[0].statement() else { panic!("no statement") };
+    assert!(matches!(said.body, ServerBody::Restored { .. }), "{:?}", said.body);
+    // What the log holds beyond what the store had noted is not logged twice.
+    assert_eq!(leaves[1..], [statement(9)]);
+    assert!(older.store.loss().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_loss_that_is_none_changes_nothing() {
+    let desk = Desk::new();
+    desk.say(0, 3).await;
+    settle(&mut desk.scribe()).await.unwrap();
+    let loss = Loss { reason: "nhầm".to_owned(), by: "lan".to_owned() };
+    desk.store.tell_loss(Some(&loss)).await.unwrap();
+    desk.say(3, 4).await;
+    settle(&mut desk.scribe()).await.unwrap();
+    assert_eq!(desk.shard("2026").0.size, 5);
+    assert!(desk.store.loss().await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn whoever_lost_the_lease_logs_nothing() {
     use crate::app::ports::{LeaseName, Leases as _};
     let desk = Desk::new();
