@@ -69,7 +69,7 @@ impl Encloser {
         let Some(shard) = shards.iter().find(|shard| shard.name == head.shard) else {
             return Ok(()); // of a log that was here before a restore
         };
-        let Some(number) = number_of(shard, head.size) else { return Ok(()) };
+        let Some(number) = shard.last_of(head.size) else { return Ok(()) };
         let kept =
             KeptHead { number, shard: head.shard.clone(), size: head.size, met_ms: head.met_ms };
         self.store.keep_head(&kept, fence).await?;
@@ -167,17 +167,12 @@ impl Encloser {
 }
 
 /// Returns the number of the last leaf of a tree; `None` for an empty one.
-fn number_of(shard: &StoredShard, size: u64) -> Option<i64> {
-    let size = i64::try_from(size).ok().filter(|size| *size > 0)?;
-    shard.first.checked_add(size)?.checked_sub(1)
-}
-
 /// Returns the number of the last leaf of the tree that a record quotes.
 fn quoted(shards: &[StoredShard], jws: &str) -> Option<i64> {
     let payload = b64::decode(jws.split('.').nth(1)?)?;
     let seen = serde_json::from_slice::<Quoting>(&payload).ok()?.seen?;
     let name = seen.origin.rsplit('/').next()?;
-    number_of(shards.iter().find(|shard| shard.name == name)?, seen.size)
+    shards.iter().find(|shard| shard.name == name)?.last_of(seen.size)
 }
 
 #[cfg(test)]

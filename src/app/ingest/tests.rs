@@ -1,6 +1,7 @@
 //! Lines in, receipts out: over the in-memory store and over the file.
 
 mod aside;
+mod covered;
 
 use crate::app::keyring::Keyring;
 use crate::store::{SqliteStore, memory::MemoryStore};

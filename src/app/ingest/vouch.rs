@@ -6,7 +6,9 @@
 //!
 //! # Invariants
 //! * `logged` is never said of a record that might not be in the checkpoint's tree: what is not
-//!   known here (after a start, after a change of shares) is learnt from the store, or not said.
+//!   known here (after a start, after a change of shares) is learnt from the store, or not said. A
+//!   checkpoint covers what the store has noted as logged, and no number beyond: a store that was
+//!   set back gives such numbers to other leaves.
 //! * A device that sends without a pause is told all the same: the oldest receipt that waits is
 //!   kept beside the newest.
 
@@ -18,6 +20,7 @@ use crate::wire::doc::{self, Receipt};
 use crate::wire::jws::{self, Typ};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// A head that devices may rely on, by the policy in `keys`.
@@ -35,6 +38,9 @@ pub struct Vouch {
 const WAITING: usize = 2;
 /// Receipts stored in one step.
 const AT_ONCE: usize = 1_000;
+
+/// When a checkpoint is looked at again of which the store has not noted all.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// What is known of one chain.
 #[derive(Clone, Debug, Default)]
@@ -56,13 +62,20 @@ pub(super) struct Vouching {
     chains: BTreeMap<(DeviceId, ChainId), Cover>,
     /// What the store knows of was read.
     learnt: bool,
+    /// Shards that the store knew then: another one moves the leaves that wait.
+    shards: usize,
+    /// The store has not noted all that the newest checkpoint holds: it is looked at again.
+    short: bool,
 }
 
 impl Vouching {
     /// Waits for another checkpoint; for ever where none is told.
     pub async fn news(&mut self) {
         let ended = match &mut self.news {
-            Some(news) => news.changed().await.is_err(),
+            Some(news) => tokio::select! {
+                changed = news.changed() => changed.is_err(),
+                () = tokio::time::sleep(AGAIN), if self.short => return,
+            },
             None => true,
         };
         if ended {
@@ -148,15 +161,20 @@ impl Ingest {
         let Some(news) = &mut self.vouching.news else { return Ok(Vec::new()) };
         let newest = news.borrow_and_update().clone();
         self.vouching.newest = newest;
+        self.vouching.short = false;
         let Some(newest) = self.vouching.newest.clone() else { return Ok(Vec::new()) };
         self.forget_lost();
-        self.learn().await?;
         let shards = self.store.shards().await?;
+        if shards.len() != self.vouching.shards {
+            self.vouching.forget();
+            self.vouching.shards = shards.len();
+        }
+        self.learn().await?;
         let Some(shard) = shards.iter().find(|shard| shard.name == newest.shard) else {
             return Ok(Vec::new());
         };
-        let size = i64::try_from(newest.size).unwrap_or(i64::MAX);
-        let number = shard.first.saturating_add(size).saturating_sub(1);
+        self.vouching.short = shard.size() < newest.size;
+        let Some(number) = shard.last_of(newest.size) else { return Ok(Vec::new()) };
         let covered = self.vouching.cover(number);
         self.tell_again(&covered).await
     }

@@ -33,6 +33,15 @@ impl StoredShard {
     pub fn index(&self, number: i64) -> Option<u64> {
         u64::try_from(number.checked_sub(self.first)?).ok()
     }
+
+    /// Returns the number of the last leaf in the shard's tree of that size, as far as it is noted
+    /// as logged: beyond, after a store was set back, the same numbers are other leaves'. `None`
+    /// where there is none.
+    pub fn last_of(&self, size: u64) -> Option<i64> {
+        let size = i64::try_from(size).unwrap_or(i64::MAX);
+        let last = self.first.saturating_add(size).saturating_sub(1).min(self.logged);
+        (last >= self.first).then_some(last)
+    }
 }
 
 /// An operator says that leaves that were logged are lost, and why.
