@@ -168,14 +168,20 @@ impl<D: Disk> Witness<D> {
         if let Some(remembered) = signed.with_note(note) {
             self.known.insert(origin, (Known { checkpoint, time_s }, remembered));
         }
+        // What was kept because its proof was wrong has turned out to be honest; left, it only
+        // takes room.
+        let doubted = Digest::of(signed.note().text().as_bytes()).to_string();
+        let _ = self.disk.remove(&self.folder.join("contradictions").join(doubted));
         Ok(Answer::cosigned(line))
     }
 
-    /// Keeps a contradiction, named by its hash: the same one again takes no room.
+    /// Keeps a contradiction, named by the hash of the tree that was signed: the same one again
+    /// takes no room, whatever proof a stranger sends along with a checkpoint that is public.
     fn keep(&self, body: &[u8]) -> Result<(), WitnessError> {
+        let Ok(request) = AddCheckpoint::parse(body) else { return Ok(()) };
         let folder = self.folder.join("contradictions");
         let held = self.disk.list(&folder).map_err(DiskError::at("list", &folder))?;
-        let name = Digest::of(body).to_string();
+        let name = Digest::of(request.checkpoint.note().text().as_bytes()).to_string();
         if held.len() < EVIDENCE && !held.contains(&name) {
             replace(&self.disk, &self.folder, &[(folder.join(name), body)])?;
         }

@@ -120,7 +120,7 @@ fn a_fork_signed_with_the_logs_own_key_is_refused_and_kept_as_evidence() {
         Checkpoint { root: TreeHash::leaf(b"x"), ..made[1].checkpoint.checkpoint().clone() };
     let same_size =
         |old| AddCheckpoint { old, proof: vec![], checkpoint: other.sign(&[signer(1)]) };
-    for old in [300, 5] {
+    for old in [300, 5, 300] {
         let answer = ask(&mut witness, &same_size(old), NOW);
         assert_eq!((answer.status, answer.body.as_str()), (409, "300\n"));
     }
@@ -129,7 +129,7 @@ fn a_fork_signed_with_the_logs_own_key_is_refused_and_kept_as_evidence() {
     for _ in 0..2 {
         assert_eq!(ask(&mut witness, &larger, NOW).status, 422);
     }
-    assert_eq!(kept(&disk), 3, "each once");
+    assert_eq!(kept(&disk), 2, "each once");
     assert_eq!(witness.newest(&origin()).unwrap().checkpoint().size, 300);
     assert_eq!(ask(&mut witness, &made[2], NOW).status, 200, "honest growth goes on");
 }
@@ -148,6 +148,25 @@ fn evidence_is_bounded() {
     }
     let kept = disk.files().keys().filter(|p| p.starts_with("/w/contradictions")).count();
     assert_eq!(kept, 256);
+}
+
+#[test]
+fn a_stranger_with_wrong_proofs_does_not_fill_the_room_for_evidence() {
+    let disk = disk();
+    let made = requests(&[5, 300]);
+    let mut witness = begin(&disk, Memory::Begin).unwrap();
+    ask(&mut witness, &made[0], NOW);
+    let kept = |disk: &ModelDisk| {
+        disk.files().keys().filter(|p| p.starts_with("/w/contradictions")).count()
+    };
+    // The checkpoint is public; anybody may send it with a proof of his own making.
+    for n in 0..300_u32 {
+        let proof = vec![TreeHash::leaf(&n.to_be_bytes())];
+        assert_eq!(ask(&mut witness, &AddCheckpoint { proof, ..made[1].clone() }, NOW).status, 422);
+    }
+    assert_eq!(kept(&disk), 1);
+    assert_eq!(ask(&mut witness, &made[1], NOW).status, 200);
+    assert_eq!(kept(&disk), 0, "it was honest");
 }
 
 #[test]
