@@ -39,7 +39,7 @@ struct Readiness {
     /// When the log's head was last stamped, for people: the log goes on without. Absent where no
     /// authority is asked.
     #[serde(skip_serializing_if = "Option::is_none")]
-    last_token: Option<String>,
+    last_stamp: Option<String>,
 }
 
 /// How the evidence log stands.
@@ -75,7 +75,7 @@ pub async fn readyz(State(live): State<Arc<Live>>) -> Response {
             witnessed_ms: log.witnessed.map(|witnessed| witnessed.at_ms),
             quorum: log.witnessed.is_some_and(|witnessed| witnessed.enough),
         }),
-        last_token: picture.tokens.as_ref().map(|tokens| {
+        last_stamp: picture.tokens.as_ref().map(|tokens| {
             let last = tokens.last.as_ref();
             last.map_or_else(|| "never".to_owned(), |last| local(last.at_ms, picture.zone))
         }),

@@ -26,7 +26,7 @@ pub struct Stamped {
     /// The signed note, byte for byte.
     pub note: Vec<u8>,
     /// The authority's word on it.
-    pub token: Vec<u8>,
+    pub stamp: Vec<u8>,
 }
 
 /// A part of a pair.
@@ -84,7 +84,7 @@ pub fn read<D: Disk>(folder: &Folder<D>, size: u64) -> Result<Option<Stamped>, D
     };
     let note = part(Part::Note, NOTE_BYTES)?;
     let pair = note.zip(part(Part::Token, TOKEN_BYTES)?);
-    Ok(pair.map(|(note, token)| Stamped { note, token }))
+    Ok(pair.map(|(note, stamp)| Stamped { note, stamp }))
 }
 
 /// Keeps a token with the note that it stamps; durable when it returns.
@@ -135,7 +135,7 @@ mod tests {
         }
         assert_eq!(sizes(&folder(&disk)).unwrap(), [7, 41, 300]);
         let found = read(&folder(&disk), 41).unwrap().unwrap();
-        assert_eq!((&found.note[..], &found.token[..]), (&b"note 41"[..], &b"token"[..]));
+        assert_eq!((&found.note[..], &found.stamp[..]), (&b"note 41"[..], &b"token"[..]));
         assert_eq!(read(&folder(&disk), 42).unwrap(), None);
         disk.tamper(Path::new("/log/tokens/41.tsr"), |bytes| *bytes = vec![0; TOKEN_BYTES + 1]);
         assert!(read(&folder(&disk), 41).is_err(), "no file makes the reader take more");
@@ -153,10 +153,10 @@ mod tests {
                 let found = sizes(&folder(&after)).unwrap();
                 assert!(found == [1, 2] || (found == [1] && second.is_err()), "{found:?} {step}");
                 for size in found {
-                    let Stamped { note, token } = read(&folder(&after), size).unwrap().unwrap();
+                    let Stamped { note, stamp } = read(&folder(&after), size).unwrap().unwrap();
                     let whole: [&[u8]; 2] =
                         if size == 1 { [b"one", b"first"] } else { [b"two", b"second"] };
-                    assert_eq!([&note[..], &token[..]], whole);
+                    assert_eq!([&note[..], &stamp[..]], whole);
                 }
             }
         }

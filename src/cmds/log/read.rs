@@ -48,7 +48,7 @@ fn tokens_of(place: &LogPlace, shard: ShardName) -> anyhow::Result<Vec<Token>> {
     let folder = place.shard(shard);
     let token = |size| {
         let read = tokens::read(&folder, size)?;
-        let stated = read.and_then(|read| stamp::Token::parse(&read.token).ok()?.stated_at().ok());
+        let stated = read.and_then(|read| stamp::Token::parse(&read.stamp).ok()?.stated_at().ok());
         let at = stated.map(|at| at.datetime().to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
         Ok(Token { size, at })
     };

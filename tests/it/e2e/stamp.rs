@@ -30,7 +30,7 @@ fn the_log_of_a_server_is_stamped_shown_served_and_backed_up() {
     let ready = wait_for("a server that tells of it", 20, || {
         let (_, body) = commune.get_plain("/readyz")?;
         let ready: Value = serde_json::from_str(&body).ok()?;
-        ready["last_token"].as_str().filter(|at| *at != "never").map(str::to_owned)
+        ready["last_stamp"].as_str().filter(|at| *at != "never").map(str::to_owned)
     });
     assert!(ready.starts_with("20"), "{ready}");
     let (code, text, err) = run(&["log", "show", "--data", &data]);

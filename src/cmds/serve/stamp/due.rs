@@ -109,7 +109,7 @@ pub fn due(folder: &Path, newest: &Path, moment: &Moment) -> Result<Option<Job>,
         Some(last) => tokens::read(&place, *last)?,
         None => None,
     };
-    let last = last.and_then(|last| Token::parse(&last.token).ok()?.stated_at().ok());
+    let last = last.and_then(|last| Token::parse(&last.stamp).ok()?.stated_at().ok());
     let wanted = !sizes.contains(&size) && moment.calls_for(last);
     Ok(wanted.then_some(Job { shard: current, size, note }))
 }

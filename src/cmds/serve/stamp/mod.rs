@@ -148,7 +148,7 @@ fn newest(authority: &Authority, folder: &Path) -> Option<StampedHead> {
         let place = Folder::new(RealDisk, folder.join(shard.to_string()));
         let Some(size) = tokens::sizes(&place).ok()?.last().copied() else { continue };
         let kept = tokens::read(&place, size).ok()??;
-        let stamp = Token::parse(&kept.token).ok()?.verify(&kept.note, &trust).ok()?;
+        let stamp = Token::parse(&kept.stamp).ok()?.verify(&kept.note, &trust).ok()?;
         let shard = shard.to_string();
         return Some(StampedHead { shard, size, at_ms: stamp.at, authority: stamp.authority });
     }

@@ -130,7 +130,7 @@ fn a_head_is_stamped_once_a_day_and_openssl_believes_what_is_kept() {
     assert!(stamped.at_ms.since(now).abs() < 60_000, "{stamped:?}");
 
     let place = Folder::new(RealDisk, station.log().join("2027"));
-    let tokens::Stamped { note: kept, token } = tokens::read(&place, 41).unwrap().unwrap();
+    let tokens::Stamped { note: kept, stamp: token } = tokens::read(&place, 41).unwrap().unwrap();
     assert_eq!(kept, note);
     let tsa = station.tsa.lock().unwrap();
     tsa.write("kept.note", &kept);
