@@ -326,6 +326,10 @@ async fn plans_are_put_listed_and_withdrawn_over_the_api() {
     assert_eq!(ask(&front, &lan, "POST", "topics", toml(&topics)).await.0, 403);
     assert_eq!(ask(&front, &chief, "POST", "topics", toml(&topics)).await.0, 201);
     assert_eq!(ask(&front, &chief, "POST", "topics", toml(&topics)).await.0, 200);
+    let long = format!("{topics}#{}", "x".repeat(64 << 10));
+    let (status, said) = ask(&front, &chief, "POST", "topics", toml(&long)).await;
+    assert_eq!(status, 413, "{said}");
+    assert!(said["hint"].as_str().unwrap().contains("65536"), "{said}");
     let other = topics.replace("T4", "T44");
     assert_eq!(ask(&front, &chief, "POST", "topics", toml(&other)).await.0, 409);
     assert_eq!(ask(&front, &lan, "PUT", path, toml(&plan)).await.0, 403);

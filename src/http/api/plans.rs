@@ -1,5 +1,6 @@
 //! What administrative plans order, and the topic lists they speak of.
 
+use super::super::BODY;
 use super::super::auth::Bearer;
 use super::super::error::ApiError;
 use super::{Body, id, local};
@@ -446,7 +447,7 @@ pub async fn put(
 ) -> Result<(StatusCode, Json<TakenView>), ApiError> {
     let Query(wanted) = wanted?;
     bearer.may(Role::Operator, None)?;
-    let (plan, body): (PlanId, Bytes) = (id(&plan)?, whole(body)?);
+    let (plan, body): (PlanId, Bytes) = (id(&plan)?, whole(body, UPLOAD)?);
     let lists = planbook::lists(&*store).await?;
     let csv = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let format = match csv {
@@ -475,10 +476,10 @@ pub async fn put(
     Ok((status, Json(TakenView::new(taken, warnings, live.picture().zone))))
 }
 
-fn whole(body: Result<Bytes, BytesRejection>) -> Result<Bytes, ApiError> {
+fn whole(body: Result<Bytes, BytesRejection>, most: usize) -> Result<Bytes, ApiError> {
     body.map_err(|error| {
         ApiError::new(error.status(), "too-large", error.body_text())
-            .hint(format!("a file of at most {UPLOAD} bytes"))
+            .hint(format!("a file of at most {most} bytes"))
     })
 }
 
@@ -541,7 +542,7 @@ pub async fn put_topics(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<TopicListView>), ApiError> {
     bearer.may(Role::Operator, None)?;
-    let body = whole(body)?;
+    let body = whole(body, BODY)?;
     let read = config::topics_from_toml("topics.toml", &body);
     let list = read.map_err(|faults| refused(&faults))?.value;
     let (name, version) = (list.id.clone(), list.version);
