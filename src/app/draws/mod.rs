@@ -214,8 +214,7 @@ impl Drawing {
         let note = read.await.map_err(|_| DrawError::BrokeOff)?.map_err(DrawError::Note)?;
         let signed = SignedCheckpoint::parse(&note).map_err(DrawError::Checkpoint)?;
         let tree = signed.checkpoint();
-        let size = i64::try_from(tree.size).unwrap_or(i64::MAX);
-        let number = shard.first.saturating_add(size).saturating_sub(1);
+        let Some(number) = shard.last_of(tree.size) else { return Err(unlogged) };
         let head = HeadText {
             origin: tree.origin.to_string(),
             size: tree.size,

@@ -46,7 +46,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Days of devices that an as-run log judges at once.
 pub const MOST_DEVICE_DAYS: i64 = 6_000;
@@ -127,6 +127,8 @@ pub enum ReportsError {
         "`{devices}` devices over `{days}` days: at most `{MOST_DEVICE_DAYS}` days of devices are listed one by one"
     )]
     TooMuch { devices: usize, days: i64 },
+    #[error("more than `{most}` {what} lie in the period")]
+    TooMany { what: &'static str, most: usize },
     #[error("`{devices}` devices stand there: at most {MOST_DEVICES} are asked what sounded")]
     Wide { devices: usize },
     #[error("nothing is known of a place `{words}`")]
@@ -150,6 +152,7 @@ impl ReportsError {
             Self::Store(error) => error.hint(),
             Self::Outcome(error) => error.hint(),
             Self::TooMuch { .. } => "ask for a commune, or for fewer days",
+            Self::TooMany { .. } => "ask for fewer days",
             Self::Wide { .. } => "name a commune, a hamlet or a device",
             Self::NoPlace { .. } => {
                 "a device's id, a unit's code, or words of the name of either; `loa device list`"
@@ -185,7 +188,7 @@ pub struct Reports {
     /// Who has a report in the making: one at a time each.
     busy: Mutex<BTreeSet<String>>,
     /// Reports in the making: each may hold a year of a province in memory.
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
 }
 
 /// Everything that a document is made of, apart from what was asked.
@@ -204,7 +207,7 @@ struct Rows {
 impl Reports {
     /// Returns reports over roll-ups.
     pub fn new(rollup: Arc<Rollup>) -> Self {
-        Self { rollup, busy: Mutex::default(), turns: Semaphore::new(AT_ONCE) }
+        Self { rollup, busy: Mutex::default(), turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Returns the roll-ups below.
@@ -225,19 +228,21 @@ impl Reports {
         who: &Actor,
     ) -> Result<Made, ReportsError> {
         let _busy = self.busy(who)?;
-        let _turn = self.turns.acquire().await;
+        // Held by the work, which goes on when whoever asked has gone.
+        let turn = Arc::clone(&self.turns).acquire_owned().await.ok().map(Arc::new);
         let rows = Arc::new(self.rows(ask, now).await?);
         let question = asked(ask);
         if let Some(last) = self.store().last_report(&question).await?
             && still_counts(ask, last.cut_ms, now)
         {
-            let again = self.build(ask, &rows, last.cut_ms, last.head.clone()).await?;
+            let again =
+                self.build(ask, &rows, turn.as_ref(), last.cut_ms, last.head.clone()).await?;
             if again.rendered.sha256 == last.sha256 {
                 return settled(ask, again);
             }
         }
         let head = log.head(&**self.store()).await?;
-        let made = settled(ask, self.build(ask, &rows, now, head).await?)?;
+        let made = settled(ask, self.build(ask, &rows, turn.as_ref(), now, head).await?)?;
         let Rendered { file, bytes, sha256, .. } = &made.rendered;
         let report = ReportFile {
             sha256: *sha256,
@@ -270,13 +275,15 @@ impl Reports {
         &self,
         ask: &Ask,
         rows: &Arc<Rows>,
+        turn: Option<&Arc<OwnedSemaphorePermit>>,
         cut_off: UtcMs,
         head: Option<Checkpoint>,
     ) -> Result<Made, ReportsError> {
-        let (ask, rows) = (ask.clone(), Arc::clone(rows));
+        let (ask, rows, turn) = (ask.clone(), Arc::clone(rows), turn.cloned());
         let build = tokio::task::spawn_blocking(move || {
             let document = rows.document(&ask, cut_off, head.clone())?;
             let rendered = render(&document, ask.format)?;
+            drop(turn);
             Ok::<_, ReportError>(Made { rendered, standing: document.standing, cut_off, head })
         });
         Ok(build.await??)

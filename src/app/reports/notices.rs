@@ -32,7 +32,12 @@ impl Reports {
     ) -> Result<Vec<Notice>, ReportsError> {
         let (from, to) = ask.period.instants(ask.zone);
         let mut found = Vec::new();
-        for notice in self.store().notices(MOST).await? {
+        let notices = self.store().notices(MOST).await?;
+        let oldest = notices.last().and_then(|notice| notice.sent.as_ref());
+        if notices.len() == MOST as usize && oldest.is_none_or(|sent| from <= sent.at_ms) {
+            return Err(ReportsError::TooMany { what: "notices", most: MOST as usize });
+        }
+        for notice in notices {
             let Some(sent) = notice.sent.clone() else { continue };
             if sent.at_ms < from || to <= sent.at_ms {
                 continue;

@@ -143,7 +143,11 @@ impl Reports {
                     file: entry.sha256,
                 });
             }
-            if listed.len() < PAGE as usize || found.len() >= MOST_ENTRIES {
+            if found.len() > MOST_ENTRIES {
+                let what = "entries of evidence by hand";
+                return Err(ReportsError::TooMany { what, most: MOST_ENTRIES });
+            }
+            if listed.len() < PAGE as usize {
                 return Ok(found);
             }
         }

@@ -148,6 +148,7 @@ impl From<ReportsError> for ApiError {
             }
             ReportsError::Report(error) => Self::invalid(&error, error.hint()),
             error @ (ReportsError::TooMuch { .. }
+            | ReportsError::TooMany { .. }
             | ReportsError::Wide { .. }
             | ReportsError::Ambiguous { .. }) => Self::invalid(&error, hint),
             ReportsError::Provisional => {

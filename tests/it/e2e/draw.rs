@@ -68,7 +68,7 @@ fn plays_are_drawn_once_by_whoever_asks_and_findings_are_counted() {
     let text = drawn["text"].as_str().unwrap();
     let ground: String = text
         .lines()
-        .filter_map(|line| line.strip_prefix("    "))
+        .filter_map(|line| line.strip_prefix("    ").filter(|line| !line.starts_with(' ')))
         .fold(String::new(), |ground, line| ground + line + "\n");
     let expected = format!("{} 0", drawn["list"]["seed"].as_str().unwrap());
     assert_eq!(by_python(&ground, 30), expected);

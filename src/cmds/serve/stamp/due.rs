@@ -22,6 +22,8 @@ pub struct Job {
     pub shard: ShardName,
     pub size: u64,
     pub note: Vec<u8>,
+    /// Whether it is the head of the day, not the last one of a shard that is over.
+    pub of_day: bool,
 }
 
 /// Why it cannot be said what is to be stamped.
@@ -96,7 +98,7 @@ pub fn due(folder: &Path, newest: &Path, moment: &Moment) -> Result<Option<Job>,
             continue;
         };
         if !tokens::sizes(&Folder::new(RealDisk, place))?.contains(&size) {
-            return Ok(Some(Job { shard, size, note }));
+            return Ok(Some(Job { shard, size, note, of_day: false }));
         }
     }
     let Some((of, size, note)) = head(newest)? else { return Ok(None) };
@@ -111,7 +113,7 @@ pub fn due(folder: &Path, newest: &Path, moment: &Moment) -> Result<Option<Job>,
     };
     let last = last.and_then(|last| Token::parse(&last.stamp).ok()?.stated_at().ok());
     let wanted = !sizes.contains(&size) && moment.calls_for(last);
-    Ok(wanted.then_some(Job { shard: current, size, note }))
+    Ok(wanted.then_some(Job { shard: current, size, note, of_day: true }))
 }
 
 /// Returns the shards whose folders are here, in order.

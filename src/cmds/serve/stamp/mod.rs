@@ -125,20 +125,21 @@ impl Trouble {
     }
 }
 
-/// Has one head stamped, if one is due, and keeps the stamp.
+/// Has one head stamped, if one is due, and keeps the stamp; says whether it was the day's one.
 fn once(
     authority: &Authority,
     folder: &Path,
     moment: &Moment,
-) -> Result<Option<StampedHead>, Trouble> {
+) -> Result<Option<(StampedHead, bool)>, Trouble> {
     let job = due(folder, &folder.join(NEWEST), moment).map_err(Trouble::Due)?;
-    let Some(Job { shard, size, note }) = job else { return Ok(None) };
+    let Some(Job { shard, size, note, of_day }) = job else { return Ok(None) };
     let nonce = random().map_err(|_| Trouble::Ask(AskError::Random))?;
     let (token, stamp) = authority.stamp(&note, nonce).map_err(Trouble::Ask)?;
     let place = Folder::new(RealDisk, folder.join(shard.to_string()));
     tokens::keep(&place, size, &note, token.bytes()).map_err(Trouble::Keep)?;
     let shard = shard.to_string();
-    Ok(Some(StampedHead { shard, size, at_ms: stamp.at, authority: stamp.authority }))
+    let head = StampedHead { shard, size, at_ms: stamp.at, authority: stamp.authority };
+    Ok(Some((head, of_day)))
 }
 
 /// Returns the newest stamp that is kept and that the station's certificates still vouch for.
@@ -156,11 +157,11 @@ fn newest(authority: &Authority, folder: &Path) -> Option<StampedHead> {
 }
 
 impl Ties {
-    fn settle(&self, course: &mut Course, done: Result<Option<StampedHead>, Trouble>) {
+    fn settle(&self, course: &mut Course, done: Result<Option<(StampedHead, bool)>, Trouble>) {
         let now = self.clock.now();
         match done {
             Ok(None) => {}
-            Ok(Some(stamped)) => {
+            Ok(Some((stamped, of_day))) => {
                 let StampedHead { shard, size, at_ms, authority } = &stamped;
                 tracing::info!(
                     log.shard = shard,
@@ -177,7 +178,8 @@ impl Ties {
                 }
                 metrics::gauge!("loa_log_token_seconds").set(at_ms.numeric_date() as f64);
                 metrics::gauge!("loa_log_token_leaves").set(*size as f64);
-                *course = Course { stamped: Some(now), ..Course::default() };
+                let stamped_day = if of_day { Some(now) } else { course.stamped };
+                *course = Course { stamped: stamped_day, ..Course::default() };
                 let last = Some(stamped);
                 self.live.change(|picture| picture.tokens = Some(TokenLight { last, why: None }));
                 self.live.clear_alarm("log-unstamped");

@@ -124,7 +124,8 @@ fn a_head_is_stamped_once_a_day_and_openssl_believes_what_is_kept() {
     let now = SystemClock::new().now();
     assert_eq!(once(&authority, &station.log(), &moment(now)).unwrap(), None, "no log yet");
     let note = station.head("2027", 41, true);
-    let stamped = once(&authority, &station.log(), &moment(now)).unwrap().unwrap();
+    let (stamped, of_day) = once(&authority, &station.log(), &moment(now)).unwrap().unwrap();
+    assert!(of_day);
     assert_eq!((stamped.shard.as_str(), stamped.size), ("2027", 41));
     assert_eq!(stamped.authority, "tsa");
     assert!(stamped.at_ms.since(now).abs() < 60_000, "{stamped:?}");
@@ -178,12 +179,12 @@ fn the_last_head_of_a_shard_is_stamped_whatever_the_hour() {
     let now = SystemClock::new().now();
     let stamp = |moment: &Moment| {
         let stamped = once(&authority, &station.log(), moment).unwrap();
-        stamped.map(|stamped| (stamped.shard, stamped.size))
+        stamped.map(|(stamped, of_day)| (stamped.shard, stamped.size, of_day))
     };
     let done = Moment { stamped: Some(now), ..moment(now) };
-    assert_eq!(stamp(&done), Some(("2026".to_owned(), 900)));
+    assert_eq!(stamp(&done), Some(("2026".to_owned(), 900, false)));
     assert_eq!(stamp(&done), None, "once is enough");
-    assert_eq!(stamp(&moment(now)), Some(("2027".to_owned(), 1)));
+    assert_eq!(stamp(&moment(now)), Some(("2027".to_owned(), 1, true)));
     // While nobody has vouched for a head of the new shard, none of it is stamped.
     station.head("2028", 5, false);
     assert_eq!(station.due(&moment(now)), None);
@@ -279,8 +280,11 @@ async fn a_server_whose_authority_is_silent_says_so_and_says_when_it_is_back() {
         at_ms: clock.now(),
         authority: "tsa".to_owned(),
     };
-    ties.settle(&mut course, Ok(Some(stamped.clone())));
-    assert!(!has_alarm() && course.rest.is_none());
+    // That of a shard that is over does not stand for the day's.
+    ties.settle(&mut course, Ok(Some((stamped.clone(), false))));
+    assert!(!has_alarm() && course.rest.is_none() && course.stamped.is_none());
+    ties.settle(&mut course, Ok(Some((stamped.clone(), true))));
+    assert!(course.stamped.is_some());
     // An hour without it worries nobody.
     ties.settle(&mut course, failed());
     let known = live.picture().tokens.clone().unwrap();

@@ -75,7 +75,7 @@ fn audited() -> Audited {
     let (mut packed, mut told) = (Value::Null, Value::Null);
     wait_for("a pack that holds the play", 30, || {
         tries += 1;
-        let out = path(&format!("pack-{tries}"));
+        let out = path(&format!("try-{tries}"));
         packed = commune.json(&["audit", "pack", "--from", &from, "--to", &to, "--out", &out]);
         let policy = path("policy");
         let (code, text, err) = run(&["audit", "verify", &out, "--policy", &policy, "--json"]);
@@ -89,7 +89,7 @@ fn audited() -> Audited {
     assert!(told["signatures"]["cosignatures"].as_u64() >= Some(1));
     assert_eq!(told["records"]["total"], told["records"]["verified"]);
     assert_eq!(packed["logs"][0]["size"], told["logs"][0]["size"]);
-    let bytes = fs::read(path(&format!("pack-{tries}"))).unwrap();
+    let bytes = fs::read(path(&format!("try-{tries}"))).unwrap();
     assert_eq!(packed["bytes"], bytes.len());
     Audited { commune, policy, bytes }
 }
