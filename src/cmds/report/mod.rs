@@ -82,6 +82,7 @@ fn told(error: ReportsError) -> anyhow::Error {
             | ReportsError::NoPlace { .. }
             | ReportsError::Ambiguous { .. }
             | ReportsError::TooMuch { .. }
+            | ReportsError::TooMany { .. }
             | ReportsError::Wide { .. }
     );
     let said = match error {

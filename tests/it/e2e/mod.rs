@@ -24,6 +24,7 @@ mod partition;
 mod process;
 mod relay;
 mod reload;
+mod report;
 mod restore;
 mod secrets;
 mod slow;

@@ -114,7 +114,7 @@ fn a_pack_of_a_running_server_is_right_and_whoever_changes_it_is_found_at_the_pl
 /// What people see.
 fn as_commands(audited: &Audited) {
     let policy = audited.path("policy");
-    let pack = audited.path("pack-1");
+    let pack = audited.path("try-1");
     let (code, text, _) = run(&["audit", "verify", &pack, "--policy", &policy]);
     assert!(code == 0 && text.contains("nothing is wrong"), "{text}");
     // Never over a file that is there.
