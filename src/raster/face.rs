@@ -8,7 +8,7 @@
 //! SIL Open Font License 1.1 or, at choice, GPL 2 or later with the font exception; the crate
 //! carries version 15.1.05, and its own code is MIT. We take the first: it lets the font be
 //! bundled with any software, as long as each copy comes with its copyright notice and the text
-//! of that licence, which therefore belong beside every binary (the crate does not bring them).
+//! of that licence, which therefore belong beside every binary (`fonts/UNIFONT-LICENCE`; the crate does not bring them).
 //! A firmware maker who wants it as a file takes `unifont.hex` or the BDF from a distribution.
 //!
 //! # Invariants
