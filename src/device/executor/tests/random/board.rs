@@ -4,6 +4,7 @@ use super::super::board::page;
 use super::told::{IDLE, NAME, TEXTS, Told};
 use super::wall::{Seen, Wall};
 use super::*;
+use std::collections::VecDeque;
 
 const STEP: i64 = 250;
 /// How long what may not stand any more may still do so: the board hears of it a step later.
@@ -161,6 +162,9 @@ fn live(mishaps: &Mishaps, idle: bool) -> Result<Lived, String> {
     let mut mishaps = mishaps.iter().peekable();
     let (mut real, mut origin, mut skew, mut shows) = (0, 0, 0, 0);
     let mut kill: Option<(usize, i64)> = None;
+    // What the commands on their way would end, as things stand where each has its turn: what is
+    // told to the device after it, in the same step, does not count.
+    let mut stops: VecDeque<BTreeSet<CueId>> = VecDeque::new();
     let (mut wrong_since, mut dark_since, mut calm_since) = (None, None, 0);
     let mut booted = false;
     while real < DAY_MS || booted {
@@ -172,6 +176,7 @@ fn live(mishaps: &Mishaps, idle: bool) -> Result<Lived, String> {
         // The loop lets a start come to its end before it listens to anybody.
         let mut events = vec![Event::Tick];
         events.append(&mut wall.events);
+        stops.clear();
         while let Some((_, mishap)) = mishaps.next_if(|(at, _)| *at <= real) {
             calm_since = real;
             match mishap {
@@ -190,7 +195,7 @@ fn live(mishaps: &Mishaps, idle: bool) -> Result<Lived, String> {
                 }
                 Mishap::Broken { ms } => wall.broken_until = real + ms,
                 Mishap::Stop => {
-                    // What is refused for want of time or for a notice ends no cue.
+                    stops.push_back(told.stoppable(clock));
                     events.push(Event::Command { jti: real.to_string(), order: Order::Stop });
                 }
                 Mishap::Identify => {
@@ -229,7 +234,7 @@ fn live(mishaps: &Mishaps, idle: bool) -> Result<Lived, String> {
         }
         events.append(&mut wall.events);
         events.push(Event::Tick);
-        let (mut killed, mut stop) = (None, None);
+        let (mut killed, mut stopping) = (None, BTreeSet::new());
         'events: for event in events {
             for action in device.handle(now, event) {
                 if let Some((after, off_ms)) = &mut kill {
@@ -245,7 +250,7 @@ fn live(mishaps: &Mishaps, idle: bool) -> Result<Lived, String> {
                         if let Body::Did { what, .. } = &**body
                             && what == "stop"
                         {
-                            stop = Some(clock);
+                            stopping.extend(stops.pop_front().unwrap());
                         }
                         if let Body::Show(Show {
                             subject: Subject::Cue { cue }, shown_ms: 0, ..
@@ -263,9 +268,7 @@ fn live(mishaps: &Mishaps, idle: bool) -> Result<Lived, String> {
                         let text = serde_json::to_string(journal).unwrap();
                         disk.0 = Some(serde_json::from_str(&text).unwrap());
                         // Cut off before this it may have been obeyed or not.
-                        if let Some(clock) = stop.take() {
-                            told.stop(clock);
-                        }
+                        told.stopped.append(&mut stopping);
                     }
                     other => {
                         shows += usize::from(matches!(other, Action::Show(_)));

@@ -130,12 +130,13 @@ impl Told {
         !self.calling(clock).is_empty() || !cues.is_empty() || idle
     }
 
-    /// A command that was obeyed ends for good what is due.
-    pub fn stop(&mut self, clock: UtcMs) {
-        if self.urgent(clock).is_empty() && !self.held(clock) && self.time == Time::Fit {
-            let cues = self.sheet.cues.iter();
-            let due = cues.filter(|cue| cue.at_ms <= clock && clock < cue.end_ms);
-            self.stopped.extend(due.map(|cue| cue.id));
+    /// Cues that a command ends for good now; one that is refused for want of time, for a notice
+    /// or for a hold ends none.
+    pub fn stoppable(&self, clock: UtcMs) -> BTreeSet<CueId> {
+        if self.time != Time::Fit || self.held(clock) || !self.urgent(clock).is_empty() {
+            return BTreeSet::new();
         }
+        let cues = self.sheet.cues.iter();
+        cues.filter(|cue| cue.at_ms <= clock && clock < cue.end_ms).map(|cue| cue.id).collect()
     }
 }
