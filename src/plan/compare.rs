@@ -1,7 +1,8 @@
 //! What was ordered against what was done.
 //!
-//! Counts come from outside: programmes, broadcasts or minutes that were confirmed, for each unit
-//! and month, and beside them what persons brought. Periods with something missing come first.
+//! Counts come from outside: programmes, broadcasts or minutes that were confirmed (each as
+//! [`Counted`](super::Counted) says, never a device at a time), for each unit and month, and
+//! beside them what persons brought. Periods with something missing come first.
 
 use super::line::{Per, PlanLine, Scope};
 use super::month::{Month, Months};

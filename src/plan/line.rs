@@ -167,11 +167,13 @@ impl Scope {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Counted {
-    /// A programme (chương trình): one occurrence of a playlist, however many devices play it.
+    /// A programme (chương trình): an item, however often and on however many devices it sounds.
     Programme,
-    /// A broadcast (lượt phát): one item confirmed on one device.
+    /// A broadcast (lần phát): an item sounding once in a commune, confirmed by at least one of
+    /// its devices. A station's diary has one line for it, however many loudspeakers there are;
+    /// these are the denominator beside it.
     Broadcast,
-    /// Minutes of confirmed play, of all devices together.
+    /// Minutes of confirmed broadcasts: each counts once in its commune.
     Minute,
 }
 

@@ -10,7 +10,7 @@
 //! | plan | kế hoạch | [`Plan`] |
 //! | plan line | dòng kế hoạch, nhiệm vụ | [`PlanLine`] |
 //! | lead, coordinating | chủ trì, phối hợp | fields of [`PlanLine`] |
-//! | programme, broadcast | chương trình, lượt phát | [`Counted`] |
+//! | programme, broadcast | chương trình, lần phát | [`Counted`] |
 //! | topic, field | chủ đề, lĩnh vực | [`Topic`], [`TopicList`] |
 //! | evidence by hand | minh chứng nhập tay | [`manual::Entry`] |
 //!
