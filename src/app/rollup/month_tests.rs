@@ -2,7 +2,10 @@
 //! five each morning, published, signed, taken in and added up like any other.
 //!
 //! Bình An (14) is without power on 10 and 11 December. Tịnh Khê (14) becomes part of Sơn Mỹ (12)
-//! on the 16th. One loudspeaker of Sơn Mỹ is dead. What must come out was counted by hand.
+//! on the 16th. One loudspeaker of Sơn Mỹ is dead. On the 20th a storm is warned of, on the 21st
+//! that is rehearsed. What must come out was counted by hand.
+
+mod storm;
 
 use super::*;
 use crate::app::ingest::tests::{Signer, server_keys};
@@ -241,6 +244,27 @@ fn sheet(made: &Made, name: &str) -> Vec<Vec<String>> {
     range.rows().map(|row| row.iter().map(text).collect()).collect()
 }
 
+/// Devices that confirm and all that it was due on, and those explained, of each broadcast.
+async fn diary_cells(month: &Month) {
+    let told = |made: &Made| -> Vec<[String; 5]> {
+        let rows = sheet(made, "Nhật ký phát thanh");
+        let rows = rows.into_iter().filter(|row| row.iter().any(|cell| cell == "Tin m1"));
+        rows.map(|row| [9, 10, 11, 12, 4].map(|at| row[at].clone())).collect()
+    };
+    let row = |confirmed: u64, due: u64| {
+        let explained = (due - confirmed).to_string();
+        [share(confirmed, due), "0".into(), explained, "0".into(), "ban-tin/m1".into()]
+    };
+    let dark = |n: u32| n == 10 || n == 11;
+    let own = month.make(ReportKind::Diary, "10001", Format::Xlsx).await;
+    let expected = (1..=31).map(|n| row(if dark(n) { 0 } else { 14 }, 14));
+    assert_eq!(told(&own), expected.collect::<Vec<_>>());
+    let both = month.make(ReportKind::Diary, "10003", Format::Xlsx).await;
+    let before = (1..=15).flat_map(|_| [row(14, 14), row(11, 12)]);
+    let expected = before.chain((16..=31).map(|_| row(25, 26)));
+    assert_eq!(told(&both), expected.collect::<Vec<_>>());
+}
+
 #[tokio::test]
 async fn the_golden_month_comes_out_of_a_real_store_as_counted_by_hand() {
     let dir = tempfile::tempdir().unwrap();
@@ -257,6 +281,12 @@ async fn the_golden_month_comes_out_of_a_real_store_as_counted_by_hand() {
             month.publish(&province(n >= 16)).await;
         }
         month.morning(n).await;
+        if n == 20 {
+            month.storm().await;
+        }
+        if n == 21 {
+            month.drill().await;
+        }
     }
     // Thirty days later nothing changes any more.
     month.clock.set(at(31, 0).plus(32 * 24 * 60 * MINUTE));
@@ -295,6 +325,8 @@ async fn the_golden_month_comes_out_of_a_real_store_as_counted_by_hand() {
     let rows = sheet(&diary, "Nhật ký phát thanh");
     let aired = rows.iter().filter(|row| row.iter().any(|cell| cell == "Tin m1")).count();
     assert_eq!(aired, 31 + 15, "its own, and those of the commune that became part of it");
+    storm::is_told(&month).await;
+    diary_cells(&month).await;
     assert!(
         rows.iter()
             .skip(1)
