@@ -8,6 +8,9 @@ use super::trail::Chain;
 /// A device says that it lives at least every half hour; a silence longer than two beats is one.
 pub const SILENCE_MS: i64 = 60 * 60_000;
 
+/// What is written so long after a stretch still shows whether the device was there.
+const AFTER_MS: i64 = 24 * 3_600_000;
+
 /// Signs with consecutive numbers of one boot, none more than a silence after the one before, and
 /// none before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,36 +61,59 @@ pub fn absent<'a>(chains: impl IntoIterator<Item = &'a Chain>, from: i64, to: i6
     found.min().unwrap_or(Absent::Silent)
 }
 
+/// Judges by neighbours that touch the stretch; what is told of another time altogether is left out,
+/// so that a clock that was wrong for a while says nothing of days it had no part in.
 fn of_chain(chain: &Chain, from: i64, to: i64) -> Option<Absent> {
-    let runs = &chain.runs;
-    let begin = runs.iter().position(|run| run.to_ms >= from)?;
-    // The run with the first sign after the end, if there is one.
-    let end = runs.iter().position(|run| run.to_ms > to);
-    let enters = runs[begin].from_ms < from;
-    let before = if enters { Some(begin) } else { begin.checked_sub(1) };
-    let around = &runs[before.unwrap_or(begin)..=end.unwrap_or(runs.len() - 1)];
-    let hole = |pair: &[Run]| {
-        let (first, last) = (pair[0].last + 1, pair[1].first.saturating_sub(1));
-        first <= last && chain.lacks(first, last)
-    };
-    if around.windows(2).any(hole) {
-        return Some(Absent::Gap);
+    let (first, last) = (from.saturating_sub(SILENCE_MS), to.saturating_add(AFTER_MS));
+    let near = |run: &&Run| run.to_ms >= first && run.from_ms <= last;
+    let within = |at: i64| (from..=to).contains(&at);
+    let mut best = None;
+    let mut take = |found: Absent| best = Some(best.map_or(found, |best: Absent| best.min(found)));
+    let mut before: Option<&Run> = None;
+    for run in chain.runs.iter().filter(near) {
+        if run.from_ms <= to {
+            take(Absent::Silent);
+        }
+        // Within a run one follows the other, and soon enough.
+        if run.from_ms <= to && run.to_ms > to && run.to_ms >= from {
+            take(Absent::There);
+        }
+        match before {
+            None => {
+                let number = run.first.saturating_sub(1);
+                if within(run.from_ms) && number > 0 && chain.lacks(number, number) {
+                    take(Absent::Gap);
+                }
+            }
+            Some(before) => {
+                let over = before.to_ms < from && run.from_ms > to;
+                if over || within(before.to_ms) || within(run.from_ms) {
+                    take(between(chain, before, run, (from, to)));
+                }
+            }
+        }
+        before = Some(run);
     }
-    let within = runs[begin].to_ms <= to || (from..=to).contains(&runs[begin].from_ms);
-    if within {
-        return Some(if end.is_some() { Absent::There } else { Absent::Silent });
-    }
-    if enters {
-        return Some(Absent::There);
-    }
-    let (before, after) = (runs[before?], runs[begin]);
-    Some(if before.boot != after.boot {
+    best
+}
+
+/// Judges what lies between the last sign of a run and the first of the next one.
+fn between(chain: &Chain, before: &Run, after: &Run, (from, to): (i64, i64)) -> Absent {
+    let (first, last) = (before.last + 1, after.first.saturating_sub(1));
+    let within = |at: i64| (from..=to).contains(&at);
+    if first <= last && chain.lacks(first, last) {
+        Absent::Gap
+    } else if within(before.to_ms) {
+        if within(after.from_ms) { Absent::Silent } else { Absent::There }
+    } else if within(after.from_ms) {
+        Absent::Silent
+    } else if before.boot != after.boot {
         Absent::Restarted
     } else if after.from_ms.saturating_sub(before.to_ms) <= SILENCE_MS {
         Absent::There
     } else {
         Absent::Silent
-    })
+    }
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ impl Airing {
     /// Says whether it counts as a confirmed play.
     pub fn is_confirmed(&self) -> bool {
         self.plan == Plan::Planned
+            && self.stage != Stage::Pending
             && self.result == Some(Verdict::Played)
             && self.grade >= CONFIRMED_GRADE
     }
@@ -70,7 +71,7 @@ pub struct Tally {
     pub refused: u64,
     pub offline: u64,
     pub missing: u64,
-    /// Nothing is known yet.
+    /// Not over yet.
     pub pending: u64,
     /// Of the expected, those that later records may change.
     pub unsettled: u64,
@@ -93,7 +94,7 @@ impl Tally {
                 return;
             }
             Plan::Unplanned => {
-                self.unplanned += 1;
+                self.unplanned += u64::from(airing.played_ms > 0);
                 return;
             }
             Plan::Planned => {}
@@ -103,7 +104,8 @@ impl Tally {
         self.due_ms = self.due_ms.saturating_add(airing.due_ms.max(0));
         self.played_ms = self.played_ms.saturating_add(airing.played_ms.max(0));
         let grade = usize::from(airing.grade.min(6));
-        *match airing.result {
+        // Before its end nothing is said for good, whatever has been heard of it.
+        *match airing.result.filter(|_| airing.stage != Stage::Pending) {
             Some(Verdict::Played) => &mut self.played[grade],
             Some(Verdict::Partial) => &mut self.partial,
             Some(Verdict::Failed) => &mut self.failed,

@@ -420,26 +420,28 @@ async fn a_lower_version_is_stale_and_takes_the_round_with_it(store: &dyn Store)
 async fn the_versions_of_a_span_reach_back_to_the_one_in_force(store: &dyn Store) {
     let a = sheet(1, 1);
     store.put_round(std::slice::from_ref(&a), &[], &Descriptions::default(), None).await.unwrap();
-    for ver in [10, 20, 30, 40] {
-        store
-            .put_round(&[], &[timetable("loa-1", ver, &[&a])], &Descriptions::default(), None)
-            .await
-            .unwrap();
+    for (ver, at) in [(10, 100), (20, 200), (30, 300)] {
+        let signed = StoredTimetable { made_ms: UtcMs(at), ..timetable("loa-1", ver, &[&a]) };
+        store.put_round(&[], &[signed], &Descriptions::default(), None).await.unwrap();
     }
     let id = device("loa-1");
-    for (ver, at) in [(10, 100), (20, 200), (30, 300)] {
-        store.mark_published(&[(id.clone(), ver)], UtcMs(at)).await.unwrap();
-        store.mark_published(&[(id.clone(), ver)], UtcMs(at + 50)).await.unwrap();
+    // Whether and when a broker took it has no part in it; the first time is kept.
+    for at in [900, 950] {
+        store.mark_published(&[(id.clone(), 20)], UtcMs(at)).await.unwrap();
     }
+    assert_eq!(store.newest_timetables().await.unwrap()[0].published_ms, None);
     let versions = |from, to| {
         let id = id.clone();
         async move {
             let found = store.timetables_of(&id, UtcMs(from), UtcMs(to)).await.unwrap();
-            found.iter().map(|t| (t.ver, t.published_ms.unwrap().0)).collect::<Vec<_>>()
+            found.iter().map(|t| (t.ver, t.made_ms.0)).collect::<Vec<_>>()
         }
     };
     assert_eq!(versions(0, 1_000).await, [(10, 100), (20, 200), (30, 300)]);
-    assert_eq!(versions(200, 1_000).await, [(20, 200), (30, 300)], "in force at 200");
+    let found = store.timetables_of(&id, UtcMs(0), UtcMs(1_000)).await.unwrap();
+    assert_eq!(found[1].published_ms, Some(UtcMs(900)));
+    assert_eq!(versions(201, 1_000).await, [(20, 200), (30, 300)], "in force at 201");
+    assert_eq!(versions(200, 1_000).await.len(), 3, "what begins with it is of the one before");
     assert_eq!(versions(250, 300).await, [(20, 200)]);
     assert_eq!(versions(0, 100).await, []);
     let found = store.timetables_of(&device("loa-9"), UtcMs(0), UtcMs(9_000)).await.unwrap();
@@ -458,10 +460,7 @@ async fn old_schedules_are_forgotten_but_not_the_one_in_force(store: &dyn Store)
         .put_round(&[], &[timetable("loa-1", 2, &[&b])], &Descriptions::default(), None)
         .await
         .unwrap();
-    store.mark_published(&[(device("loa-1"), 1)], UtcMs(10)).await.unwrap();
-    assert_eq!(store.forget_plans_before(late).await.unwrap(), 0, "2 is not out yet");
-    store.mark_published(&[(device("loa-1"), 2)], UtcMs(20)).await.unwrap();
-    assert_eq!(store.forget_plans_before(UtcMs(20)).await.unwrap(), 0);
+    assert_eq!(store.forget_plans_before(UtcMs(2)).await.unwrap(), 0, "2 is not older");
     assert!(store.forget_plans_before(late).await.unwrap() >= 2, "version 1 and its sheet");
     assert_eq!(store.newest_timetables().await.unwrap()[0].ver, 2);
     assert_eq!(store.sheets(&[a.sha256]).await.unwrap(), []);
@@ -667,6 +666,11 @@ async fn leaves_are_numbered_with_what_they_tell_of(store: &dyn Store) {
     let chain = record("loa-1", 1, "boot").chain;
     assert_eq!(store.leaf_of(&device("loa-1"), &chain, 2).await.unwrap(), Some(2));
     assert_eq!(store.leaf_of(&device("loa-1"), &chain, 3).await.unwrap(), None);
+    let of_device = RecordFilter { device: Some(device("loa-1")), ..RecordFilter::default() };
+    let listed = store.records(&of_device, Page::After { position: 0, limit: 99 }).await.unwrap();
+    let second = listed.iter().find(|one| one.record.seq == 2).unwrap().position;
+    let found = store.leaves_at(&[second, 9_999]).await.unwrap();
+    assert_eq!(found, std::collections::BTreeMap::from([(second, 2)]));
 }
 
 async fn a_round_that_is_refused_leaves_no_leaf(store: &dyn Store) {

@@ -10,8 +10,12 @@ use crate::app::ports::{
 use crate::domain::ids::{ChainId, DeviceId};
 use crate::log::leaf::Leaf;
 use async_trait::async_trait;
-use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use std::collections::BTreeMap;
+
+/// Values of one list in a query.
+const AT_ONCE: usize = 200;
 
 /// Name of the setting that tells of a loss.
 const LOSS: &str = "log-loss";
@@ -151,6 +155,27 @@ impl Logbook for SqliteStore {
         .fetch_optional(&self.read)
         .await
         .map_err(failed("find a leaf of the log"))
+    }
+
+    async fn leaves_at(&self, positions: &[i64]) -> Result<BTreeMap<i64, i64>, StoreError> {
+        let mut found = BTreeMap::new();
+        for part in positions.chunks(AT_ONCE) {
+            let mut query = QueryBuilder::<Sqlite>::new(
+                "SELECT record, number FROM log_leaves WHERE record IN (",
+            );
+            let mut list = query.separated(", ");
+            for position in part {
+                list.push_bind(*position);
+            }
+            query.push(")");
+            let what = "find leaves of the log";
+            let rows = query.build().fetch_all(&self.read).await.map_err(failed(what))?;
+            for row in &rows {
+                let row = Columns::new(row, "leaf of the log");
+                found.insert(row.get("record")?, row.get("number")?);
+            }
+        }
+        Ok(found)
     }
 
     async fn receipt_leaves(&self) -> Result<Vec<(DeviceId, i64)>, StoreError> {

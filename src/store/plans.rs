@@ -289,6 +289,7 @@ impl Plans for SqliteStore {
                     first
                 };
                 say(&mut tx, &crate::app::logbook::timetable(timetable, first)?).await?;
+                super::rollups::queue(&mut tx, &timetable.device, timetable.made_ms).await?;
             }
         }
         commit(tx).await
@@ -301,7 +302,7 @@ impl Plans for SqliteStore {
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         for (device, ver) in versions {
-            let first = sqlx::query(
+            sqlx::query(
                 "UPDATE timetables SET published_ms = $3 \
                  WHERE device = $1 AND ver = $2 AND published_ms IS NULL",
             )
@@ -311,9 +312,6 @@ impl Plans for SqliteStore {
             .execute(&mut *tx)
             .await
             .map_err(failed("note what was published"))?;
-            if first.rows_affected() == 1 {
-                super::rollups::queue(&mut tx, device, at).await?;
-            }
         }
         commit(tx).await
     }
@@ -343,9 +341,9 @@ impl Plans for SqliteStore {
         to: UtcMs,
     ) -> Result<Vec<StoredTimetable>, StoreError> {
         let rows = sqlx::query(
-            "SELECT * FROM timetables WHERE device = $1 AND published_ms < $3 AND ver >= \
+            "SELECT * FROM timetables WHERE device = $1 AND made_ms < $3 AND ver >= \
                  (SELECT coalesce(max(b.ver), -1) FROM timetables b \
-                  WHERE b.device = $1 AND b.published_ms <= $2) \
+                  WHERE b.device = $1 AND b.made_ms < $2) \
              ORDER BY ver",
         )
         .bind(device.as_str())
@@ -472,7 +470,7 @@ impl Plans for SqliteStore {
             (
                 "DELETE FROM timetables WHERE EXISTS (SELECT 1 FROM timetables n \
                  WHERE n.device = timetables.device AND n.ver > timetables.ver \
-                 AND n.published_ms < $1)",
+                 AND n.made_ms < $1)",
                 true,
             ),
             (

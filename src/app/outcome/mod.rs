@@ -1,13 +1,29 @@
 //! What became of the cues of a device in a period: published schedules against records.
 //!
 //! Leaves the judging to [`crate::domain::proof::outcome`]; gathers what it needs.
+//!
+//! # What counts as published, and when
+//! A schedule counts from when it was signed: within that write the log says so, and the log is
+//! all that an auditor has. When a broker took it, or a device, is known here and to nobody else,
+//! so it moves nothing: what was ordered and did not reach the device was not played, and whose
+//! fault that was is another question.
+//!
+//! # What sounded beside the schedule
+//! It is found by the time of the record that tells of it: what is told more than a day later, or
+//! by a clock that was wrong by as much, an auditor finds who reads the whole chain. What was due
+//! is found by its cue, whenever it is told of.
+//!
+//! # What counts as the device's word
+//! Records signed by a key that had been revoked, and those that name another device, are kept and
+//! count for nothing.
 
 use super::ports::{
     CueOutput, Enclosure, Listed, Page, RecordFilter, Store, StoreError, StoredRecord, StoredSheet,
 };
-use crate::domain::ids::{CueId, DeviceId, Digest};
+use crate::domain::ids::{ChainId, CueId, DeviceId, Digest};
 use crate::domain::proof::outcome::{
-    Due, Expected, Heard, Life, Outcome, Receipted, SILENCE_MS, Sign, Version, in_force, judge,
+    AFTER_MS, Due, Expected, Heard, Life, Outcome, Receipted, SILENCE_MS, Sign, Version, in_force,
+    judge,
 };
 use crate::domain::proof::record::{Body, Record, Subject};
 use crate::domain::time::{Span, UtcMs};
@@ -19,8 +35,8 @@ use std::sync::Arc;
 /// Records read at once.
 const PAGE: u32 = 1_000;
 
-/// How long before its end a cue of the period may have begun, and a record be written after.
-const LONGEST_MS: i64 = 26 * 3_600_000;
+/// So long ahead a schedule reaches, and more: what was withdrawn is found in earlier ones.
+const REACH_MS: i64 = 31 * 86_400_000;
 
 /// Why outcomes could not be told.
 #[derive(Debug, thiserror::Error)]
@@ -96,18 +112,27 @@ impl Outcomes {
         known: &mut BTreeMap<Digest, StoredSheet>,
     ) -> Result<Gathered, OutcomeError> {
         let mut late = BTreeSet::new();
-        let (expected, sheets) = self.expected(device, period, known).await?;
-        let mut heard: BTreeMap<(_, u64), Heard> = BTreeMap::new();
+        let (mut expected, mut sheets) =
+            self.expected(device, period, period.from(), known).await?;
+        let ends = expected.values().map(|known| known.due().end_ms);
+        let until = ends.max().unwrap_or(period.to()).max(period.to()).plus(AFTER_MS);
+        let mut said = Vec::new();
         let mut life = self.chains(device).await?;
+        // Up to a head all is read at once: it is near the end of the period, as a rule.
+        let until = if self.upto.is_none() { until.plus(1) } else { UtcMs::MAX };
+        let read = (period.from().plus(-SILENCE_MS), until);
         let filter = RecordFilter {
             device: Some(device.clone()),
-            from_ms: Some(period.from().plus(-SILENCE_MS)),
-            // Up to a head all is read at once: it is near the end of the period, as a rule.
-            to_ms: self.upto.is_none().then(|| period.to().plus(LONGEST_MS + SILENCE_MS)),
+            from_ms: Some(read.0),
+            to_ms: Some(read.1),
             ..RecordFilter::default()
         };
         self.each(&filter, |listed, record| {
             let stored = &listed.record;
+            if !counts(stored) {
+                life.lose(stored.chain, stored.seq, stored.seq);
+                return;
+            }
             note_late(&mut late, listed);
             if let Some(record) = record {
                 life.see(Sign {
@@ -116,20 +141,41 @@ impl Outcomes {
                     boot: record.head.boot,
                     at_ms: stored.at_ms,
                 });
-                hear(&mut heard, stored, record, &expected, period);
+                said.extend(speaks(stored, record));
             }
         })
         .await?;
-        // A play cut by a power failure is closed at the next boot, which may be days later.
-        if self.upto.is_none() {
-            let cues: Vec<CueId> = expected.keys().copied().collect();
-            for listed in self.store.closing(device, &cues, period.to().plus(LONGEST_MS)).await? {
-                note_late(&mut late, &listed);
-                if let Some(record) = content(&listed.record) {
-                    hear(&mut heard, &listed.record, record, &expected, period);
-                }
+        for (chain, upto) in life.broken() {
+            let aside = self.store.aside(device, &chain, upto).await?;
+            life.hold(chain, aside.into_keys());
+        }
+        let unknown = |(cue, at, _): &(CueId, UtcMs, _)| {
+            period.contains(*at) && !matches!(expected.get(cue), Some(Expected::Due(_)))
+        };
+        if said.iter().any(unknown) {
+            // It may have been due once, and withdrawn before the period began.
+            let since = period.from().plus(-REACH_MS);
+            (expected, sheets) = self.expected(device, period, since, known).await?;
+        }
+        // A play cut by a power failure is closed at the next boot, which may be days later; a clock
+        // that was wrong writes of another time.
+        let cues: Vec<CueId> = expected.keys().copied().collect();
+        for listed in self.store.closing(device, &cues, read).await? {
+            if !counts(&listed.record) || self.upto.is_some_and(|upto| upto < listed.position) {
+                continue;
+            }
+            note_late(&mut late, &listed);
+            if let Some(record) = content(&listed.record) {
+                said.extend(speaks(&listed.record, record));
             }
         }
+        // Of cues without a schedule, the record's own word says whether they belong to the period.
+        let asked = |(cue, at, _): &(CueId, UtcMs, Heard)| {
+            expected.contains_key(cue) || period.contains(*at)
+        };
+        let heard = said.into_iter().filter(asked).map(|(.., heard)| heard);
+        let heard: BTreeMap<(ChainId, u64), Heard> =
+            heard.map(|heard| ((heard.chain, heard.seq), heard)).collect();
         let heard: Vec<Heard> = heard.into_values().collect();
         let outcomes = judge(&expected, &heard, &life, now).into_iter();
         let outcomes =
@@ -137,14 +183,16 @@ impl Outcomes {
         Ok(Gathered { outcomes, sheets })
     }
 
-    /// Returns how each cue of the period stands to the schedules published.
+    /// Returns how each cue of the period stands to the schedules signed from `since` on, and to
+    /// the one in force then.
     async fn expected(
         &self,
         device: &DeviceId,
         period: Span,
+        since: UtcMs,
         known: &mut BTreeMap<Digest, StoredSheet>,
     ) -> Result<(BTreeMap<CueId, Expected>, Vec<Digest>), OutcomeError> {
-        let timetables = self.store.timetables_of(device, period.from(), period.to()).await?;
+        let timetables = self.store.timetables_of(device, since, period.to()).await?;
         let within = |from: UtcMs, to: UtcMs| from < period.to() && period.from() < to;
         let named: BTreeSet<Digest> = timetables
             .iter()
@@ -159,7 +207,7 @@ impl Outcomes {
         }
         let versions: Vec<Version> = timetables
             .iter()
-            .filter_map(|timetable| {
+            .map(|timetable| {
                 let days = timetable.days.iter().filter(|day| within(day.from_ms, day.to_ms));
                 let cues = days
                     .filter_map(|day| known.get(&day.sheet))
@@ -176,16 +224,11 @@ impl Outcomes {
                         },
                     })
                     .collect();
-                let published_ms = timetable.published_ms?;
-                Some(Version { ver: timetable.ver, published_ms, cues })
+                Version { ver: timetable.ver, published_ms: timetable.made_ms, cues }
             })
             .collect();
         let mut expected = in_force(&versions);
-        expected.retain(|_, known| match known {
-            Expected::Due(due) | Expected::TooLate(due) | Expected::Withdrawn { due, .. } => {
-                period.contains(due.at_ms)
-            }
-        });
+        expected.retain(|_, known| period.contains(known.due().at_ms));
         Ok((expected, named.into_iter().collect()))
     }
 
@@ -247,26 +290,23 @@ pub fn content(stored: &StoredRecord) -> Option<Record> {
     serde_json::from_slice(&b64::decode(payload)?).ok()
 }
 
-/// Keeps what speaks of a cue of the period.
-fn hear(
-    heard: &mut BTreeMap<(crate::domain::ids::ChainId, u64), Heard>,
-    stored: &StoredRecord,
-    record: Record,
-    expected: &BTreeMap<CueId, Expected>,
-    period: Span,
-) {
+/// Says whether a record counts as its device's word.
+pub(in crate::app) fn counts(stored: &StoredRecord) -> bool {
+    let faults = stored.fault.as_deref().unwrap_or_default();
+    !faults.split(", ").any(|fault| matches!(fault, "dev" | "revoked"))
+}
+
+/// Returns the cue that a record speaks of, and when that was by its own word.
+fn speaks(stored: &StoredRecord, record: Record) -> Option<(CueId, UtcMs, Heard)> {
     let (subject, at) = match &record.body {
         Body::Start { subject, started_ms, .. } => (subject, *started_ms),
         Body::Play(play) => (&play.subject, play.due_ms),
         Body::Show(show) => (&show.subject, show.from_ms),
-        _ => return,
+        _ => return None,
     };
-    let Subject::Cue { cue } = subject else { return };
-    // Of cues without a schedule, the record's own word says whether they belong to the period.
-    if expected.contains_key(cue) || period.contains(at) {
-        let (chain, seq) = (stored.chain, stored.seq);
-        heard.insert((chain, seq), Heard { chain, seq, body: record.body });
-    }
+    let Subject::Cue { cue } = subject else { return None };
+    let heard = Heard { chain: stored.chain, seq: stored.seq, body: record.body.clone() };
+    Some((*cue, at, heard))
 }
 
 #[cfg(test)]

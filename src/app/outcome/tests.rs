@@ -231,11 +231,72 @@ async fn a_cue_withdrawn_in_time_is_not_missed_and_played_all_the_same_it_is_sup
 }
 
 #[tokio::test]
-async fn a_schedule_the_broker_never_took_is_not_held_against_the_device() {
+async fn a_schedule_counts_from_its_signature_whenever_the_broker_takes_it() {
     let mut town = Town::over(Arc::new(MemoryStore::default())).await;
-    town.publisher.plan(&Arc::new(station(1))).await.unwrap();
+    let round = town.publisher.plan(&Arc::new(station(1))).await.unwrap();
     town.until(FIVE.plus(HOUR));
-    assert_eq!(town.outcomes().await, []);
+    let signed = town.outcomes().await;
+    assert_eq!(signed.len(), 2, "the log knows when it was signed, and nothing of the broker");
+    let versions: Vec<_> = round.timetables.iter().map(|t| (t.device.clone(), t.ver)).collect();
+    town.publisher.published(&versions).await.unwrap();
+    assert_eq!(town.outcomes().await, signed);
+}
+
+#[tokio::test]
+async fn what_was_withdrawn_before_the_period_began_is_superseded_and_no_surprise() {
+    let mut town = Town::over(Arc::new(MemoryStore::default())).await;
+    town.publish(&station(1)).await;
+    let cue = town.outcomes().await[0].cue;
+    for minutes in [10, 20] {
+        town.until(NOW.plus(minutes * 60_000));
+        let mut other = station(1);
+        other.playlists.clear();
+        let at = format!("06:{minutes}");
+        let evening = playlist("chieu", &["10363"], &[&at], vec![item("c", "c.mp3")]);
+        other.playlists.insert(evening.id.clone(), evening);
+        town.publish(&other).await;
+    }
+    town.beat(NOW);
+    town.play(FIVE.plus(60_010), cue, FIVE, 60_000, Said::Played, "end");
+    town.report().await;
+    town.until(FIVE.plus(3 * HOUR));
+    let outcomes = Outcomes::new(Arc::clone(&town.store));
+    // In force when the period begins: the third version alone.
+    let period = Span::new(NOW.plus(HOUR), NOW.plus(12 * HOUR)).unwrap();
+    let told = outcomes.of_device(&town.loa.id, period, town.clock.now()).await.unwrap();
+    assert_eq!((told.len(), told[0].cue, told[0].plan), (2, cue, Plan::Superseded));
+}
+
+#[tokio::test]
+async fn a_revoked_key_and_a_foreign_name_count_for_nothing() {
+    let mut town = Town::over(Arc::new(MemoryStore::default())).await;
+    town.publish(&station(1)).await;
+    let cue = town.outcomes().await[0].cue;
+    town.beat(FIVE.plus(-60_000));
+    town.play(FIVE.plus(60_010), cue, FIVE, 60_000, Said::Played, "end");
+    town.beat(FIVE.plus(HOUR / 4));
+    let mut foreign = town.records[1].clone();
+    foreign.head.dev = "loa-dong-1".parse().unwrap();
+    town.loa.lines[1] = jws::sign(&town.loa.key, jws::Typ::Record, &foreign);
+    town.report().await;
+    town.until(FIVE.plus(HOUR));
+    assert_eq!(town.outcomes().await[0].result, Some(Verdict::Offline), "its number tells nothing");
+
+    let mut town = Town::over(Arc::new(MemoryStore::default())).await;
+    town.publish(&station(1)).await;
+    town.beat(FIVE.plus(-60_000));
+    town.play(FIVE.plus(60_010), cue, FIVE, 60_000, Said::Played, "end");
+    town.store.revoke(&town.loa.id, "mất trộm", "lan", FIVE).await.unwrap();
+    let arrived = town.loa.raw(&town.loa.lines.join("\n"));
+    assert_eq!(town.ingest.import(&[arrived]).await.unwrap().stored, 2);
+    town.until(FIVE.plus(HOUR));
+    assert_eq!(town.outcomes().await[0].result, Some(Verdict::Offline));
+}
+
+#[tokio::test]
+async fn a_play_that_no_schedule_orders_is_unplanned() {
+    let mut town = Town::over(Arc::new(MemoryStore::default())).await;
+    town.until(FIVE.plus(HOUR));
     town.beat(NOW);
     town.play(FIVE.plus(60_010), CueId([9; 16]), FIVE, 60_000, Said::Played, "end");
     town.report().await;

@@ -10,6 +10,7 @@ use crate::domain::time::UtcMs;
 use crate::log::leaf::Leaf;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A shard of the log as the store knows it.
@@ -109,6 +110,9 @@ pub trait Logbook: Send + Sync {
         chain: &ChainId,
         seq: u64,
     ) -> Result<Option<i64>, StoreError>;
+    /// Returns the numbers of the leaves of records, by the records' positions; those that are not
+    /// there are left out.
+    async fn leaves_at(&self, positions: &[i64]) -> Result<BTreeMap<i64, i64>, StoreError>;
     /// Returns, for the newest receipt of every device, the leaf that was the newest when it was
     /// made: a checkpoint that holds it covers all that the receipt says.
     async fn receipt_leaves(&self) -> Result<Vec<(DeviceId, i64)>, StoreError>;

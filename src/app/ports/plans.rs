@@ -99,8 +99,7 @@ pub trait Plans: Send + Sync {
     /// Returns the newest version of each device, by device id.
     async fn newest_timetables(&self) -> Result<Vec<StoredTimetable>, StoreError>;
     /// Returns the versions of a device that can have been in force within `[from, to)`:
-    /// those published before `to`, back to and with the newest published at or before `from`,
-    /// oldest first.
+    /// those signed before `to`, back to and with the newest signed before `from`, oldest first.
     async fn timetables_of(
         &self,
         device: &DeviceId,

@@ -164,13 +164,13 @@ pub trait RollupStore: Send + Sync {
 
     /// Returns the numbers that a device declared lost, as records.
     async fn lost_of(&self, device: &DeviceId) -> Result<Vec<StoredRecord>, StoreError>;
-    /// Returns the records of a device about these cues, written at or after an instant by its
-    /// clock.
+    /// Returns the records of a device about these cues but those written, by its clock, from one
+    /// instant on and before another.
     async fn closing(
         &self,
         device: &DeviceId,
         cues: &[CueId],
-        from: UtcMs,
+        known: (UtcMs, UtcMs),
     ) -> Result<Vec<Listed>, StoreError>;
 
     /// Returns how far marking has come.

@@ -2,8 +2,8 @@
 
 use super::{Ask, MOST_DEVICE_DAYS, Reports, ReportsError};
 use crate::app::outcome::content;
-use crate::app::ports::Listed;
-use crate::domain::ids::{CueId, Digest};
+use crate::app::ports::{Listed, StoredShard};
+use crate::domain::ids::{ChainId, CueId, Digest};
 use crate::domain::proof::record::Body;
 use crate::domain::time::UtcMs;
 use crate::report::airing::Airing;
@@ -16,26 +16,33 @@ use std::collections::BTreeMap;
 struct Said {
     volume: Option<u8>,
     record: Digest,
-    place: (crate::domain::ids::ChainId, u64),
+    position: i64,
+    place: (ChainId, u64),
 }
 
 /// Keeps the last record of each cue, by its place in the chain.
 fn said(records: &[Listed]) -> BTreeMap<CueId, Said> {
     let mut found: BTreeMap<CueId, Said> = BTreeMap::new();
-    for Listed { record, .. } in records {
+    for Listed { position, record, .. } in records {
         let Some(cue) = record.cue else { continue };
+        let place = (record.chain, record.seq);
+        if found.get(&cue).is_some_and(|known| place < known.place) {
+            continue;
+        }
         let volume = match content(record).map(|record| record.body) {
             Some(Body::Play(play)) => Some(play.volume),
             _ => None,
         };
-        let place = (record.chain, record.seq);
-        let new = Said { volume, record: record.digest, place };
-        let known = found.entry(cue).or_insert(Said { volume, record: record.digest, place });
-        if known.place < place {
-            *known = new;
-        }
+        let new = Said { volume, record: record.digest, position: *position, place };
+        found.insert(cue, new);
     }
     found
+}
+
+/// Returns the place of a logged leaf in its shard.
+fn index(shards: &[StoredShard], leaf: i64) -> Option<u64> {
+    let shard = shards.iter().rev().find(|shard| shard.first <= leaf)?;
+    shard.index(leaf).filter(|_| leaf <= shard.logged)
 }
 
 impl Reports {
@@ -62,24 +69,17 @@ impl Reports {
                 let Some(device) = places.device(*no).filter(|_| stands) else { continue };
                 let judged = self.rollup.outcomes_of(&device.id, day, zone, now).await?;
                 let cues: Vec<CueId> = judged.iter().map(|(outcome, _)| outcome.cue).collect();
-                let records = self.store().closing(&device.id, &cues, UtcMs(i64::MIN)).await?;
+                let records =
+                    self.store().closing(&device.id, &cues, (UtcMs::MAX, UtcMs::MAX)).await?;
                 let mut said = said(&records);
+                let positions: Vec<i64> = said.values().map(|said| said.position).collect();
+                let leaves = self.store().leaves_at(&positions).await?;
                 for (outcome, content) in judged {
                     let told = said.remove(&outcome.cue);
-                    let record = match &told {
-                        Some(Said { record, place: (chain, seq), .. }) => {
-                            let leaf = self.store().leaf_of(&device.id, chain, *seq).await?;
-                            let shard = shards
-                                .iter()
-                                .rev()
-                                .find(|shard| leaf.is_some_and(|leaf| shard.first <= leaf));
-                            let index = shard.zip(leaf).and_then(|(shard, leaf)| {
-                                shard.index(leaf).filter(|_| leaf <= shard.logged)
-                            });
-                            Some((*record, index))
-                        }
-                        None => None,
-                    };
+                    let record = told.as_ref().map(|told| {
+                        let leaf = leaves.get(&told.position).copied();
+                        (told.record, leaf.and_then(|leaf| index(&shards, leaf)))
+                    });
                     runs.push(Run {
                         airing: Airing::of(*no, contents.add(content), &outcome),
                         cue: outcome.cue,

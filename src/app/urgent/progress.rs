@@ -4,7 +4,7 @@
 //! * A device of the list is in exactly one stage; one that sent no record is `not-reached`.
 //! * Records in any order, given twice, end in the same progress.
 
-use crate::app::outcome::content;
+use crate::app::outcome::{content, counts};
 use crate::app::ports::{NoticeKind, StoredNotice, StoredRecord};
 use crate::domain::ids::{ChainId, DeviceId, Digest};
 use crate::domain::proof::record::{Body, Said};
@@ -126,8 +126,11 @@ impl Word {
 }
 
 impl Heard {
-    /// Takes a record in.
+    /// Takes a record in; one that is not its device's word says nothing.
     pub fn take(&mut self, record: &StoredRecord) {
+        if !counts(record) {
+            return;
+        }
         let words = self.devices.entry(record.device.clone()).or_default();
         if words.len() < WORDS {
             words.entry((record.chain, record.seq)).or_insert((record.at_ms, Word::of(record)));

@@ -9,6 +9,7 @@ use crate::app::ports::{
 use crate::domain::ids::{ChainId, DeviceId};
 use crate::log::leaf::Leaf;
 use async_trait::async_trait;
+use std::collections::BTreeMap;
 
 /// A leaf, and the record that it is, if it is one.
 #[derive(Clone, Debug)]
@@ -79,6 +80,18 @@ impl Logbook for MemoryStore {
         let state = self.read();
         let rest = state.leaves.iter().skip(at(from - 1)).take(most as usize);
         Ok(rest.map(|queued| queued.leaf.clone()).collect())
+    }
+
+    async fn leaves_at(&self, positions: &[i64]) -> Result<BTreeMap<i64, i64>, StoreError> {
+        let state = self.read();
+        let wanted = |listed: &&Listed| positions.contains(&listed.position);
+        let known = state.records.values().filter(wanted).filter_map(|listed| {
+            let record = &listed.record;
+            let key = Some((record.device.clone(), record.chain, record.seq));
+            let index = state.leaves.iter().position(|queued| queued.record == key)?;
+            Some((listed.position, long(index + 1)))
+        });
+        Ok(known.collect())
     }
 
     async fn leaf_of(

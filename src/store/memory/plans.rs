@@ -50,6 +50,7 @@ impl Plans for MemoryStore {
                 let due = cues.flat_map(|sheet| sheet.cues.iter()).map(|cue| cue.at_ms);
                 let first = due.filter(|at| *at > timetable.made_ms).min();
                 state.say(crate::app::logbook::timetable(timetable, first)?);
+                state.rolled.queue(&timetable.device, timetable.made_ms);
             }
             state
                 .timetables
@@ -69,7 +70,6 @@ impl Plans for MemoryStore {
             let timetable = state.timetables.get_mut(version);
             if let Some(timetable) = timetable.filter(|known| known.published_ms.is_none()) {
                 timetable.published_ms = Some(at);
-                state.rolled.queue(&version.0, at);
             }
         }
         Ok(())
@@ -90,15 +90,8 @@ impl Plans for MemoryStore {
     ) -> Result<Vec<StoredTimetable>, StoreError> {
         let state = self.read();
         let of_device = || state.timetables.values().filter(|t| t.device == *device);
-        let base = of_device()
-            .filter(|t| t.published_ms.is_some_and(|at| at <= from))
-            .map(|t| t.ver)
-            .max()
-            .unwrap_or(-1);
-        Ok(of_device()
-            .filter(|t| t.ver >= base && t.published_ms.is_some_and(|at| at < to))
-            .cloned()
-            .collect())
+        let base = of_device().filter(|t| t.made_ms < from).map(|t| t.ver).max().unwrap_or(-1);
+        Ok(of_device().filter(|t| t.ver >= base && t.made_ms < to).cloned().collect())
     }
 
     async fn timetable_text(
@@ -167,7 +160,7 @@ impl Plans for MemoryStore {
                 let replaced = state
                     .timetables
                     .range((device.clone(), ver + 1)..=(device.clone(), i64::MAX))
-                    .any(|(_, newer)| newer.published_ms.is_some_and(|at| at < before));
+                    .any(|(_, newer)| newer.made_ms < before);
                 gone += u64::from(replaced);
                 !replaced
             })

@@ -160,12 +160,12 @@ impl RollupStore for MemoryStore {
         &self,
         device: &DeviceId,
         cues: &[CueId],
-        from: UtcMs,
+        known: (UtcMs, UtcMs),
     ) -> Result<Vec<Listed>, StoreError> {
         let state = self.read();
         let about = |record: &StoredRecord| {
             record.device == *device
-                && record.at_ms >= from
+                && (record.at_ms < known.0 || known.1 <= record.at_ms)
                 && record.cue.is_some_and(|cue| cues.contains(&cue))
         };
         let found = state.records.values().filter(|listed| about(&listed.record));

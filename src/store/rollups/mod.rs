@@ -380,7 +380,7 @@ impl RollupStore for SqliteStore {
         &self,
         device: &DeviceId,
         cues: &[CueId],
-        from: UtcMs,
+        known: (UtcMs, UtcMs),
     ) -> Result<Vec<Listed>, StoreError> {
         let mut found = Vec::new();
         for part in cues.chunks(AT_ONCE) {
@@ -391,7 +391,8 @@ impl RollupStore for SqliteStore {
                 list.push_bind(cue.0.to_vec());
             }
             query.push(") AND records.device = ").push_bind(device.as_str().to_owned());
-            query.push(" AND records.at_ms >= ").push_bind(from.0);
+            query.push(" AND (records.at_ms < ").push_bind(known.0.0);
+            query.push(" OR records.at_ms >= ").push_bind(known.1.0).push(")");
             query.push(" ORDER BY records.position");
             found.extend(self.listed(query).await?);
         }

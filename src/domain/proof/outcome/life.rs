@@ -1,9 +1,9 @@
 //! Whether a device was there at some time: the trail of its records, whatever their kind.
 
-use super::{Reason, SILENCE_MS, Verdict};
+use super::{AFTER_MS, Reason, SILENCE_MS, Verdict};
 use crate::domain::ids::ChainId;
 use crate::domain::time::UtcMs;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A record as a sign of life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +20,8 @@ pub struct Sign {
 pub struct Life {
     chains: BTreeMap<ChainId, BTreeMap<u64, Sign>>,
     receipted: BTreeMap<ChainId, Receipted>,
+    /// Numbers beyond a gap that are stored, of whatever time.
+    aside: BTreeMap<ChainId, BTreeSet<u64>>,
     /// Numbers declared lost, both inclusive.
     lost: BTreeMap<ChainId, Vec<(u64, u64)>>,
 }
@@ -46,6 +48,22 @@ impl Life {
         self.receipted.insert(chain, receipted);
     }
 
+    /// Returns the chains of which records beyond a gap were seen, and how far they are complete.
+    pub fn broken(&self) -> Vec<(ChainId, u64)> {
+        let upto = |chain| self.receipted.get(chain).map_or(0, |known| known.upto);
+        let highest = |signs: &BTreeMap<u64, Sign>| signs.keys().next_back().copied();
+        let chains = self.chains.iter();
+        chains
+            .filter(|(chain, signs)| highest(signs) > Some(upto(chain)))
+            .map(|(chain, _)| (*chain, upto(chain)))
+            .collect()
+    }
+
+    /// Notes numbers beyond a gap that are stored.
+    pub fn hold(&mut self, chain: ChainId, numbers: impl IntoIterator<Item = u64>) {
+        self.aside.entry(chain).or_default().extend(numbers);
+    }
+
     /// Notes numbers that the device declared lost.
     pub fn lose(&mut self, chain: ChainId, from: u64, to: u64) {
         self.lost.entry(chain).or_default().push((from, to));
@@ -62,23 +80,13 @@ impl Life {
         let mut best: Option<(Verdict, Reason)> = None;
         let mut before: Option<Sign> = None;
         for chain in self.chains.values() {
-            let signs: Vec<&Sign> = chain.values().collect();
-            let last = signs.iter().rfind(|sign| sign.at_ms < from);
-            before = before.max_by_time(last.copied().copied());
-            // Records in the cue's time, and the neighbours on either side.
-            let first_in = signs.iter().position(|sign| sign.at_ms >= from);
-            let Some(first_in) = first_in else { continue };
-            let after_last = signs.iter().position(|sign| sign.at_ms > to).unwrap_or(signs.len());
-            let begin = first_in.saturating_sub(1);
-            let end = (after_last + 1).min(signs.len()).max(begin + 1);
-            let around = &signs[begin..end];
-            let found = self.judge_trail(around, from, to);
-            best = match (best, found) {
-                (Some(best), Some(found)) => {
-                    Some(if rank(&found) < rank(&best) { found } else { best })
+            let last = chain.values().rfind(|sign| sign.at_ms < from);
+            before = before.max_by_time(last.copied());
+            for found in self.of_chain(chain, from, to) {
+                if best.as_ref().is_none_or(|best| rank(&found) < rank(best)) {
+                    best = Some(found);
                 }
-                (best, found) => best.or(found),
-            };
+            }
         }
         let silent = match before {
             Some(sign) => Reason::Silent { since_ms: sign.at_ms },
@@ -87,48 +95,74 @@ impl Life {
         best.unwrap_or((Verdict::Offline, silent))
     }
 
-    fn judge_trail(&self, around: &[&Sign], from: UtcMs, to: UtcMs) -> Option<(Verdict, Reason)> {
-        // What is missing among its records may be what speaks of the cue.
-        let hole = around.windows(2).find_map(|pair| self.hole(pair[0], pair[1]));
-        if let Some(reason) = hole {
-            return Some((Verdict::Offline, reason));
+    /// Judges by each pair of neighbours, by number, that touches the cue's time. What is told of
+    /// another time altogether is left out, so that a clock that was wrong for a while says nothing
+    /// of days it had no part in.
+    fn of_chain(
+        &self,
+        chain: &BTreeMap<u64, Sign>,
+        from: UtcMs,
+        to: UtcMs,
+    ) -> Vec<(Verdict, Reason)> {
+        let near = from.plus(-SILENCE_MS)..=to.plus(AFTER_MS);
+        let signs: Vec<&Sign> = chain.values().filter(|sign| near.contains(&sign.at_ms)).collect();
+        let within = |sign: &Sign| from <= sign.at_ms && sign.at_ms <= to;
+        let mut found = Vec::new();
+        if let Some(first) = signs.first().filter(|sign| within(sign)) {
+            found.extend(self.hole(first.chain, first.seq.saturating_sub(1), first.seq));
         }
-        let restart = around.windows(2).find(|pair| pair[1].boot != pair[0].boot);
-        let last = around.last().copied()?;
-        if around.iter().any(|sign| sign.at_ms >= from && sign.at_ms <= to) {
-            // Until it has spoken after the end, its word on the cue may still come.
-            return Some(if last.at_ms > to {
+        for pair in signs.windows(2) {
+            let (a, b) = (pair[0], pair[1]);
+            let over = a.at_ms < from && b.at_ms > to;
+            if !(over || within(a) || within(b)) {
+                continue;
+            }
+            // What is missing among its records may be what speaks of the cue.
+            let hole = self.hole(a.chain, a.seq + 1, b.seq);
+            found.push(if let Some(gap) = hole {
+                gap
+            } else if within(a) && !within(b) {
+                (Verdict::Missing, Reason::NoPlay)
+            } else if over && a.boot != b.boot {
+                (Verdict::Offline, Reason::Restarted { at_ms: b.at_ms })
+            } else if over && b.at_ms.since(a.at_ms) <= SILENCE_MS {
                 (Verdict::Missing, Reason::NoPlay)
             } else {
-                (Verdict::Offline, Reason::Silent { since_ms: last.at_ms })
+                continue;
             });
         }
-        let [before, after] = around else { return None };
-        if let Some(pair) = restart {
-            return Some((Verdict::Offline, Reason::Restarted { at_ms: pair[1].at_ms }));
+        // Until it has spoken after the end, its word on the cue may still come.
+        if let (true, Some(last)) = (found.is_empty(), signs.iter().rfind(|sign| sign.at_ms <= to))
+        {
+            let silent = Reason::Silent { since_ms: last.at_ms };
+            found.push((Verdict::Offline, silent));
         }
-        Some(if after.at_ms.since(before.at_ms) <= SILENCE_MS {
-            (Verdict::Missing, Reason::NoPlay)
-        } else {
-            (Verdict::Offline, Reason::Silent { since_ms: before.at_ms })
-        })
+        found
     }
 
-    /// Names what is missing between two records. Numbers that are stored, but of another time
-    /// (a clock was set), are not.
-    fn hole(&self, before: &Sign, after: &Sign) -> Option<Reason> {
-        let (chain, from, to) = (before.chain, before.seq + 1, after.seq.checked_sub(1)?);
-        if from > to {
+    /// Names what is missing of the numbers from `from` on and below `end`. Numbers that are
+    /// stored, but of another time (a clock was set), are not.
+    fn hole(&self, chain: ChainId, from: u64, end: u64) -> Option<(Verdict, Reason)> {
+        let to = end.checked_sub(1)?;
+        if from == 0 || from > to {
             return None;
         }
         let upto = self.receipted.get(&chain).map_or(0, |known| known.upto);
+        let signs = self.chains.get(&chain);
+        let aside = self.aside.get(&chain);
+        let stored = |seq: &u64| {
+            signs.is_some_and(|signs| signs.contains_key(seq))
+                || aside.is_some_and(|aside| aside.contains(seq))
+        };
+        let beyond = from.max(upto.saturating_add(1));
         let lost = self.lost.get(&chain).into_iter().flatten();
-        let missing = to > upto || lost.into_iter().any(|(a, b)| *a <= to && from <= *b);
-        missing.then_some(Reason::Gap { chain, from, to })
+        let missing = (beyond..=to).any(|seq| !stored(&seq))
+            || lost.into_iter().any(|(a, b)| *a <= to && from <= *b);
+        missing.then_some((Verdict::Offline, Reason::Gap { chain, from, to }))
     }
 }
 
-/// Which of two chains' answers says more.
+/// Which of several answers says more.
 fn rank(found: &(Verdict, Reason)) -> u8 {
     match found.1 {
         Reason::Gap { .. } => 0,

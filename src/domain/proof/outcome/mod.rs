@@ -10,6 +10,12 @@
 //! * Records in any order, given twice or in parts, end in the same outcomes.
 //! * What sounded is never counted above what was due.
 //!
+//! # Why the trail is judged from near by
+//! Whether a device was there is told by neighbours in its chain (by number, never by time) whose
+//! own time lies within two beats before the cue and a day after it. So a clock that ran years
+//! ahead for an hour excuses nothing but that hour, and whoever reads only some days of a chain
+//! comes to the same answer as who reads it all.
+//!
 //! # Why the schedule is folded version by version
 //! "The newest one published before its start" is judged by each version's own start of the cue:
 //! a version that moves a cue which has begun changes nothing about it, one that drops a cue
@@ -33,6 +39,8 @@ use std::fmt;
 pub const BEAT_MS: i64 = 30 * 60_000;
 /// A silence longer than two beats is one.
 pub const SILENCE_MS: i64 = 2 * BEAT_MS;
+/// What a device writes so long after a cue still shows whether it was there.
+pub const AFTER_MS: i64 = 24 * 3_600_000;
 /// After so long an outcome is final whatever may still come.
 pub const FINAL_MS: i64 = 30 * 86_400_000;
 /// How long after the end of a cue its last record may be written.

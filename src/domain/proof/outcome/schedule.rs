@@ -20,6 +20,7 @@ pub struct Due {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
     pub ver: i64,
+    /// When it was signed, and said in the log.
     pub published_ms: UtcMs,
     /// Each cue at most once; the first counts.
     pub cues: Vec<Due>,
@@ -34,6 +35,15 @@ pub enum Expected {
     Withdrawn { due: Due, at_ms: UtcMs },
     /// Known only from a version that came after its start.
     TooLate(Due),
+}
+
+impl Expected {
+    /// Returns the cue as it was due.
+    pub fn due(&self) -> &Due {
+        match self {
+            Self::Due(due) | Self::TooLate(due) | Self::Withdrawn { due, .. } => due,
+        }
+    }
 }
 
 /// Folds the versions: for each cue the newest one published before its start decides.

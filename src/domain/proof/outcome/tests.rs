@@ -166,9 +166,9 @@ fn a_device_that_beats_but_says_nothing_is_missing() {
     // 970 and 1020: a cue between two beats.
     let outcome = one(&[], &life(&[sign(1, 1, 970), sign(2, 1, 1_020)]), later());
     assert_eq!((outcome.result, outcome.reason), (Some(Verdict::Missing), Reason::NoPlay));
-    let inside = one(&[], &life(&[sign(9, 1, 1_001), sign(10, 2, 1_200)]), later());
+    let inside = one(&[], &life(&[sign(1, 1, 1_001), sign(2, 2, 1_200)]), later());
     assert_eq!(inside.result, Some(Verdict::Missing), "heard while it should have sounded");
-    let not_yet = one(&[], &life(&[sign(9, 1, 1_001)]), later());
+    let not_yet = one(&[], &life(&[sign(1, 1, 1_001)]), later());
     assert_eq!(not_yet.result, Some(Verdict::Offline), "its word may still come");
     assert_eq!(not_yet.reason, Reason::Silent { since_ms: UtcMs(1_001 * MIN) });
     assert_eq!(inside.grade, 0);
