@@ -373,3 +373,6 @@ fn told(written: &Written) -> String {
         file.display(),
     )
 }
+
+#[cfg(test)]
+mod history_tests;
