@@ -59,6 +59,7 @@ e2e: release
 python: setup
 	.venv/bin/python tests/python/test_vectors.py
 	.venv/bin/python tests/python/test_board.py
+	.venv/bin/python tests/python/judge_schema.py
 
 bench: setup release
 	$(RELEASE) bench

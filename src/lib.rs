@@ -12,6 +12,7 @@
 //! | [`draw`] | plays drawn for inspection, and what findings prove |
 //! | `stamp` | time stamps of an authority (RFC 3161) |
 //! | [`config`] | the station folder to checked values, all faults at once |
+//! | [`dialect`] | foreign devices by a profile: templates, matchers, the machine that speaks them |
 //! | [`app`] | use cases over ports: publish, ingest, registry, assets, the link |
 //! | `store` | SQL behind the ports |
 //! | [`mqtt`], `broker` | the client; the embedded broker and who may do what there |
@@ -25,7 +26,7 @@
 //!
 //! Allowed directions (`a ← b`: b may use a), held by `tests/it/architecture.rs`:
 //! `domain ← wire ← app ← { store, mqtt, broker, http, device } ← cmds`,
-//! `wire ← log ← { app, http, store } ← cmds`; `domain ← { raster, audio, stamp, plan, draw }`, `{ plan, draw, raster } ← config`; `domain ← report ← { app, http, store }`; `audit` and `pack` use no room at all, `cmds` uses them; `clock` serves all but `domain`, `wire`, `raster`.
+//! `wire ← log ← { app, http, store } ← cmds`; `domain ← { raster, audio, dialect, stamp, plan, draw }`, `{ dialect, plan, draw, raster } ← config`; `domain ← report ← { app, http, store }`; `audit` and `pack` use no room at all, `cmds` uses them; `clock` serves all but `domain`, `wire`, `raster`.
 //!
 //! # Architecture invariants
 //! * What is signed is never serialised again: bytes are kept, hashed and shown as received.
@@ -49,6 +50,7 @@ pub mod clock;
 pub mod cmds;
 pub mod config;
 pub mod device;
+pub mod dialect;
 pub mod domain;
 pub mod draw;
 #[cfg(feature = "server")]

@@ -122,7 +122,7 @@ pub(super) fn build(
             }
             FileKind::Profile => {
                 let profile = read.part(&mut parts.ids, "profile", profile::read);
-                parts.profiles.extend(profile.map(|p| (p.id.clone(), p)));
+                parts.profiles.extend(profile.map(|p| (p.profile.id.clone(), p.profile)));
             }
             FileKind::Playlist => {
                 let playlist = read.part(&mut parts.ids, "playlist", playlist::read);
@@ -144,7 +144,7 @@ pub(super) fn read_profiles(files: &Files, faults: &Faults) -> Vec<Profile> {
         let decoded =
             bytes.as_ref().and_then(|bytes| Source::decode(files.file(key), bytes, faults));
         let read = Part { key, source: decoded.as_ref(), files, faults };
-        profiles.extend(read.part(&mut ids, "profile", profile::read));
+        profiles.extend(read.part(&mut ids, "profile", profile::read).map(|p| p.profile));
     }
     profiles
 }

@@ -256,6 +256,9 @@ impl Finder {
                     let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
                     if parent.is_empty() { near.to_owned() } else { format!("{parent}/{near}") }
                 });
+                // Left out most often: the folder where clips lie.
+                let clips = format!("clips/{path}");
+                let near = if self.lies(&clips) { Some(clips) } else { near };
                 return Err(NotFound { why: "no such file".to_owned(), near });
             };
             at.push(on_disk);
@@ -267,6 +270,12 @@ impl Finder {
             Ok(false) => Err(refuse("a link that leaves the station folder".to_owned())),
             Err(error) => Err(refuse(error.to_string())),
         }
+    }
+
+    fn lies(&mut self, path: &str) -> bool {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let folder = self.root.join(folder);
+        self.listed.entry(folder.clone()).or_insert_with(|| list(&folder)).contains_key(name)
     }
 }
 
@@ -304,6 +313,17 @@ mod tests {
         assert!(finder.find("đài.mp3").is_ok());
         let missing = finder.find("bản tim.mp3").unwrap_err();
         assert_eq!(missing.near.as_deref(), Some("bản tin.mp3"));
+    }
+
+    #[test]
+    fn a_name_without_the_folder_of_clips_is_found_there() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("clips")).unwrap();
+        fs::write(dir.path().join("clips/đài.mp3"), "x").unwrap();
+        let missing = Finder::new(dir.path()).find("đài.mp3").unwrap_err();
+        assert_eq!(missing.near.as_deref(), Some("clips/đài.mp3"));
+        let missing = Finder::new(dir.path()).find("clips/clips/đài.mp3").unwrap_err();
+        assert_eq!(missing.near, None);
     }
 
     #[cfg(unix)]

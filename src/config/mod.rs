@@ -18,6 +18,7 @@ mod boards;
 mod build;
 mod calendar;
 mod cross;
+mod dialect;
 mod fault;
 mod files;
 mod hours;
@@ -37,6 +38,7 @@ mod station;
 mod table;
 mod text;
 
+pub use dialect::DialectFault;
 pub use fault::{Fault, Place, Severity};
 pub use files::label;
 pub use plans::{
@@ -45,6 +47,7 @@ pub use plans::{
     plan_lines_to_csv, topics_from_toml,
 };
 pub use problem::Problem;
+pub use profile::Described;
 pub use registers::{
     Named, devices_from_csv, devices_from_csv_naming, devices_to_csv, units_from_csv, units_to_csv,
 };
@@ -271,6 +274,18 @@ pub fn playlist_id(file: &str) -> Option<PlaylistId> {
     let stem = file.strip_suffix(".toml")?;
     let playlist = FileKind::of(file) == FileKind::Playlist;
     playlist.then(|| text::slug(stem).parse().ok()).flatten()
+}
+
+/// Reads one device profile; `name` is the file's name without `.toml`.
+pub fn device_profile(name: &str, bytes: &[u8]) -> (Option<Described>, Vec<Fault>) {
+    let faults = fault::Faults::default();
+    let label = format!("{name}.toml");
+    let file = fault::FileRef { key: &label, label: &label };
+    let described = name.parse().ok().and_then(|id| {
+        read::Source::decode(file, bytes, &faults).and_then(|source| profile::read(&source, &id))
+    });
+    let described = if faults.refused().is_empty() { described } else { None };
+    (described, faults.into_sorted())
 }
 
 /// Notes an `id` in a file that is not the one its name gives.

@@ -3,6 +3,7 @@
 //! Each variant names its culprit; the place is the fault's. Invariant: no message repeats the
 //! place, and each error has a hint that a radio operator can act on.
 
+use super::dialect::DialectFault;
 use super::fault::{Place, Severity};
 use crate::domain::ids::IdError;
 use crate::domain::recurrence::RecurrenceError;
@@ -151,6 +152,8 @@ pub enum Problem {
     },
     #[error("slot `{slot}` occurs {per_day} times a day, more than the {most} allowed")]
     TooOften { slot: String, per_day: u32, most: u32 },
+    #[error("{0}")]
+    Dialect(DialectFault),
     #[error("the profile has neither speaker nor board")]
     EmptyProfile,
     #[error("{0}")]
@@ -324,6 +327,7 @@ impl Problem {
                     .or_else(|| Some("choose a time outside the quiet hours".to_owned()));
             }
             Self::TooOften { .. } => "in cron the minute comes first: `0 5 * * *` is once a day",
+            Self::Dialect(fault) => return Some(fault.hint()),
             Self::EmptyProfile => "add `[speaker]` or `[board]`",
             Self::StaleSkip { .. } => "take the entry out when its day has passed",
             Self::Range { least, most, .. } | Self::Number { least, most, .. } => {

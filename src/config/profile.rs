@@ -1,9 +1,11 @@
 //! `device-profiles/*.toml`: what a hardware model can do.
 
+use super::dialect::{self, Outputs};
 use super::problem::Problem;
 use super::read::{Reader, Source};
 use super::shape::{Kind, Shape, may, must};
 use super::text::{nearest, shown};
+use crate::dialect::model::Dialect;
 use crate::domain::chunk::ChunkSize;
 use crate::domain::ids::ProfileId;
 use crate::domain::profile::{BoardProfile, Profile, SpeakerProfile};
@@ -31,6 +33,11 @@ pub(super) static PROFILE: Shape = Shape {
         ),
         may("speaker", Kind::Table(&SPEAKER), "the loudspeaker output"),
         may("board", Kind::Table(&BOARD), "the board output"),
+        may(
+            "dialect",
+            Kind::Table(&dialect::DIALECT),
+            "how to speak to a device that does not speak our contract",
+        ),
     ],
 };
 
@@ -82,12 +89,19 @@ pub(super) fn codec_name(media_type: &str) -> &str {
     CODECS.iter().find(|(_, media)| *media == media_type).map_or(media_type, |(name, _)| name)
 }
 
-/// Reads a profile.
-pub(super) fn read(source: &Source<'_>, id: &ProfileId) -> Option<Profile> {
+/// A profile, and how to speak to the device if it is a foreign one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Described {
+    pub profile: Profile,
+    pub dialect: Option<Dialect>,
+}
+
+/// Reads a profile; a faulty dialect is noted, and the profile then has none.
+pub(super) fn read(source: &Source<'_>, id: &ProfileId) -> Option<Described> {
     source.toml(&PROFILE, |top| profile(top, id)).flatten()
 }
 
-fn profile(top: &Reader<'_>, id: &ProfileId) -> Option<Profile> {
+fn profile(top: &Reader<'_>, id: &ProfileId) -> Option<Described> {
     super::check_id(top, id.as_str());
     let speaker = top.table("speaker").map(|t| speaker(&t));
     let board = top.table("board").map(|t| board(&t));
@@ -101,7 +115,9 @@ fn profile(top: &Reader<'_>, id: &ProfileId) -> Option<Profile> {
         let problem = Problem::Choice { key, text, near: None, all: "16, 32, 64".to_owned() };
         top.fault(top.place_of("chunk_kib"), &problem);
     }
-    Some(Profile {
+    let outputs = Outputs { board: board.as_ref(), speaker: speaker.is_some() };
+    let dialect = top.table("dialect").and_then(|table| dialect::read(&table, outputs));
+    let profile = Profile {
         id: id.clone(),
         title: top.text("title")?.value,
         speaker,
@@ -110,7 +126,8 @@ fn profile(top: &Reader<'_>, id: &ProfileId) -> Option<Profile> {
         sheet_bytes: small("sheet_bytes", 65_536),
         chunk_kib,
         clock_ppm: small("clock_ppm", 50),
-    })
+    };
+    Some(Described { profile, dialect })
 }
 
 fn speaker(table: &Reader<'_>) -> SpeakerProfile {

@@ -68,6 +68,16 @@ fn of(kind: &Kind) -> Value {
             json!({ "type": "array", "items": { "type": "string" }, "maxItems": most })
         }
         Kind::Table(shape) => table(shape),
+        Kind::Map(most) => json!({
+            "type": "object",
+            "additionalProperties": { "type": "string" },
+            "maxProperties": most,
+        }),
+        Kind::TableMap(shape, most) => json!({
+            "type": "object",
+            "additionalProperties": table(shape),
+            "maxProperties": most,
+        }),
         Kind::Tables(shape, most) => {
             json!({ "type": "array", "items": table(shape), "maxItems": most })
         }

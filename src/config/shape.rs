@@ -56,6 +56,10 @@ pub(super) enum Kind {
     Table(&'static Shape),
     /// So many tables at most: `[[…]]`.
     Tables(&'static Shape, usize),
+    /// A table of so many texts at most under names of the author's choice.
+    Map(usize),
+    /// So many tables at most under names of the author's choice.
+    TableMap(&'static Shape, usize),
     /// One of these words, or a table.
     ChoiceOrTable(&'static [&'static str], &'static Shape),
 }
@@ -71,6 +75,8 @@ impl Kind {
             Self::Date => ("a date", "as in `2026-02-17`"),
             Self::Duration => ("a length of time", "in quotes with its unit, as in `\"15m\"`"),
             Self::Texts(_) => ("a list of texts", "as in `[\"one\", \"two\"]`"),
+            Self::Map(_) => ("a table of texts", "as in `name = \"value\"` below `[table]`"),
+            Self::TableMap(..) => ("a table of tables", "each begins with `[table.name]`"),
             Self::Table(_) => ("a table", "as in `[name]` with its keys below"),
             Self::Tables(..) => ("a list of tables", "each begins with `[[name]]`"),
             Self::ChoiceOrTable(..) => {

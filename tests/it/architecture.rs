@@ -14,7 +14,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("plan", &["domain"]),
     ("draw", &["domain"]),
     ("stamp", &["domain"]),
-    ("config", &["domain", "clock", "raster", "plan", "draw"]),
+    ("dialect", &["domain"]),
+    ("config", &["domain", "clock", "dialect", "raster", "plan", "draw"]),
     ("log", &["domain", "wire"]),
     (
         "app",
@@ -25,11 +26,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("mqtt", &["domain", "wire", "clock", "app"]),
     ("broker", &["domain", "wire", "clock", "app"]),
     ("http", &["domain", "wire", "log", "report", "clock", "app", "config", "plan", "draw"]),
-    ("device", &["domain", "wire", "clock", "app", "raster", "audio", "config"]),
+    ("device", &["domain", "dialect", "wire", "clock", "app", "raster", "audio", "config"]),
     (
         "cmds",
         &[
             "domain",
+            "dialect",
             "wire",
             "clock",
             "app",

@@ -16,6 +16,7 @@ mod commands;
 mod dependencies;
 #[cfg(feature = "speaker")]
 mod device_loop;
+mod dialect;
 mod e2e;
 #[cfg(feature = "server")]
 mod fortnight;

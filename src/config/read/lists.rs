@@ -3,11 +3,12 @@
 use super::super::fault::At;
 use super::super::problem::Problem;
 use super::super::shape::Kind;
+use super::super::text::nfc;
 use super::Reader;
 use crate::domain::ids::IdError;
 use std::str::FromStr;
 use toml::Spanned;
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
 impl<'a> Reader<'a> {
     /// Returns the texts of a list; `None` when the key is absent or is no list.
@@ -94,5 +95,59 @@ impl<'a> Reader<'a> {
             }
         }
         Some(tables)
+    }
+
+    /// Returns the names and texts of a table of the author's own names; empty when absent.
+    pub fn map(&self, name: &str) -> Vec<(At<String>, At<String>)> {
+        let Some((table, most)) = self.named(name) else { return Vec::new() };
+        let mut found = Vec::new();
+        for (key, value) in table.iter().take(most) {
+            let place = self.place_at(value);
+            let DeValue::String(raw) = value.get_ref() else {
+                let (wanted, hint) = ("a text", "text stands in double quotes");
+                self.wrong_kind(key.get_ref(), wanted, hint, value.get_ref(), place);
+                continue;
+            };
+            let text = self.checked(key.get_ref(), raw, 200, false, place);
+            let name = At { value: nfc(key.get_ref()), place: self.place_at_key(key) };
+            found.extend(text.map(|text| (name, text)));
+        }
+        found
+    }
+
+    /// Returns the names and tables of a table of the author's own names; empty when absent.
+    pub fn table_map(&self, name: &str) -> Vec<(At<String>, Reader<'a>)> {
+        let Some((table, most)) = self.named(name) else { return Vec::new() };
+        let shape = match self.shape.key(name).map(|key| &key.kind) {
+            Some(Kind::TableMap(shape, _)) => *shape,
+            _ => return Vec::new(),
+        };
+        let mut found = Vec::new();
+        for (key, value) in table.iter().take(most) {
+            let place = self.place_at(value);
+            let name = At { value: nfc(key.get_ref()), place: self.place_at_key(key) };
+            if let DeValue::Table(table) = value.get_ref() {
+                found.push((name, Reader::new(&self.source, table, place, shape)));
+            } else {
+                let (wanted, hint) = ("a table", "as in `[name]` with its keys below");
+                self.wrong_kind(key.get_ref(), wanted, hint, value.get_ref(), place);
+            }
+        }
+        found
+    }
+
+    /// Returns a table of the author's own names and how many it may hold.
+    fn named(&self, name: &str) -> Option<(&'a DeTable<'a>, usize)> {
+        let (key, value, place) = self.get(name)?;
+        let (Kind::Map(most) | Kind::TableMap(_, most)) = key.kind else { return None };
+        let DeValue::Table(table) = value.get_ref() else {
+            self.wrong(key, value.get_ref(), place);
+            return None;
+        };
+        if table.len() > most {
+            let length = table.len();
+            self.fault(place, &Problem::TooManyEntries { key: name.to_owned(), length, most });
+        }
+        Some((table, most))
     }
 }

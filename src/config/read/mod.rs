@@ -72,6 +72,10 @@ impl<'a> Reader<'a> {
         self.source.place(value.span().start)
     }
 
+    fn place_at_key<T>(&self, key: &Spanned<T>) -> Place {
+        self.source.place(key.span().start)
+    }
+
     fn get(&self, name: &str) -> Option<(&'static Key, &'a Spanned<DeValue<'a>>, Place)> {
         let key = self.shape.key(name);
         debug_assert!(key.is_some(), "`{name}` stands not in the shape of {}", self.shape.of);
