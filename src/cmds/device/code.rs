@@ -39,8 +39,10 @@ pub(super) fn show_code(
     } else {
         print_text(&format!("{}\n", code.code))?;
         eprintln!(
-            "Works once, for {hours} hours. On the device: loa speaker --enrol CODE --data DIR\n\
-             (a board: loa board --enrol CODE --data DIR)"
+            "Works once, for {hours} hours, and leads the device to {}.\n\
+             On the device: loa speaker --enrol CODE --data DIR\n\
+             (a board: loa board --enrol CODE --data DIR)",
+            code.link.rsplit_once("/enrol").map_or(code.link.as_str(), |(server, _)| server)
         );
     }
     Ok(())
