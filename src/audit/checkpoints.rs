@@ -65,6 +65,11 @@ pub struct Heads {
 }
 
 impl Heads {
+    /// Returns roughly how many bytes they take.
+    pub fn bytes(&self) -> usize {
+        self.pins.capacity() * size_of::<Pin>() + self.cosigned.capacity() * 16
+    }
+
     /// Returns when the first cosigned checkpoint that holds a leaf was signed, in milliseconds.
     pub fn not_after(&self, index: u64) -> Option<i64> {
         let at = self.cosigned.partition_point(|(size, _)| *size <= index);

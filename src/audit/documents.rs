@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 /// Cues that are kept read.
-const KEPT: usize = 200_000;
+const KEPT: usize = 100_000;
 /// Longest day: 25 hours and a little for odd zones.
 const DAY_MS: i64 = 26 * 3_600_000;
 
@@ -28,6 +28,8 @@ pub struct Due {
     pub at_ms: i64,
     pub end_ms: i64,
     pub output: Output,
+    /// What was approved, where a station asks for approval.
+    pub approval: Option<Hash>,
 }
 
 /// A timetable as published.
@@ -78,6 +80,8 @@ struct RawCue {
     at_ms: i64,
     end_ms: i64,
     item: String,
+    #[serde(default)]
+    approval: Option<String>,
 }
 
 /// Reads the claims of a timetable; who signed it is not asked, the log names its hash.
@@ -103,7 +107,12 @@ pub fn sheet(bytes: &[u8]) -> Option<(i64, i64, Vec<Due>)> {
             "pages" => Output::Pages,
             _ => Output::Clip,
         };
-        let due = Due { cue: hex(&cue.id)?, at_ms: cue.at_ms, end_ms: cue.end_ms, output };
+        let approval = match &cue.approval {
+            Some(text) => Some(hex(text)?),
+            None => None,
+        };
+        let RawCue { id, at_ms, end_ms, .. } = &cue;
+        let due = Due { cue: hex(id)?, at_ms: *at_ms, end_ms: *end_ms, output, approval };
         (inside && (1..=DAY_MS).contains(&length)).then_some(due)
     };
     let cues = raw.cues.into_iter().map(cue).collect::<Option<Vec<_>>>()?;

@@ -4,6 +4,7 @@
 //! it begins.
 
 use super::archive::{self, Entry, Next, after};
+use super::facts::grow;
 use super::hash::{Hash, short};
 use super::layout::{File, LOGS, Rank, TILE};
 use super::leaf::{self, Content, Statement, statement};
@@ -181,6 +182,7 @@ impl Index {
                 }
                 let sheet = matches!(file, File::Sheet(_));
                 let size = u32::try_from(entry.size).unwrap_or(u32::MAX);
+                grow(&mut self.documents, 256);
                 self.documents.push(Document { name: short(name), at: entry.at, size, sheet });
             }
             File::Hashes(log, _) => {
@@ -206,11 +208,15 @@ impl Index {
         for (index, entry) in (first..).zip(entries) {
             let Ok((_, Content::Statement(content))) = leaf::parse(entry) else { continue };
             let Some(said) = statement(content) else { continue };
-            let about_devices = matches!(
+            let needed = matches!(
                 said,
-                Statement::Enrol { .. } | Statement::Revoke { .. } | Statement::Published { .. }
+                Statement::Enrol { .. }
+                    | Statement::Revoke { .. }
+                    | Statement::Published { .. }
+                    | Statement::Approval { .. }
+                    | Statement::Urgent { .. }
             );
-            if !about_devices {
+            if !needed {
                 continue;
             }
             let logs = &self.about.logs;
@@ -220,6 +226,12 @@ impl Index {
             let fault = self.register.take(&said, place, file, unit, log_of);
             self.faults.extend(fault.filter(|_| self.faults.len() < FILES));
         }
+    }
+
+    /// Returns roughly how many bytes it takes.
+    pub fn bytes(&self) -> usize {
+        let documents = self.documents.capacity() * size_of::<Document>();
+        documents + self.files.capacity() * 160 + self.register.bytes()
     }
 
     /// Reads a small file.

@@ -97,6 +97,15 @@ pub enum Statement {
         chain: [u8; 16],
         seq: u64,
     },
+    /// An urgent notice or drill was signed.
+    Urgent {
+        jti: String,
+    },
+    /// Somebody approved what has this hash; `needed` is false where nobody had to.
+    Approval {
+        of: Hash,
+        needed: bool,
+    },
     /// Any other, which changes no number here.
     Other,
 }
@@ -164,6 +173,17 @@ struct RawConflict {
     seq: u64,
 }
 
+#[derive(Deserialize)]
+struct RawUrgent {
+    jti: String,
+}
+
+#[derive(Deserialize)]
+struct RawApproval {
+    of: String,
+    role: String,
+}
+
 /// Reads a statement; `None` when it is not what the server writes.
 pub fn statement(content: &[u8]) -> Option<Statement> {
     fn read<'a, T: Deserialize<'a>>(content: &'a [u8]) -> Option<T> {
@@ -204,6 +224,11 @@ pub fn statement(content: &[u8]) -> Option<Statement> {
         "conflict" => {
             let RawConflict { dev, chain, seq } = read(content)?;
             Statement::Conflict { dev, chain: hex(&chain)?, seq }
+        }
+        "urgent" => Statement::Urgent { jti: read::<RawUrgent>(content)?.jti },
+        "approval" => {
+            let RawApproval { of, role } = read(content)?;
+            Statement::Approval { of: hex(&of)?, needed: role != "not-needed" }
         }
         _ => Statement::Other,
     })

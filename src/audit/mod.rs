@@ -21,7 +21,7 @@
 //! | `logs/N/tile/L/…`, `logs/N/tile/entries/…` | full tiles and bundles by their first leaf; of one leaf higher tiles first. Tiles of level 0 only where a checkpoint ends in a bundle that is left out |
 //! | `manifest.sha256` | `SHA-256  name` of each file before it, in order |
 //!
-//! Bundles before `first` may be left out, but those with keys; `first` must lie 31 days ahead of
+//! Bundles before `first` may be left out, but those with keys or approvals; `first` must lie 31 days ahead of
 //! the window or be the beginning of all. The cut-off is the newest time in the log.
 //!
 //! # Invariants
@@ -29,13 +29,20 @@
 //!   of devices from leaves that stand in a tree that was vouched for.
 //! * Every length is bounded before it is read, and memory does not grow with the pack.
 //! * No bytes make it panic; what is wrong is a [`Fault`] of a closed list of kinds.
+//! * A record is enclosed by what it, or one before it in its chain, quotes, and by the first cosigned
+//!   checkpoint that holds it. One that nothing encloses from below is late: an enrolment says when
+//!   a key became known, not that nothing was signed with it before.
+//! * What sounded was ordered before it was logged: by a timetable whose sheets it names, under an
+//!   approval where its cue names one, or by an urgent notice.
 //! * `expected` is the sum of all outcomes; what sounded without a schedule is a fault, not a
 //!   number.
 
 mod archive;
 mod bundle;
 mod checkpoints;
+mod devices;
 mod documents;
+mod facts;
 mod hash;
 mod index;
 mod layout;
@@ -87,7 +94,7 @@ pub struct Options<'a> {
     pub receipts: &'a [u8],
     /// Thumbprint of the root key, where it is known from elsewhere.
     pub root: Option<[u8; 32]>,
-    /// Bytes that may be kept of devices in one walk.
+    /// Bytes that may be kept in one walk, roughly: of devices, with what is kept of the whole pack.
     pub memory: usize,
 }
 
@@ -99,7 +106,7 @@ impl Default for Options<'_> {
             tokens: None,
             receipts: &[],
             root: None,
-            memory: 104 << 20,
+            memory: 124 << 20,
         }
     }
 }

@@ -5,12 +5,14 @@
 //! where it says nothing, its trail decides between silent and missing.
 
 use super::documents::{Due, Output};
+use super::facts::{Fact, Subjects};
 use super::life::{Absent, absent};
 use super::record::{Cue, Said, What};
-use super::register::Place;
-use super::trail::{Fact, Trail};
+use super::register::{Ordered, Place};
+use super::trail::Trail;
 use super::verdict::Outcomes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// Of a clip so much must have sounded to count as played, in percent.
 const CLIP_PERCENT: i128 = 98;
@@ -23,8 +25,18 @@ pub struct Version {
     pub ver: i64,
     pub published_ms: i64,
     pub place: Place,
-    pub cues: Vec<Due>,
+    /// The cues of each of its days.
+    pub days: Vec<Rc<[Due]>>,
 }
+
+impl Version {
+    fn cues(&self) -> impl Iterator<Item = &Due> {
+        self.days.iter().flat_map(|day| day.iter())
+    }
+}
+
+/// Cues of a device that are judged at once; a loudspeaker's year has a few thousand.
+pub const PLANNED: usize = 200_000;
 
 /// How a cue stands to all versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +55,8 @@ pub struct Planned {
     pub due: Due,
     pub stand: Stand,
     pub since: Place,
+    /// Where the version that decides was published.
+    pub by: Place,
 }
 
 /// Folds the versions.
@@ -62,7 +76,7 @@ pub fn fold(versions: &[Version]) -> BTreeMap<Cue, Planned> {
     for version in rising.into_iter().rev() {
         let published = version.published_ms;
         let mut named: BTreeMap<Cue, Due> = BTreeMap::new();
-        for due in &version.cues {
+        for due in version.cues() {
             named.entry(due.cue).or_insert(*due);
         }
         for (cue, known) in &mut planned {
@@ -72,6 +86,9 @@ pub fn fold(versions: &[Version]) -> BTreeMap<Cue, Planned> {
             }
         }
         for (cue, due) in named {
+            if planned.len() >= PLANNED {
+                break;
+            }
             let since = planned.get(&cue).map_or(version.place, |known| known.since);
             let begun =
                 |known: &Planned| known.stand == Stand::InForce && known.due.at_ms <= published;
@@ -79,16 +96,17 @@ pub fn fold(versions: &[Version]) -> BTreeMap<Cue, Planned> {
                 continue;
             }
             if due.at_ms > published {
-                planned.insert(cue, Planned { due, stand: Stand::InForce, since });
+                let (stand, by) = (Stand::InForce, version.place);
+                planned.insert(cue, Planned { due, stand, since, by });
             } else {
-                let late = Planned { due, stand: Stand::TooLate, since };
+                let late = Planned { due, stand: Stand::TooLate, since, by: version.place };
                 planned.entry(cue).or_insert(late);
             }
         }
     }
     // Published first is logged first, whatever its number.
     for version in versions {
-        for due in &version.cues {
+        for due in version.cues() {
             if let Some(known) = planned.get_mut(&due.cue) {
                 known.since = known.since.min(version.place);
             }
@@ -116,12 +134,20 @@ struct Sum {
     ms: i64,
     grade: Option<u8>,
     last: Option<Said>,
-    about: Option<(i64, i64, bool)>,
     first: Option<(u64, Place)>,
+    /// The first that names a sheet which was not published for the device.
+    stray: Option<(u64, Place)>,
+    asked: bool,
+    lost: bool,
 }
 
 impl Sum {
-    fn add(&mut self, fact: &Fact) {
+    fn add(&mut self, fact: &Fact, stray: bool) {
+        self.asked |= fact.asked;
+        self.lost |= fact.lost;
+        if stray && fact.ms > 0 && self.stray.is_none_or(|(_, place)| fact.place < place) {
+            self.stray = Some((fact.seq, fact.place));
+        }
         let earlier = self.first.is_none_or(|(_, place)| fact.place < place);
         if earlier {
             self.first = Some((fact.seq, fact.place));
@@ -139,21 +165,35 @@ impl Sum {
         }
         self.ms = self.ms.saturating_add(ms);
         self.last = Some(fact.said);
-        let show = fact.what == What::Show;
-        self.about = Some(match self.about.filter(|_| show) {
-            Some((from, to, _)) => (from.min(fact.at_ms), to.max(fact.end_ms), true),
-            None => (fact.at_ms, fact.end_ms, show),
-        });
     }
 }
 
-/// What is wrong with a cue that sounded.
+/// What is wrong with a cue or notice that sounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Odd {
     /// No timetable that orders it was published before its start.
     Unplanned,
     /// The record was logged before the timetable that orders it.
     Premature,
+    /// It was played from a sheet that was not published for the device.
+    Stray,
+    /// Nobody approved it, as far as the log knows.
+    Unapproved,
+    /// It was approved only after its timetable was published.
+    ApprovedLate,
+    /// An urgent notice that was not logged.
+    Unordered,
+    /// The record was logged before the notice.
+    Foretold,
+}
+
+/// Something odd: the cue or short name of the notice, and the record that shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Oddity {
+    pub what: Odd,
+    pub subject: [u8; 16],
+    pub seq: u64,
+    pub place: Place,
 }
 
 /// What became of a device's cues.
@@ -163,24 +203,52 @@ pub struct Judged {
     pub due: Vec<(Cue, Outcome)>,
     /// Played although withdrawn in time.
     pub superseded: u64,
-    pub odd: Vec<(Odd, Cue, u64, Place)>,
+    pub odd: Vec<Oddity>,
+    /// What would be odd, had not the log lost its tail at that time.
+    pub explained: u64,
 }
 
-/// Judges a device: `window` is when the cues asked about start, `now` the end of the log.
-pub fn judge(
-    planned: &BTreeMap<Cue, Planned>,
-    trail: &Trail,
-    window: (i64, i64),
-    now: i64,
-) -> Judged {
+impl Judged {
+    fn odd(&mut self, what: Odd, subject: [u8; 16], sum: &Sum, at: Option<(u64, Place)>) {
+        if sum.lost {
+            self.explained += 1;
+        } else if let Some((seq, place)) = at {
+            self.odd.push(Oddity { what, subject, seq, place });
+        }
+    }
+}
+
+/// What a device is judged by, beside its trail.
+#[derive(Clone, Copy)]
+pub struct Grounds<'a> {
+    pub subjects: &'a Subjects,
+    /// The sheets that were ever published for it, by the beginning of their names.
+    pub sheets: &'a BTreeSet<[u8; 16]>,
+    pub ordered: &'a Ordered,
+    /// When the cues asked about start.
+    pub window: (i64, i64),
+    /// The end of the log.
+    pub now: i64,
+}
+
+/// Judges a device.
+pub fn judge(planned: &BTreeMap<Cue, Planned>, trail: &Trail, grounds: Grounds<'_>) -> Judged {
+    let Grounds { subjects, sheets, ordered, window, now } = grounds;
     let asked = |at: i64| window.0 <= at && at < window.1;
-    let mut facts: Vec<&Fact> = trail.facts.iter().collect();
+    let mut facts: Vec<Fact> = trail.facts.iter().collect();
     let chain = |fact: &Fact| trail.chains.get(usize::from(fact.chain)).map(|chain| chain.id);
-    facts.sort_by_key(|fact| (fact.cue, chain(fact), fact.seq));
+    facts.sort_by_key(|fact| (fact.subject, chain(fact), fact.seq));
     let mut sums: BTreeMap<Cue, Sum> = BTreeMap::new();
+    let mut notices: BTreeMap<[u8; 16], Sum> = BTreeMap::new();
     for fact in facts {
-        if planned.contains_key(&fact.cue) || asked(fact.at_ms) {
-            sums.entry(fact.cue).or_default().add(fact);
+        let subject = subjects.name(fact.subject);
+        let stray = fact.sheet > 0 && !sheets.contains(&subjects.name(fact.sheet));
+        if fact.notice {
+            if fact.asked {
+                notices.entry(subject).or_default().add(&fact, false);
+            }
+        } else if planned.contains_key(&subject) || fact.asked {
+            sums.entry(subject).or_default().add(&fact, stray);
         }
     }
     // Cues of a rotation are shown in turn: its time is judged as a whole.
@@ -193,33 +261,53 @@ pub fn judge(
         }
     }
     let mut judged = Judged::default();
-    for (cue, Planned { due, stand, since }) in planned {
+    for (cue, Planned { due, stand, since, by }) in planned {
         if !asked(due.at_ms) {
             continue;
         }
         let sum = sums.get(cue);
-        let told = sum.and_then(|sum| sum.first.map(|first| (sum, first)));
+        let sounded = sum.filter(|sum| sum.ms > 0);
         match stand {
             Stand::InForce => {
                 let whole = rotations.get(&(due.at_ms, due.end_ms)).copied();
                 judged.due.push((*cue, outcome(due, sum, whole, trail, now)));
-                if let Some((_, (seq, place))) = told.filter(|(_, (_, place))| place < since) {
-                    judged.odd.push((Odd::Premature, *cue, seq, place));
+                if let Some((sum, first)) = sum.zip(sum.and_then(|sum| sum.first))
+                    && first.1 < *since
+                {
+                    judged.odd(Odd::Premature, *cue, sum, Some(first));
+                }
+                let Some(sum) = sounded else { continue };
+                judged.odd(Odd::Stray, *cue, sum, sum.stray);
+                match due.approval.map(|hash| ordered.approval(&hash)) {
+                    None => {}
+                    Some(None) => judged.odd(Odd::Unapproved, *cue, sum, sum.first),
+                    Some(Some(at)) if at > *by || sum.first.is_some_and(|(_, own)| at > own) => {
+                        judged.odd(Odd::ApprovedLate, *cue, sum, sum.first);
+                    }
+                    Some(Some(_)) => {}
                 }
             }
-            Stand::Withdrawn => {
-                judged.superseded += u64::from(sum.is_some_and(|sum| sum.ms > 0));
-            }
+            Stand::Withdrawn => judged.superseded += u64::from(sounded.is_some()),
             Stand::TooLate => {
-                if let Some((_, (seq, place))) = told.filter(|(sum, _)| sum.ms > 0) {
-                    judged.odd.push((Odd::Unplanned, *cue, seq, place));
+                if let Some(sum) = sounded {
+                    judged.odd(Odd::Unplanned, *cue, sum, sum.first);
                 }
             }
         }
     }
-    for (cue, sum) in sums.iter().filter(|(cue, _)| !planned.contains_key(*cue)) {
-        if let (Some((seq, place)), true) = (sum.first, sum.ms > 0) {
-            judged.odd.push((Odd::Unplanned, *cue, seq, place));
+    let sounded = |(_, sum): &(&[u8; 16], &Sum)| sum.ms > 0;
+    for (cue, sum) in sums.iter().filter(sounded) {
+        if !planned.contains_key(cue) {
+            judged.odd(Odd::Unplanned, *cue, sum, sum.first);
+        }
+    }
+    for (notice, sum) in notices.iter().filter(sounded) {
+        match ordered.notice(notice) {
+            None => judged.odd(Odd::Unordered, *notice, sum, sum.first),
+            Some(at) if sum.first.is_some_and(|(_, own)| own < at) => {
+                judged.odd(Odd::Foretold, *notice, sum, sum.first);
+            }
+            Some(_) => {}
         }
     }
     judged

@@ -118,7 +118,8 @@ pub struct Receipt {
 #[derive(Debug, Default)]
 pub struct Receipts {
     all: Vec<Receipt>,
-    by_record: HashMap<(String, [u8; 16], u64), Vec<usize>>,
+    /// By device, chain and number: their places in `all`.
+    by_record: HashMap<String, HashMap<[u8; 16], BTreeMap<u64, Vec<usize>>>>,
 }
 
 impl Receipts {
@@ -133,8 +134,9 @@ impl Receipts {
                 // Up to 0 says nothing.
                 Some(None) => {}
                 Some(Some(receipt)) => {
-                    let key = (receipt.device.clone(), receipt.chain, receipt.upto);
-                    self.by_record.entry(key).or_default().push(self.all.len());
+                    let of = self.by_record.entry(receipt.device.clone()).or_default();
+                    let of = of.entry(receipt.chain).or_default();
+                    of.entry(receipt.upto).or_default().push(self.all.len());
                     self.all.push(receipt);
                 }
                 None => bad.push(number),
@@ -150,7 +152,8 @@ impl Receipts {
 
     /// Notes that a record stands in the log.
     pub fn see(&mut self, device: &str, chain: [u8; 16], seq: u64, digest: &Hash, place: Place) {
-        for at in self.by_record.get(&(device.to_owned(), chain, seq)).into_iter().flatten() {
+        let of = self.by_record.get(device).and_then(|of| of.get(&chain));
+        for at in of.and_then(|of| of.get(&seq)).into_iter().flatten() {
             if let Some(receipt) = self.all.get_mut(*at).filter(|known| known.head == *digest) {
                 receipt.found.get_or_insert(place);
             }
@@ -159,11 +162,12 @@ impl Receipts {
 
     /// Notes which numbers their device declared lost; the receipt then names that declaration.
     pub fn lose(&mut self, device: &str, chain: [u8; 16], from: u64, to: u64, hash: &Hash) {
-        for receipt in &mut self.all {
-            let inside = receipt.device == device
-                && receipt.chain == chain
-                && (from..=to).contains(&receipt.upto);
-            receipt.lost |= inside && receipt.head == *hash;
+        let of = self.by_record.get(device).and_then(|of| of.get(&chain));
+        let inside = of.filter(|_| from <= to).map(|of| of.range(from..=to));
+        for at in inside.into_iter().flatten().flat_map(|(_, places)| places) {
+            if let Some(receipt) = self.all.get_mut(*at) {
+                receipt.lost |= receipt.head == *hash;
+            }
         }
     }
 

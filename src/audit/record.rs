@@ -78,10 +78,27 @@ impl<'a> Jws<'a> {
     }
 }
 
-/// What a record says of a cue.
+/// What a record speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    Cue(Cue),
+    /// An urgent notice, by the beginning of the SHA-256 of its id.
+    Notice([u8; 16]),
+}
+
+/// Returns the short name of an urgent notice.
+pub fn notice(jti: &str) -> [u8; 16] {
+    let mut name = [0; 16];
+    name.copy_from_slice(&sha256(jti.as_bytes())[..16]);
+    name
+}
+
+/// What a record says of a cue or notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Told {
-    pub cue: Cue,
+    pub subject: Subject,
+    /// The day sheet that it names.
+    pub sheet: Option<Hash>,
     pub what: What,
     /// When the record itself says it was due; for a start, when it began.
     pub at_ms: i64,
@@ -264,7 +281,7 @@ macro_rules! members {
 }
 
 members! {
-    v kind dev chain boot seq prev at_ms clock seen cue jti n item title started_ms ended_ms due_ms due_len_ms
+    v kind dev chain boot seq prev at_ms clock seen cue jti n sheet item title started_ms ended_ms due_ms due_len_ms
     played_ms outcome cause volume grade method from_ms to_ms times shown_ms from to hash
 }
 
@@ -306,17 +323,18 @@ pub fn read(claims: &[u8]) -> Option<Record> {
 }
 
 fn body(raw: &Raw<'_>) -> Option<Body> {
-    let cue = || match raw.cue.text() {
-        Some(text) => hex(text).map(Some),
-        None => raw.jti.text().map(|_| None),
+    let subject = || match raw.cue.text() {
+        Some(text) => hex(text).map(Subject::Cue),
+        None => raw.jti.text().map(|jti| Subject::Notice(notice(jti))),
     };
+    let sheet = raw.sheet.text().and_then(hex);
     Some(match raw.kind.text()? {
         "start" => {
             raw.n.counted()?;
             let at_ms = raw.started_ms.number()?;
-            let Some(cue) = cue()? else { return Some(Body::Other) };
+            let subject = subject()?;
             let (what, end_ms, said) = (What::Start, at_ms, Said::Partial);
-            Body::Told(Told { cue, what, at_ms, end_ms, ms: 0, said, grade: 0 })
+            Body::Told(Told { subject, sheet, what, at_ms, end_ms, ms: 0, said, grade: 0 })
         }
         "play" => {
             let there = [&raw.item, &raw.title, &raw.cause, &raw.method];
@@ -327,8 +345,8 @@ fn body(raw: &Raw<'_>) -> Option<Body> {
             let end_ms = at_ms.saturating_add(raw.due_len_ms.number()?.max(0));
             let (ms, grade) = (raw.played_ms.number()?.max(0), grade(raw)?);
             let said = said(raw)?;
-            let Some(cue) = cue()? else { return Some(Body::Other) };
-            Body::Told(Told { cue, what: What::Play, at_ms, end_ms, ms, said, grade })
+            let subject = subject()?;
+            Body::Told(Told { subject, sheet, what: What::Play, at_ms, end_ms, ms, said, grade })
         }
         "show" => {
             let there = [&raw.item, &raw.title, &raw.cause];
@@ -338,8 +356,8 @@ fn body(raw: &Raw<'_>) -> Option<Body> {
             let end_ms = raw.to_ms.number()?;
             let ms = raw.shown_ms.number()?.clamp(0, end_ms.saturating_sub(at_ms).max(0));
             let (grade, said) = (grade(raw)?, said(raw)?);
-            let Some(cue) = cue()? else { return Some(Body::Other) };
-            Body::Told(Told { cue, what: What::Show, at_ms, end_ms, ms, said, grade })
+            let subject = subject()?;
+            Body::Told(Told { subject, sheet, what: What::Show, at_ms, end_ms, ms, said, grade })
         }
         "lost" => {
             raw.n.counted()?;

@@ -2,7 +2,7 @@
 
 use super::hash::Hash;
 use super::leaf::Statement;
-use super::record::thumbprint;
+use super::record::{notice, thumbprint};
 use super::signature;
 use super::verdict::{Fault, FaultKind};
 use ed25519_dalek::VerifyingKey;
@@ -10,6 +10,11 @@ use std::collections::HashMap;
 
 /// Keys and devices that are kept in memory: more than a country has.
 const MOST: usize = 150_000;
+
+/// Devices that one key speaks for: those behind a gateway.
+const USES: usize = 4_096;
+/// Approvals and notices that are kept in memory.
+const ORDERS: usize = 300_000;
 
 /// The place of a leaf among all logs of the pack, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +32,16 @@ impl Place {
     /// Returns the place after it.
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1))
+    }
+
+    /// Returns it as one number.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
+    /// Returns the place with that number.
+    pub fn of(number: u64) -> Self {
+        Self(number)
     }
 
     /// Returns the log.
@@ -76,9 +91,43 @@ pub struct Named {
     pub enrolled: bool,
 }
 
+/// What was ordered by people: where the log says so first.
+#[derive(Debug, Default)]
+pub struct Ordered {
+    approvals: HashMap<[u8; 32], Place>,
+    notices: HashMap<[u8; 16], Place>,
+}
+
+impl Ordered {
+    /// Finds the first approval of what has this hash.
+    pub fn approval(&self, of: &Hash) -> Option<Place> {
+        self.approvals.get(of).copied()
+    }
+
+    /// Finds an urgent notice by its short name.
+    pub fn notice(&self, name: &[u8; 16]) -> Option<Place> {
+        self.notices.get(name).copied()
+    }
+
+    /// Takes a statement in; says whether there was room.
+    pub fn take(&mut self, statement: &Statement, place: Place) -> bool {
+        let room = self.approvals.len() + self.notices.len() < ORDERS;
+        match statement {
+            Statement::Approval { of, needed: true } => {
+                room && *self.approvals.entry(*of).or_insert(place) <= place
+            }
+            Statement::Urgent { jti } => {
+                room && *self.notices.entry(notice(jti)).or_insert(place) <= place
+            }
+            _ => true,
+        }
+    }
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Register {
+    pub ordered: Ordered,
     keys: HashMap<Hash, Known>,
     pub devices: Vec<Named>,
     by_name: HashMap<String, Device>,
@@ -115,9 +164,14 @@ impl Register {
                 if let Some(named) = self.devices.get_mut(device as usize) {
                     named.enrolled = true;
                 }
-                if known.uses.len() < MOST && known.uses.iter().all(|of| of.device != device) {
-                    known.uses.push(Use { device, since: place, revoked: None });
+                if known.uses.iter().any(|of| of.device == device) {
+                    return None;
                 }
+                if known.uses.len() >= USES {
+                    let why = format!("a key is enrolled for more than {USES} devices");
+                    return Some(Fault::new(FaultKind::Limit, file, why).at(place.index()).of(dev));
+                }
+                known.uses.push(Use { device, since: place, revoked: None });
                 None
             }
             Statement::Revoke { dev, kid, from } => {
@@ -140,6 +194,12 @@ impl Register {
                 }
                 of.revoked = Some(of.revoked.map_or(from, |known| known.min(from)));
                 None
+            }
+            Statement::Approval { .. } | Statement::Urgent { .. } => {
+                let full = !self.ordered.take(statement, place);
+                let first = full && !std::mem::replace(&mut self.full, true);
+                let why = format!("more than {ORDERS} approvals and notices");
+                first.then(|| Fault::new(FaultKind::Limit, file, why))
             }
             // What is ordered of a device without a key is expected of it all the same.
             Statement::Published { dev, .. } => {
@@ -166,6 +226,13 @@ impl Register {
         self.devices.push(Named { name: name.to_owned(), asked, enrolled: false });
         self.by_name.insert(name.to_owned(), device);
         Some(device)
+    }
+
+    /// Returns roughly how many bytes it takes.
+    pub fn bytes(&self) -> usize {
+        let ordered = self.ordered.approvals.capacity() + self.ordered.notices.capacity();
+        let keys = self.keys.capacity() * (size_of::<(Hash, Known)>() + size_of::<Use>());
+        keys + self.devices.capacity() * 160 + ordered * 48
     }
 
     /// Finds a key by its thumbprint.

@@ -4,9 +4,10 @@
 //! in the same trail: a chain moves on when the next number is there or declared lost, what comes
 //! early waits, and other bytes at a known place are a conflict.
 
-use super::hash::{Hash, short};
+use super::facts::{Facts, grow};
+use super::hash::{Hash, sha256};
 use super::life::Run;
-use super::record::{Body, Cue, Record, Said, Told, What};
+use super::record::{Body, Record};
 use super::register::Place;
 use std::collections::BTreeMap;
 
@@ -17,25 +18,11 @@ const LOST: usize = 4_096;
 /// Chains of a device.
 const CHAINS: usize = 4_096;
 
-/// What a record says of a cue, as small as it can be kept.
-#[derive(Clone, Copy, Debug)]
-pub struct Fact {
-    pub cue: Cue,
-    pub at_ms: i64,
-    pub end_ms: i64,
-    pub seq: u64,
-    pub place: Place,
-    pub ms: u32,
-    pub chain: u16,
-    pub what: What,
-    pub said: Said,
-    pub grade: u8,
-}
-
 /// A record that waits or was just placed.
 #[derive(Clone, Copy, Debug)]
 struct Link {
     digest: Hash,
+    mark: u32,
     prev: Option<Hash>,
     at_ms: i64,
     boot: u64,
@@ -72,11 +59,16 @@ pub struct Gap {
     pub next: Place,
 }
 
-/// A stretch of numbers whose names are remembered, shortened.
+/// A name and place that is remembered, shortened: millions of them are.
+type Name = (u32, Place);
+
+/// A stretch of consecutive numbers whose names are remembered.
 #[derive(Debug)]
 struct Names {
     from: u64,
-    names: Vec<(u64, Place)>,
+    /// What their places have in common: all but the last 32 bits.
+    places: u64,
+    names: Vec<(u32, u32)>,
 }
 
 /// One chain.
@@ -94,7 +86,9 @@ pub struct Chain {
     aside: BTreeMap<u64, Link>,
     names: Vec<Names>,
     /// Names of numbers that came after they had been passed.
-    late: BTreeMap<u64, (u64, Place)>,
+    late: BTreeMap<u64, Name>,
+    /// Names for which there is room.
+    room: usize,
     pub runs: Vec<Run>,
     pub gaps: Vec<Gap>,
     /// Witness time of the newest checkpoint that any of its records quotes.
@@ -105,13 +99,20 @@ pub struct Chain {
 #[derive(Debug, Default)]
 pub struct Trail {
     pub chains: Vec<Chain>,
-    pub facts: Vec<Fact>,
+    pub facts: Facts,
+    salt: Hash,
 }
 
 /// Broken links: the number and place of records that do not name their predecessor.
 pub type Broken = Vec<(u64, Place)>;
 
 impl Trail {
+    /// Returns an empty trail. Names are shortened by the salt; whoever writes records must not
+    /// have known it, or could make two that look alike.
+    pub fn new(salt: Hash) -> Self {
+        Self { salt, ..Self::default() }
+    }
+
     /// Returns the chain of a record, new or known.
     pub fn chain(&mut self, id: &[u8; 16], first: Option<u64>) -> Option<usize> {
         if let Some(at) = self.chains.iter().position(|chain| chain.id == *id) {
@@ -134,8 +135,11 @@ impl Trail {
         broken: &mut Broken,
     ) -> Placed {
         let Some(chain) = self.chains.get_mut(at) else { return Placed::Beyond };
+        let salted = sha256(&[self.salt, digest].concat());
+        let mark = salted.first_chunk().map_or(0, |first| u32::from_be_bytes(*first));
         let link = Link {
             digest,
+            mark,
             prev: record.prev,
             at_ms: record.at_ms,
             boot: record.boot,
@@ -150,36 +154,7 @@ impl Trail {
             chain.declare(record.seq, Lost { from, to, hash });
         }
         chain.settle(broken);
-        if let Body::Told(told) = &record.body {
-            self.tell(told, record.seq, place, u16::try_from(at).unwrap_or(u16::MAX));
-        }
         Placed::New
-    }
-
-    fn tell(&mut self, told: &Told, seq: u64, place: Place, chain: u16) {
-        let fact = Fact {
-            cue: told.cue,
-            at_ms: told.at_ms,
-            end_ms: told.end_ms,
-            seq,
-            place,
-            ms: u32::try_from(told.ms).unwrap_or(u32::MAX),
-            chain,
-            what: told.what,
-            said: told.said,
-            grade: told.grade,
-        };
-        match self.facts.last_mut() {
-            // A start says nothing more once the play is there.
-            Some(last)
-                if last.what == What::Start
-                    && told.what == What::Play
-                    && (last.cue, last.chain) == (told.cue, chain) =>
-            {
-                *last = fact;
-            }
-            _ => self.facts.push(fact),
-        }
     }
 
     /// Ends: what still waits is placed, and what is missing before it is a gap.
@@ -195,15 +170,7 @@ impl Trail {
 
     /// Returns roughly how many bytes it takes.
     pub fn bytes(&self) -> usize {
-        let chain = |chain: &Chain| {
-            let names: usize = chain.names.iter().map(|names| names.names.len() * 16 + 40).sum();
-            256 + names
-                + (chain.aside.len() + chain.late.len()) * 160
-                + (chain.lost.capacity() + chain.declared.capacity()) * 48
-                + chain.runs.len() * size_of::<Run>()
-                + chain.gaps.capacity() * size_of::<Gap>()
-        };
-        self.facts.len() * size_of::<Fact>() + self.chains.iter().map(chain).sum::<usize>()
+        self.facts.bytes() + self.chains.iter().map(Chain::bytes).sum::<usize>()
     }
 }
 
@@ -220,6 +187,7 @@ impl Chain {
             aside: BTreeMap::new(),
             names: Vec::new(),
             late: BTreeMap::new(),
+            room: 0,
             runs: Vec::new(),
             gaps: Vec::new(),
             floor_ms: None,
@@ -227,8 +195,8 @@ impl Chain {
     }
 
     fn offer(&mut self, seq: u64, link: Link) -> Placed {
-        let (name, place) = (short(&link.digest), link.place);
-        let known = self.aside.get(&seq).map(|link| (short(&link.digest), link.place));
+        let (name, place) = (link.mark, link.place);
+        let known = self.aside.get(&seq).map(|link| (link.mark, link.place));
         match known.or_else(|| self.name(seq)) {
             Some((known, first)) if known == name => return Placed::Again(first),
             Some(_) => return Placed::Conflict,
@@ -246,13 +214,28 @@ impl Chain {
         Placed::New
     }
 
-    fn name(&self, seq: u64) -> Option<(u64, Place)> {
+    /// Returns roughly how many bytes it takes.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.room * size_of::<(u32, u32)>()
+            + self.names.capacity() * size_of::<Names>()
+            + (self.aside.len() + self.late.len()) * 160
+            + (self.lost.capacity() + self.declared.capacity()) * size_of::<Lost>()
+            + self.runs.capacity() * size_of::<Run>()
+            + self.gaps.capacity() * size_of::<Gap>()
+    }
+
+    fn name(&self, seq: u64) -> Option<Name> {
+        if seq > self.upto {
+            return None;
+        }
         if let Some(late) = self.late.get(&seq) {
             return Some(*late);
         }
         let at = self.names.partition_point(|names| names.from <= seq).checked_sub(1)?;
         let names = self.names.get(at)?;
-        names.names.get(usize::try_from(seq - names.from).ok()?).copied()
+        let (mark, low) = names.names.get(usize::try_from(seq - names.from).ok()?)?;
+        Some((*mark, Place::of(names.places << 32 | u64::from(*low))))
     }
 
     fn declare(&mut self, seq: u64, lost: Lost) {
@@ -315,11 +298,18 @@ impl Chain {
         self.head = Some(link.digest);
         self.first_at_ms.get_or_insert(link.at_ms);
         self.upto_at_ms = Some(link.at_ms);
-        let name = (short(&link.digest), link.place);
-        let follows = |names: &&mut Names| names.from + names.names.len() as u64 == seq;
-        match self.names.last_mut().filter(follows) {
-            Some(names) => names.names.push(name),
-            None => self.names.push(Names { from: seq, names: vec![name] }),
+        let number = link.place.number();
+        let (places, low) = (number >> 32, u32::try_from(number & 0xffff_ffff).unwrap_or(0));
+        let follows =
+            |names: &Names| names.places == places && names.from + names.names.len() as u64 == seq;
+        if !self.names.last().is_some_and(follows) {
+            self.names.push(Names { from: seq, places, names: Vec::new() });
+        }
+        if let Some(names) = self.names.last_mut() {
+            let before = names.names.capacity();
+            grow(&mut names.names, 8);
+            self.room += names.names.capacity() - before;
+            names.names.push((link.mark, low));
         }
         if link.sign {
             let joined = self

@@ -64,10 +64,13 @@ pub enum FaultKind {
     Clock,
     /// A timetable was logged after its first cue.
     Timetable,
-    /// Something sounded or was shown for which no timetable had been logged.
+    /// Something sounded or was shown for which no timetable, sheet or urgent notice had been
+    /// logged.
     Unplanned,
-    /// A play was logged before the timetable that orders it.
+    /// A play was logged before the timetable or urgent notice that orders it.
     Premature,
+    /// Something sounded that nobody had approved, as far as the log knows, when it was ordered.
+    Approval,
     /// The server receipted what the log does not hold.
     Receipt,
     /// A timetable or sheet is unreadable, or not the one that was logged.
@@ -78,7 +81,7 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// All kinds, in the order of the list.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::NotAPack,
         Self::Archive,
         Self::Manifest,
@@ -107,6 +110,7 @@ impl FaultKind {
         Self::Timetable,
         Self::Unplanned,
         Self::Premature,
+        Self::Approval,
         Self::Receipt,
         Self::Document,
         Self::Limit,
@@ -144,6 +148,9 @@ impl FaultKind {
             Self::Clock => "look at the device's clock; go by the enclosure, not by its word",
             Self::Timetable | Self::Unplanned | Self::Premature => {
                 "ask who ordered it: there is no schedule logged before it sounded"
+            }
+            Self::Approval => {
+                "ask who let it sound: a second person had to approve it before it was published"
             }
             Self::Limit => "audit a shorter window or one unit, in several packs",
         }

@@ -2,24 +2,17 @@
 
 use super::bundle::{Bad, Worker, quoted_forks};
 use super::checkpoints::{Heads, gather};
-use super::documents::{Due, Found, Sheets, sheet_file, timetable};
-use super::hash::Hash;
+use super::devices::judge;
 use super::index::{Index, Look as First};
 use super::layout::File;
-use super::outcome::{Odd, Version, fold, judge};
 use super::policy::Policy;
 use super::receipts::{Receipts, keys};
 use super::register::{Device, Place};
 use super::source::{ReadError, Source};
-use super::state::{State, Tracked};
-use super::text::to_hex;
+use super::state::State;
 use super::verdict::{Fault, FaultKind, Verdict};
 use super::walk::{Job, Look, Walk};
 use super::{Options, Progress, pool};
-use std::collections::{BTreeSet, HashMap};
-
-/// A gap that may still be closed: a device sends again within a quarter of an hour.
-const OPEN_MS: i64 = 60 * 60_000;
 
 /// Audits a pack by a policy. The one error is that the pack could not be read; whatever is wrong
 /// with what was read is in the verdict.
@@ -54,7 +47,7 @@ pub fn verify<S: Source + ?Sized>(
         audit.walk(&mut state, walk == 1, &mut |done| tell(walk, done))?;
         tell(walk, bytes);
         audit.look_up(&mut state)?;
-        audit.judge(&mut state)?;
+        judge(pack, &mut state)?;
         if state.devices.to == u64::MAX && state.quoted.to == Place::LAST {
             break;
         }
@@ -152,140 +145,6 @@ impl<S: Source + ?Sized> Audit<'_, S> {
         });
         failed.map_or(Ok(()), Err)
     }
-
-    /// Judges the devices of this walk.
-    fn judge(&self, state: &mut State<'_>) -> Result<(), ReadError> {
-        let mut sheets = Sheets::new(self.pack, self.index);
-        let mut missing: BTreeSet<Hash> = BTreeSet::new();
-        let mut tracked: Vec<(Device, Tracked)> = state.tracked.drain().collect();
-        tracked.sort_by_key(|(device, _)| *device);
-        for (device, mut tracked) in tracked {
-            let name = self.index.register.name(device);
-            let mut broken = Vec::new();
-            tracked.trail.finish(&mut broken);
-            for (seq, place) in broken {
-                let why = "it does not name the record before it";
-                let fault = Fault::new(FaultKind::Chain, state.file(place), why).of(name);
-                state.verdict.fault(fault.seq(seq).at(place.index()));
-            }
-            for fault in std::mem::take(&mut tracked.faults) {
-                state.verdict.fault(fault);
-            }
-            state.verdict.unlisted += tracked.unlisted;
-            state.verdict.records.late += tracked.late;
-            state.verdict.records.conflicts += tracked.conflicts.len() as u64;
-            gaps(state, name, &tracked);
-            let asked = self.index.register.devices.get(device as usize);
-            if asked.is_some_and(|named| named.asked) || self.is_placed(&tracked, &sheets)? {
-                self.outcomes(state, name, &tracked, &mut sheets, &mut missing)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Says whether a timetable places the device below the unit that is asked about, wherever it
-    /// was enrolled: devices move, and communes merge.
-    fn is_placed(&self, tracked: &Tracked, sheets: &Sheets<'_, S>) -> Result<bool, ReadError> {
-        let Some(unit) = &self.index.about.unit else { return Ok(false) };
-        for published in &tracked.published {
-            let text = sheets.timetable(&published.timetable)?;
-            let read = text.as_deref().and_then(timetable);
-            if read.is_some_and(|timetable| timetable.units.contains(unit)) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn outcomes(
-        &self,
-        state: &mut State<'_>,
-        name: &str,
-        tracked: &Tracked,
-        sheets: &mut Sheets<'_, S>,
-        missing: &mut BTreeSet<Hash>,
-    ) -> Result<(), ReadError> {
-        let about = &self.index.about;
-        let window = (about.from_ms, about.to_ms);
-        let mut versions = Vec::with_capacity(tracked.published.len());
-        for published in &tracked.published {
-            let named: Vec<Hash> = published
-                .sheets
-                .iter()
-                .filter_map(|number| state.sheets.get(*number as usize).copied())
-                .collect();
-            let file = format!("timetables/{}", to_hex(&published.timetable));
-            let mut wrong = |why: &str| {
-                let fault = Fault::new(FaultKind::Document, file.clone(), why).of(name);
-                state.verdict.fault(fault.at(published.place.index()));
-            };
-            let mut days: HashMap<Hash, (i64, i64)> = HashMap::new();
-            match sheets.timetable(&published.timetable)?.map(|bytes| timetable(&bytes)) {
-                None => {}
-                Some(None) => wrong("it cannot be read"),
-                Some(Some(timetable)) => {
-                    let own: BTreeSet<Hash> = timetable.days.iter().map(|day| day.2).collect();
-                    let logged: BTreeSet<Hash> = named.iter().copied().collect();
-                    if timetable.device != name || timetable.ver != published.ver || own != logged {
-                        wrong("it is not what the log says was published");
-                    }
-                    days.extend(
-                        timetable.days.iter().map(|(from, to, sheet)| (*sheet, (*from, *to))),
-                    );
-                }
-            }
-            let mut cues: Vec<Due> = Vec::new();
-            for sheet in named {
-                let outside = |(from, to): &(i64, i64)| *to <= window.0 || *from >= window.1;
-                if days.get(&sheet).is_some_and(outside) {
-                    continue;
-                }
-                match sheets.get(&sheet)? {
-                    Found::Sheet(from, to, found) if !outside(&(from, to)) => {
-                        cues.extend_from_slice(&found);
-                    }
-                    Found::Sheet(..) => {}
-                    Found::Missing | Found::Unreadable if !missing.insert(sheet) => {}
-                    Found::Missing => {
-                        let why = "a sheet that a timetable names is not in the pack";
-                        let fault = Fault::new(FaultKind::Missing, sheet_file(&sheet), why);
-                        state.verdict.fault(fault.of(name).at(published.place.index()));
-                    }
-                    Found::Unreadable => {
-                        let why = "it is no day sheet";
-                        state.verdict.fault(Fault::new(
-                            FaultKind::Document,
-                            sheet_file(&sheet),
-                            why,
-                        ));
-                    }
-                }
-            }
-            let (ver, published_ms, place) = (published.ver, published.at_ms, published.place);
-            versions.push(Version { ver, published_ms, place, cues });
-        }
-        let judged = judge(&fold(&versions), &tracked.trail, window, state.now_ms);
-        for (_, outcome) in judged.due {
-            state.verdict.outcomes.count(outcome);
-        }
-        state.superseded += judged.superseded;
-        for (odd, cue, seq, place) in judged.odd {
-            let cue = to_hex(&cue);
-            let (kind, why) = match odd {
-                Odd::Unplanned => {
-                    let why = format!("cue {cue} has no timetable published before its start");
-                    (FaultKind::Unplanned, why)
-                }
-                Odd::Premature => {
-                    let why = format!("logged before the timetable that orders cue {cue}");
-                    (FaultKind::Premature, why)
-                }
-            };
-            let fault = Fault::new(kind, state.file(place), why).of(name);
-            state.verdict.fault(fault.seq(seq).at(place.index()));
-        }
-        Ok(())
-    }
 }
 
 enum Step {
@@ -293,27 +152,6 @@ enum Step {
     Fault(Fault),
     Failed(ReadError),
     Passed(u64),
-}
-
-/// Counts numbers that never came; the newest may still be on their way.
-fn gaps(state: &mut State<'_>, name: &str, tracked: &Tracked) {
-    let begin = state.now_ms.saturating_sub(OPEN_MS);
-    for chain in &tracked.trail.chains {
-        let open = chain.upto_at_ms.is_some_and(|at| at > begin);
-        for (number, gap) in chain.gaps.iter().enumerate() {
-            let count = gap.to - gap.from + 1;
-            state.verdict.records.gaps = state.verdict.records.gaps.saturating_add(count);
-            if open && number + 1 == chain.gaps.len() && chain.is_fresh(gap, begin) {
-                continue;
-            }
-            let why = match (gap.from, gap.to) {
-                (from, to) if from == to => format!("number {from} never came"),
-                (from, to) => format!("numbers {from} to {to} never came"),
-            };
-            let fault = Fault::new(FaultKind::Gap, state.file(gap.next), why).of(name);
-            state.verdict.fault(fault.seq(gap.from).at(gap.next.index()));
-        }
-    }
 }
 
 fn receipts<S: Source + ?Sized>(
@@ -392,6 +230,22 @@ fn left_out(state: &mut State<'_>) {
     }
     if state.superseded > 0 {
         let note = format!("{} cues were played although withdrawn", state.superseded);
+        state.verdict.notes.push(note);
+    }
+    if state.explained > 0 {
+        let note = format!(
+            "{} plays were ordered by nothing that is logged, at a time of which the log lost its \
+             tail; it was logged that it did",
+            state.explained
+        );
+        state.verdict.notes.push(note);
+    }
+    if state.unbound > 0 {
+        let note = format!(
+            "{} of the late records quote no checkpoint, nor does one before them: devices write \
+             their first ones before they know any",
+            state.unbound
+        );
         state.verdict.notes.push(note);
     }
 }

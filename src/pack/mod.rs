@@ -73,7 +73,7 @@ pub struct Tiles {
     pub size: u64,
     /// From this leaf on all bundles.
     pub first: u64,
-    /// Bundles before that which hold statements about keys.
+    /// Bundles before that which hold statements about keys and approvals.
     pub kept: BTreeSet<u64>,
     /// Bundles before that of which only the hashes are needed: a checkpoint ends in them.
     pub hashes: BTreeSet<u64>,

@@ -7,10 +7,12 @@
 
 mod opening;
 mod parts;
+mod shelf;
 
 use super::Options;
 use super::bundle::{Done, Leaf};
 use super::checkpoints::{Heads, Pin, Quoted};
+use super::facts::Fact;
 use super::hash::{Hash, sha256, short};
 use super::index::Index;
 use super::layout::{File, TILE, Tile};
@@ -18,12 +20,12 @@ use super::leaf::Statement;
 use super::receipts::Receipts;
 use super::record::{Body, Record, Seen};
 use super::register::{Device, Place};
-use super::trail::{Fact, Placed, Trail};
+use super::trail::{Chain, Placed, Trail};
 use super::verdict::{Fault, FaultKind, Verdict};
 use opening::complete;
 pub use parts::Part;
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use shelf::Shelf;
+use std::collections::{HashMap, HashSet};
 
 /// How far a device's trusted clock and a witness's may differ.
 const CLOCK_MS: i64 = 120_000;
@@ -39,7 +41,8 @@ pub struct Published {
     pub at_ms: i64,
     pub place: Place,
     pub timetable: Hash,
-    pub sheets: Vec<u32>,
+    /// The list of its sheets on the shelf.
+    pub sheets: u32,
 }
 
 /// A device under way.
@@ -48,6 +51,8 @@ pub struct Tracked {
     pub trail: Trail,
     pub published: Vec<Published>,
     pub late: u64,
+    /// Of these, those of which nothing says that they were not written long before.
+    pub unbound: u64,
     pub conflicts: Vec<([u8; 16], u64)>,
     pub faults: Vec<Fault>,
     pub unlisted: u64,
@@ -69,9 +74,15 @@ impl Tracked {
         }
     }
 
+    /// Returns roughly how many bytes it takes.
     fn bytes(&self) -> usize {
-        let published: usize = self.published.iter().map(|p| 96 + p.sheets.capacity() * 4).sum();
-        self.trail.bytes() + published + self.faults.len() * 400 + self.conflicts.len() * 32 + 400
+        self.trail.bytes() + self.bytes_but_trail()
+    }
+
+    fn bytes_but_trail(&self) -> usize {
+        let published = self.published.capacity() * size_of::<Published>();
+        let told = self.faults.len() * 400 + self.conflicts.capacity() * 24;
+        published + told + 400
     }
 }
 
@@ -87,9 +98,14 @@ pub struct State<'a> {
     pub devices: Part<u64>,
     names: Vec<u64>,
     pub tracked: HashMap<Device, Tracked>,
+    /// Devices of which more is logged than fits into memory.
+    given_up: HashSet<Device>,
+    /// Bytes that are kept, roughly; and that may be.
     used: usize,
-    pub sheets: Vec<Hash>,
-    sheet_numbers: HashMap<Hash, u32>,
+    most: usize,
+    pub shelf: Shelf,
+    /// What shortens the names of records: known only when all of them are written.
+    salt: Hash,
     pub quotes: HashMap<Place, Pin>,
     pub quoted: Part<Place>,
     pub receipts: Receipts,
@@ -98,6 +114,10 @@ pub struct State<'a> {
     pub now_ms: i64,
     /// Cues that were played although withdrawn.
     pub superseded: u64,
+    /// Records that quote nothing, nor does one before them.
+    pub unbound: u64,
+    /// Plays of a time of which the log lost what was ordered.
+    pub explained: u64,
 }
 
 impl<'a> State<'a> {
@@ -113,6 +133,9 @@ impl<'a> State<'a> {
         let newest = heads
             .iter()
             .filter_map(|heads| heads.not_after(heads.newest.as_ref()?.size.checked_sub(1)?));
+        let held = index.bytes() + heads.iter().map(Heads::bytes).sum::<usize>();
+        let roots: Vec<Hash> =
+            heads.iter().filter_map(|heads| Some(heads.newest.as_ref()?.root)).collect();
         Self {
             verdict,
             index,
@@ -123,15 +146,19 @@ impl<'a> State<'a> {
             devices: Part { from: 0, to: u64::MAX },
             names: index.register.devices.iter().map(|named| hash(&named.name)).collect(),
             tracked: HashMap::new(),
+            given_up: HashSet::new(),
             used: 0,
-            sheets: Vec::new(),
-            sheet_numbers: HashMap::new(),
+            most: options.memory.saturating_sub(held).max(options.memory / 4),
+            shelf: Shelf::default(),
+            salt: sha256(&roots.concat()),
             quotes: HashMap::new(),
             quoted: Part { from: Place::new(0, 0), to: Place::LAST },
             receipts: Receipts::default(),
             restored: vec![None; heads.len()],
             now_ms: newest.max().unwrap_or(0),
             superseded: 0,
+            unbound: 0,
+            explained: 0,
         }
     }
 
@@ -158,7 +185,7 @@ impl<'a> State<'a> {
                 Leaf::Unverifiable | Leaf::Other => {}
             }
         }
-        if self.used > self.options.memory {
+        if self.used > self.most {
             self.shrink();
         }
     }
@@ -177,9 +204,11 @@ impl<'a> State<'a> {
                 let bound = bound.filter(|bound| bound.saturating_sub(received) > CLOCK_MS);
                 let published_ms = bound.unwrap_or(received);
                 let late = first_cue_ms.filter(|first| *first <= published_ms);
-                let numbers: Vec<u32> = sheets.iter().map(|sheet| self.number(sheet)).collect();
-                self.used += 96 + 4 * numbers.len();
-                let tracked = self.tracked.entry(device).or_default();
+                let before = self.shelf.bytes();
+                let sheets = self.shelf.put(&sheets);
+                self.used += self.shelf.bytes() - before;
+                let tracked = tracked(&mut self.tracked, device, &self.salt, &mut self.used);
+                let before = tracked.bytes_but_trail();
                 if let Some(first) = late {
                     let why =
                         format!("logged {} s after its first cue", (published_ms - first) / 1_000);
@@ -191,8 +220,9 @@ impl<'a> State<'a> {
                     at_ms: published_ms,
                     place,
                     timetable,
-                    sheets: numbers,
+                    sheets,
                 });
+                self.used += tracked.bytes_but_trail() - before;
             }
             Statement::Conflict { dev, chain, seq } => {
                 let Some(device) = self.index.register.named(&dev) else { return };
@@ -200,22 +230,11 @@ impl<'a> State<'a> {
                     let why = "the server holds two different records with this number";
                     let fault = Fault::new(FaultKind::Conflict, self.file(place), why).of(&dev);
                     let fault = fault.seq(seq).at(place.index());
-                    self.tracked.entry(device).or_default().conflict(chain, seq, fault);
+                    let tracked = tracked(&mut self.tracked, device, &self.salt, &mut self.used);
+                    tracked.conflict(chain, seq, fault);
                 }
             }
             _ => {}
-        }
-    }
-
-    fn number(&mut self, sheet: &Hash) -> u32 {
-        match self.sheet_numbers.entry(*sheet) {
-            Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(new) => {
-                let number = u32::try_from(self.sheets.len()).unwrap_or(u32::MAX);
-                self.sheets.push(*sheet);
-                self.used += 128;
-                *new.insert(number)
-            }
         }
     }
 
@@ -247,17 +266,27 @@ impl<'a> State<'a> {
             fault.of(name).seq(record.seq).at(place.index())
         };
         let log_of = |origin: &str| index.about.logs.iter().position(|log| log.origin == origin);
-        let quoted_ms = record
-            .seen
-            .as_ref()
-            .and_then(|seen| heads.get(log_of(&seen.origin)?)?.not_before(seen.size));
+        // A tree that stands before the record, or it bounds nothing.
+        let quoted_ms = record.seen.as_ref().and_then(|seen| {
+            let log = log_of(&seen.origin)?;
+            let before = seen.size > 0 && Place::new(log, seen.size) <= place;
+            heads.get(log).filter(|_| before)?.not_before(seen.size)
+        });
         let not_after = heads.get(place.log()).and_then(|heads| heads.not_after(place.index()));
-        let tracked = self.tracked.entry(device).or_default();
+        let told = match &record.body {
+            Body::Told(told) => Some((told, self.is_of_loss(place, told.at_ms))),
+            _ => None,
+        };
+        let tracked = tracked(&mut self.tracked, device, &self.salt, &mut self.used);
+        let kept = tracked.bytes_but_trail();
+        let chains = tracked.trail.chains.len();
         let first = (self.complete > Place::new(0, 0)).then_some(record.seq);
         let Some(chain) = tracked.trail.chain(&record.chain, first) else {
             tracked.fault(fault(FaultKind::Limit, "the device has too many chains".to_owned()));
             return;
         };
+        let known = tracked.trail.chains.get(chain).filter(|_| chain < chains);
+        let before = known.map_or(0, Chain::bytes);
         let mut broken = Vec::new();
         match tracked.trail.place(chain, record, *digest, place, &mut broken) {
             Placed::New => {}
@@ -278,13 +307,21 @@ impl<'a> State<'a> {
             }
             Placed::Beyond => return,
         }
-        let told = matches!(record.body, Body::Told(_));
-        self.used += 24 + if told { size_of::<Fact>() } else { 0 };
+        if let Some((told, lost)) = told {
+            let subjects = &mut self.shelf.subjects;
+            let before = tracked.trail.facts.bytes() + subjects.bytes();
+            let fact = Fact::new(told, record.seq, place, chain, subjects);
+            let asked = (index.about.from_ms..index.about.to_ms).contains(&told.at_ms);
+            tracked.trail.facts.push(Fact { asked, lost, ..fact });
+            self.used += (tracked.trail.facts.bytes() + subjects.bytes()).saturating_sub(before);
+        }
+        let after = tracked.trail.chains.get(chain).map_or(0, Chain::bytes);
         for (seq, at) in broken {
             let why = "it does not name the record before it".to_owned();
             let broken = Fault { seq: Some(seq), ..fault(FaultKind::Chain, why) };
             tracked.fault(broken.at(at.index()));
         }
+        self.used += (after + tracked.bytes_but_trail()).saturating_sub(before + kept);
         // Not before what it quotes, or what an earlier record of its chain quotes.
         let Some(chain) = tracked.trail.chains.get_mut(chain) else { return };
         chain.floor_ms = chain.floor_ms.max(quoted_ms);
@@ -295,6 +332,7 @@ impl<'a> State<'a> {
         let width = floor.zip(not_after).map(|(from, to)| to.saturating_sub(from));
         if width.is_none_or(|width| width > self.options.late_ms) {
             tracked.late += 1;
+            tracked.unbound += u64::from(floor.is_none());
         }
         if let Some(error) = record.clock {
             let slack = CLOCK_MS.saturating_add(error.min(CLOCK_MS));
@@ -345,10 +383,36 @@ impl<'a> State<'a> {
         }
     }
 
+    /// Says whether what was ordered at that time may have been lost with the tail of a log, before
+    /// the record there was sent again.
+    fn is_of_loss(&self, place: Place, at_ms: i64) -> bool {
+        let lost = |log: usize| {
+            let restored = self.restored.get(log).copied().flatten()?;
+            let before = self.heads.get(log.checked_sub(1)?)?;
+            let known = before.not_before(before.newest.as_ref()?.size).unwrap_or(i64::MIN);
+            Some(known.saturating_sub(CLOCK_MS) < at_ms && at_ms <= restored)
+        };
+        (1..=place.log()).any(|log| lost(log).unwrap_or(false))
+    }
+
     /// Says whether a receipt made then, of a record that is not here, is explained by a loss.
     pub fn explains(&self, made_ms: i64) -> bool {
         self.restored.iter().flatten().any(|restored| made_ms <= *restored)
     }
+}
+
+/// Finds a device under way, or begins it.
+fn tracked<'t>(
+    all: &'t mut HashMap<Device, Tracked>,
+    device: Device,
+    salt: &Hash,
+    used: &mut usize,
+) -> &'t mut Tracked {
+    all.entry(device).or_insert_with(|| {
+        let new = Tracked { trail: Trail::new(*salt), ..Tracked::default() };
+        *used += new.bytes();
+        new
+    })
 }
 
 fn file_of(heads: &[Heads], place: Place) -> String {

@@ -2,6 +2,7 @@
 
 use super::super::register::{Device, Place};
 use super::super::verdict::{Fault, FaultKind};
+use super::shelf::Shelf;
 use super::{State, Tracked};
 
 /// Part of all devices or quotes: those from `from` to `to`, both inclusive.
@@ -15,7 +16,8 @@ impl State<'_> {
     /// Says whether a device belongs to this walk.
     pub fn is_wanted(&self, device: Device) -> bool {
         let Part { from, to } = self.devices;
-        self.names.get(device as usize).is_some_and(|name| (from..=to).contains(name))
+        let given_up = self.given_up.contains(&device);
+        !given_up && self.names.get(device as usize).is_some_and(|name| (from..=to).contains(name))
     }
 
     /// Returns which devices the next walk must read: all while quotes were put off.
@@ -32,32 +34,40 @@ impl State<'_> {
         // Of the last part nothing is left: no name hashes that high but by a wonder.
         self.devices = Part { from, to: u64::MAX };
         self.quoted = Part { from: self.quoted.to.next(), to: Place::LAST };
-        self.used = self.sheets.len() * 128;
+        self.shelf = Shelf::default();
+        self.used = 0;
     }
 
     /// Puts devices off to another walk until what is kept fits.
     pub(super) fn shrink(&mut self) {
         loop {
-            let sheets = self.sheets.len() * 128;
             let kept: usize = self.tracked.values().map(Tracked::bytes).sum();
-            self.used = kept + sheets;
-            if self.used <= self.options.memory {
+            self.used = kept + self.shelf.bytes();
+            if self.used <= self.most {
                 return;
             }
             let Part { from, to } = self.devices;
             if from == to || self.tracked.len() < 2 {
-                // One device alone is too large, or the sheets are: what is kept is given up.
-                let names: Vec<Device> = self.tracked.drain().map(|(device, _)| device).collect();
-                let name = names.first().map_or("", |device| self.index.register.name(*device));
-                let why = "what is logged of it does not fit into memory";
-                self.verdict.fault(Fault::new(FaultKind::Limit, "pack", why).of(name));
-                self.used = 0;
-                return;
+                self.give_up();
+            } else {
+                self.devices.to = from + (to - from) / 2;
+                let to = self.devices.to;
+                let names = &self.names;
+                let stays = |device: &Device| names.get(*device as usize).is_some_and(|n| *n <= to);
+                self.tracked.retain(|device, _| stays(device));
+                self.tracked.shrink_to_fit();
             }
-            self.devices.to = from + (to - from) / 2;
-            let to = self.devices.to;
-            let names = &self.names;
-            self.tracked.retain(|device, _| names.get(*device as usize).is_some_and(|n| *n <= to));
+            self.shelf.clear(self.tracked.values_mut());
+        }
+    }
+
+    /// Gives up devices each of which alone is too large.
+    fn give_up(&mut self) {
+        for (device, _) in self.tracked.drain() {
+            let name = self.index.register.name(device);
+            let why = "what is logged of it does not fit into memory: it was not judged";
+            self.verdict.fault(Fault::new(FaultKind::Limit, "pack", why).of(name));
+            self.given_up.insert(device);
         }
     }
 }

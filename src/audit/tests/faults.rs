@@ -328,7 +328,7 @@ fn many_quotes_and_little_memory_end_in_the_same_verdict() {
     });
     let verdict = judge(&world, &world.pack());
     assert_eq!(verdict.faults, []);
-    let little = Options { memory: 4_000, ..options() };
+    let little = Options { memory: 14_000, ..options() };
     let mut walks = 0;
     let policy = Policy::parse(world.policy().as_bytes()).unwrap();
     let again = verify(&world.pack()[..], &policy, &little, &mut |p| walks = walks.max(p.walk));

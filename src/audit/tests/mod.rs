@@ -3,6 +3,7 @@
 mod day;
 mod faults;
 mod hostile;
+mod late;
 mod model;
 mod outcomes;
 mod tampering;
@@ -75,7 +76,7 @@ fn the_same_pack_gives_the_same_verdict_on_any_number_of_cores_and_in_several_wa
     let one = judge(&world, &pack);
     assert!(one.ok);
     for workers in [1, 2, 7] {
-        for memory in [1 << 30, 9_000, 4_000] {
+        for memory in [1 << 30, 24_000, 16_000] {
             let options = Options { workers, memory, ..options() };
             let mut walks = 0;
             let policy = Policy::parse(world.policy().as_bytes()).unwrap();

@@ -130,6 +130,15 @@ pub fn play(cue: &str, at: i64, played_ms: i64) -> Value {
     })
 }
 
+/// A play of an urgent notice.
+pub fn notice(jti: &str, at: i64, played_ms: i64) -> Value {
+    let mut play = play("", at, played_ms);
+    let members = play.as_object_mut().unwrap();
+    members.remove("cue");
+    members.insert("jti".to_owned(), json!(jti));
+    play
+}
+
 pub fn start(cue: &str, at: i64) -> Value {
     json!({"kind": "start", "cue": cue, "n": 1, "started_ms": at})
 }

@@ -2,9 +2,10 @@
 
 use super::model::{HOUR, MIN};
 use crate::audit::documents::{Due, Output};
-use crate::audit::outcome::{Outcome, Version, fold, judge};
-use crate::audit::record::read;
-use crate::audit::register::Place;
+use crate::audit::facts::{Fact, Subjects};
+use crate::audit::outcome::{Grounds, Outcome, Version, fold, judge};
+use crate::audit::record::{Body, read};
+use crate::audit::register::{Ordered, Place};
 use crate::audit::trail::{Placed, Trail};
 use crate::domain::ids::{ChainId, CueId};
 use crate::domain::proof::chain::{Chain, Link, LostSpan};
@@ -16,7 +17,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use server::{Expected, Heard, Life, Receipted, Sign, Verdict};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const BASE: i64 = 1_800_000_000_000;
 
@@ -152,6 +153,7 @@ proptest! {
         let mut upto: BTreeMap<[u8; 16], Chain> = BTreeMap::new();
         let mut lost: BTreeMap<[u8; 16], Vec<(u64, u64)>> = BTreeMap::new();
         let mut trail = Trail::default();
+        let mut subjects = Subjects::default();
         for (place, claims) in (0_u64..).zip(&shuffled) {
             let record: record::Record = serde_json::from_value(claims.clone()).unwrap();
             let head = &record.head;
@@ -172,6 +174,11 @@ proptest! {
             let placed =
                 trail.place(at, &own, digest.0, Place::new(0, place), &mut Vec::new());
             prop_assert_eq!(placed, Placed::New);
+            if let Body::Told(told) = &own.body {
+                let fact = Fact::new(told, own.seq, Place::new(0, place), at, &mut subjects);
+                let asked = window.0 <= told.at_ms && told.at_ms < window.1;
+                trail.facts.push(Fact { asked, ..fact });
+            }
         }
         trail.finish(&mut Vec::new());
         for (id, chain) in &upto {
@@ -205,13 +212,16 @@ proptest! {
             ver: *ver,
             published_ms: BASE + published * MIN,
             place: Place::new(0, 0),
-            cues: cues.iter().map(|(n, shift)| {
+            days: vec![cues.iter().map(|(n, shift)| {
                 let (at, end, board) = due(*n, *shift);
                 let output = if board { Output::Pages } else { Output::Clip };
-                Due { cue: cue(*n), at_ms: at, end_ms: end, output }
-            }).collect(),
+                Due { cue: cue(*n), at_ms: at, end_ms: end, output, approval: None }
+            }).collect()],
         }).collect();
-        let judged = judge(&fold(&ours), &trail, window, now);
+        let (sheets, ordered) = (BTreeSet::new(), Ordered::default());
+        let grounds =
+            Grounds { subjects: &subjects, sheets: &sheets, ordered: &ordered, window, now };
+        let judged = judge(&fold(&ours), &trail, grounds);
 
         let due: BTreeMap<[u8; 16], Outcome> = judged.due.iter().copied().collect();
         let mut superseded = 0;

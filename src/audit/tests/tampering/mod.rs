@@ -1,6 +1,7 @@
 //! The tampering table: each way of falsifying a pack or the log behind it is found and named.
 
 mod devices;
+mod orders;
 mod server;
 
 use super::day::{Moment, live, sound, usual};

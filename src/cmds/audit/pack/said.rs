@@ -57,7 +57,8 @@ pub fn read(shards: &mut [Shard], asked: &mut Asked<'_>, bar: &mut Bar) -> anyho
                             shard.kept.insert(bundle);
                         }
                     }
-                    ServerBody::Revoke { .. } if left_out => {
+                    // What was approved long ago may sound today.
+                    ServerBody::Revoke { .. } | ServerBody::Approval { .. } if left_out => {
                         shard.kept.insert(bundle);
                     }
                     ServerBody::TimetablePublished { dev, ver, timetable, sheets, .. }

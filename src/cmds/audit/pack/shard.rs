@@ -35,7 +35,7 @@ pub struct Shard {
     pub beyond: u64,
     /// From this leaf on nothing is left out.
     pub first: u64,
-    /// Bundles before it that hold statements about keys.
+    /// Bundles before it that hold statements about keys and approvals.
     pub kept: BTreeSet<u64>,
     note: String,
     path: PathBuf,
