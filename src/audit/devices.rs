@@ -1,9 +1,10 @@
 //! The devices of a walk: what their trails show, and what became of their cues.
 
-use super::documents::{Due, Found, Sheets, sheet_file, timetable};
+use super::documents::{Due, Found, Sheets, notice, sheet_file, timetable};
 use super::hash::Hash;
 use super::index::Index;
 use super::outcome::{Grounds, Judged, Odd, PLANNED, Version, fold, judge as judge_trail};
+use super::record;
 use super::register::Device;
 use super::source::{ReadError, Source};
 use super::state::{Published, State, Tracked};
@@ -21,7 +22,22 @@ const DAYS: usize = 200_000;
 pub fn judge<S: Source + ?Sized>(source: &S, state: &mut State<'_>) -> Result<(), ReadError> {
     let index = state.index;
     let shelf = Sheets::new(source, index);
-    let mut judging = Judging { index, shelf, missing: BTreeSet::new() };
+    let mut sounds = BTreeMap::new();
+    for (name, place, document) in index.register.ordered.notices() {
+        let Some(bytes) = shelf.notice(document)? else { continue };
+        match notice(&bytes).filter(|(jti, _)| record::notice(jti) == *name) {
+            Some((_, asset)) => {
+                sounds.insert(*name, asset.and_then(|asset| asset.first_chunk().copied()));
+            }
+            None if state.is_last() => {
+                let why = "it is not the urgent notice that the log names";
+                let file = format!("notices/{}", to_hex(document));
+                state.verdict.fault(Fault::new(FaultKind::Document, file, why).at(place.index()));
+            }
+            None => {}
+        }
+    }
+    let mut judging = Judging { index, shelf, sounds, missing: BTreeSet::new() };
     let mut tracked: Vec<(Device, Tracked)> = state.tracked.drain().collect();
     tracked.sort_by_key(|(device, _)| *device);
     for (device, mut tracked) in tracked {
@@ -52,6 +68,8 @@ pub fn judge<S: Source + ?Sized>(source: &S, state: &mut State<'_>) -> Result<()
 struct Judging<'p, S: ?Sized> {
     index: &'p Index,
     shelf: Sheets<'p, S>,
+    /// What urgent notices sound.
+    sounds: BTreeMap<[u8; 16], Option<[u8; 16]>>,
     /// Sheets that are missing or unreadable, each told once.
     missing: BTreeSet<Hash>,
 }
@@ -102,6 +120,7 @@ impl<S: Source + ?Sized> Judging<'_, S> {
             subjects: &state.shelf.subjects,
             sheets: &sheets,
             ordered: &self.index.register.ordered,
+            sounds: &self.sounds,
             window,
             now: state.now_ms,
         };
@@ -207,6 +226,10 @@ fn tell(state: &mut State<'_>, name: &str, judged: Judged) {
             Odd::Unordered => {
                 let why = "an urgent notice sounded that had not been logged".to_owned();
                 (FaultKind::Unplanned, why)
+            }
+            Odd::Swapped => {
+                let why = "an urgent notice sounded with another recording than was ordered";
+                (FaultKind::Unplanned, why.to_owned())
             }
             Odd::Foretold => {
                 let why = "logged before the urgent notice that orders it".to_owned();

@@ -1,7 +1,7 @@
-//! Timetables and day sheets: read by the name that the log gives them, as far as cues go.
+//! Timetables, day sheets and urgent notices: read by the name that the log gives them, as far as cues go.
 
 use super::hash::Hash;
-use super::index::Index;
+use super::index::{Index, Kind};
 use super::record::{Cue, Jws};
 use super::source::{ReadError, Source};
 use super::text::{INTEGER, hex, to_hex};
@@ -119,6 +119,29 @@ pub fn sheet(bytes: &[u8]) -> Option<(i64, i64, Vec<Due>)> {
     Some((raw.from_ms, raw.to_ms, cues))
 }
 
+#[derive(Deserialize)]
+struct RawNotice {
+    jti: String,
+    #[serde(default)]
+    asset: Option<RawAsset>,
+}
+
+#[derive(Deserialize)]
+struct RawAsset {
+    sha256: String,
+}
+
+/// Reads an urgent notice: its id, and what it sounds; who signed it is not asked, the log names
+/// its hash.
+pub fn notice(bytes: &[u8]) -> Option<(String, Option<Hash>)> {
+    let claims = Jws::parse(bytes, "loa-urgent+jwt")?.claims()?;
+    let RawNotice { jti, asset } = serde_json::from_slice(&claims).ok()?;
+    match asset {
+        Some(asset) => Some((jti, Some(hex(&asset.sha256)?))),
+        None => Some((jti, None)),
+    }
+}
+
 /// A sheet, or what is wrong with it.
 #[derive(Clone, Debug)]
 pub enum Found {
@@ -146,7 +169,7 @@ impl<'p, S: Source + ?Sized> Sheets<'p, S> {
         if let Some(found) = self.kept.get(name) {
             return Ok(found.clone());
         }
-        let found = match self.index.document(self.source, name, true)? {
+        let found = match self.index.document(self.source, name, Kind::Sheet)? {
             None => Found::Missing,
             Some(bytes) => match sheet(&bytes) {
                 Some((from, to, cues)) => Found::Sheet(from, to, cues.into()),
@@ -164,9 +187,14 @@ impl<'p, S: Source + ?Sized> Sheets<'p, S> {
         Ok(found)
     }
 
+    /// Reads the bytes of an urgent notice, if the pack has it.
+    pub fn notice(&self, name: &Hash) -> Result<Option<Vec<u8>>, ReadError> {
+        self.index.document(self.source, name, Kind::Notice)
+    }
+
     /// Reads a timetable's bytes, if the pack has it.
     pub fn timetable(&self, name: &Hash) -> Result<Option<Vec<u8>>, ReadError> {
-        self.index.document(self.source, name, false)
+        self.index.document(self.source, name, Kind::Timetable)
     }
 }
 

@@ -15,8 +15,8 @@ use std::collections::hash_map::Entry;
 pub struct Fact {
     /// Which, as [`Subjects`] know it.
     pub subject: u32,
-    /// The day sheet that it was played from, likewise; 0 when it names none.
-    pub sheet: u32,
+    /// The day sheet, or of a notice the asset, that it was played from, likewise; 0 for none.
+    pub source: u32,
     pub seq: u64,
     pub place: Place,
     /// How long it sounded or was shown.
@@ -60,9 +60,9 @@ impl Subjects {
         }
     }
 
-    /// Returns the number of a sheet that a record names.
-    pub fn sheet(&mut self, sheet: Option<&Hash>) -> u32 {
-        sheet.and_then(|sheet| sheet.first_chunk()).map_or(0, |name| self.number(*name))
+    /// Returns the number of what a record was played from.
+    fn source(&mut self, source: Option<&Hash>) -> u32 {
+        source.and_then(|source| source.first_chunk()).map_or(0, |name| self.number(*name))
     }
 
     /// Finds a name.
@@ -85,7 +85,7 @@ impl Fact {
         };
         Self {
             subject: subjects.number(name),
-            sheet: subjects.sheet(told.sheet.as_ref()),
+            source: subjects.source(told.source.as_ref()),
             seq,
             place,
             ms: u32::try_from(told.ms).unwrap_or(u32::MAX),
@@ -127,7 +127,7 @@ impl Facts {
 
     fn write(&mut self, fact: &Fact) {
         grow(&mut self.bytes, 64);
-        let (subject, sheet, seq, place) = Self::base(self.before.as_ref());
+        let (subject, source, seq, place) = Self::base(self.before.as_ref());
         self.bytes.push(code(fact));
         let flags = u64::from(fact.asked)
             | u64::from(fact.lost) << 1
@@ -135,7 +135,7 @@ impl Facts {
             | u64::from(fact.chain) << 3;
         put(&mut self.bytes, flags);
         put_step(&mut self.bytes, subject, u64::from(fact.subject));
-        put_step(&mut self.bytes, sheet, u64::from(fact.sheet));
+        put_step(&mut self.bytes, source, u64::from(fact.source));
         put_step(&mut self.bytes, seq, fact.seq);
         put_step(&mut self.bytes, place, fact.place.number());
         put(&mut self.bytes, u64::from(fact.ms));
@@ -144,7 +144,7 @@ impl Facts {
 
     fn base(before: Option<&Fact>) -> (u64, u64, u64, u64) {
         before.map_or((0, 0, 0, 0), |fact| {
-            (u64::from(fact.subject), u64::from(fact.sheet), fact.seq, fact.place.number())
+            (u64::from(fact.subject), u64::from(fact.source), fact.seq, fact.place.number())
         })
     }
 
@@ -164,8 +164,8 @@ impl Facts {
         let mut again = Self::default();
         for fact in self.iter() {
             let subject = new.number(old.name(fact.subject));
-            let sheet = if fact.sheet == 0 { 0 } else { new.number(old.name(fact.sheet)) };
-            again.push(Fact { subject, sheet, ..fact });
+            let source = if fact.source == 0 { 0 } else { new.number(old.name(fact.source)) };
+            again.push(Fact { subject, source, ..fact });
         }
         *self = again;
     }
@@ -193,14 +193,14 @@ fn code(fact: &Fact) -> u8 {
 }
 
 fn take(rest: &mut &[u8], before: Option<&Fact>) -> Option<Fact> {
-    let (subject, sheet, seq, place) = Facts::base(before);
+    let (subject, source, seq, place) = Facts::base(before);
     let (code, more) = rest.split_first()?;
     *rest = more;
     let flags = get(rest)?;
     let number = |n: u64| u32::try_from(n).ok();
     Some(Fact {
         subject: number(get_step(rest, subject)?)?,
-        sheet: number(get_step(rest, sheet)?)?,
+        source: number(get_step(rest, source)?)?,
         seq: get_step(rest, seq)?,
         place: Place::of(get_step(rest, place)?),
         ms: number(get(rest)?)?,
@@ -257,10 +257,10 @@ mod tests {
         let numbers = (any::<u32>(), any::<u32>(), any::<u64>(), any::<u64>(), any::<u32>());
         let words = (any::<u16>(), 0..3_usize, 0..5_usize, 0..7_u8);
         (numbers, words, any::<[bool; 3]>()).prop_map(|(numbers, words, [asked, lost, notice])| {
-            let (subject, sheet, seq, place, ms) = numbers;
+            let (subject, source, seq, place, ms) = numbers;
             let (chain, what, said, grade) = words;
             let (what, said, place) = (WHATS[what], SAIDS[said], Place::of(place));
-            Fact { subject, sheet, seq, place, ms, chain, what, said, grade, asked, lost, notice }
+            Fact { subject, source, seq, place, ms, chain, what, said, grade, asked, lost, notice }
         })
     }
 
@@ -293,7 +293,7 @@ mod tests {
             let subject = subjects.number(name);
             let fact = Fact {
                 subject,
-                sheet: 0,
+                source: 0,
                 seq: 2 * n,
                 place: Place::new(1, n * 9_000),
                 ms: 120_000,

@@ -43,13 +43,21 @@ pub struct AboutLog {
     pub first: u64,
 }
 
-/// A timetable or sheet: the beginning of its name, and where it lies.
+/// A timetable, sheet or notice: the beginning of its name, and where it lies.
 #[derive(Clone, Copy, Debug)]
 struct Document {
     name: u64,
     at: u64,
     size: u32,
-    sheet: bool,
+    kind: Kind,
+}
+
+/// Documents that leaves name by hash, in the order of a pack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    Timetable,
+    Sheet,
+    Notice,
 }
 
 /// See the module.
@@ -172,18 +180,22 @@ impl Index {
         header: u64,
     ) -> Result<(), ReadError> {
         match &file {
-            File::Timetable(name) | File::Sheet(name) => {
+            File::Timetable(name) | File::Sheet(name) | File::Notice(name) => {
                 if self.documents.len() >= DOCUMENTS {
-                    let why = format!("more than {DOCUMENTS} timetables and sheets");
+                    let why = format!("more than {DOCUMENTS} timetables, sheets and notices");
                     if !self.faults.iter().any(|fault| fault.message == why) {
                         self.faults.push(Fault::new(FaultKind::Limit, "pack", why));
                     }
                     return Ok(());
                 }
-                let sheet = matches!(file, File::Sheet(_));
+                let kind = match file {
+                    File::Sheet(_) => Kind::Sheet,
+                    File::Notice(_) => Kind::Notice,
+                    _ => Kind::Timetable,
+                };
                 let size = u32::try_from(entry.size).unwrap_or(u32::MAX);
                 grow(&mut self.documents, 256);
-                self.documents.push(Document { name: short(name), at: entry.at, size, sheet });
+                self.documents.push(Document { name: short(name), at: entry.at, size, kind });
             }
             File::Hashes(log, _) => {
                 self.tiles.entry(*log).or_insert(header);
@@ -254,17 +266,17 @@ impl Index {
         self.files.get(at).map(|(_, entry)| entry)
     }
 
-    /// Reads a timetable or sheet by name.
+    /// Reads a timetable, sheet or notice by name.
     pub fn document<S: Source + ?Sized>(
         &self,
         source: &S,
         name: &Hash,
-        sheet: bool,
+        kind: Kind,
     ) -> Result<Option<Vec<u8>>, ReadError> {
-        let key = (sheet, short(name));
-        let from = self.documents.partition_point(|known| (known.sheet, known.name) < key);
+        let key = (kind, short(name));
+        let from = self.documents.partition_point(|known| (known.kind, known.name) < key);
         for known in &self.documents[from..] {
-            if (known.sheet, known.name) != key {
+            if (known.kind, known.name) != key {
                 break;
             }
             let bytes = read(source, known.at, known.size as usize)?;

@@ -87,6 +87,7 @@ pub enum File {
     Receipts,
     Timetable(Hash),
     Sheet(Hash),
+    Notice(Hash),
     Checkpoint(usize),
     Cosigned(usize, String),
     Stamped(usize, u64),
@@ -112,6 +113,7 @@ impl File {
             _ => match name.split_once('/')? {
                 ("timetables", name) => Self::Timetable(hex(name)?),
                 ("sheets", name) => Self::Sheet(hex(name)?),
+                ("notices", name) => Self::Notice(hex(name)?),
                 ("logs", rest) => {
                     let (number, rest) = rest.split_once('/')?;
                     let log = usize::try_from(decimal(number)?).ok()?.checked_sub(1)?;
@@ -142,25 +144,26 @@ impl File {
             Self::Receipts => (4, 0, 0, none),
             Self::Timetable(name) => (5, 0, 0, *name),
             Self::Sheet(name) => (6, 0, 0, *name),
-            Self::Checkpoint(log) => (7, *log, 0, none),
+            Self::Notice(name) => (7, 0, 0, *name),
+            Self::Checkpoint(log) => (8, *log, 0, none),
             Self::Cosigned(log, day) => {
                 let mut key = none;
                 for (byte, digit) in key.iter_mut().zip(day.bytes()) {
                     *byte = digit;
                 }
-                (7, *log, 1, key)
+                (8, *log, 1, key)
             }
-            Self::Stamped(log, size) => (7, *log, 2, number(*size, [0, 0])),
-            Self::Token(log, size) => (7, *log, 2, number(*size, [1, 0])),
+            Self::Stamped(log, size) => (8, *log, 2, number(*size, [0, 0])),
+            Self::Token(log, size) => (8, *log, 2, number(*size, [1, 0])),
             // The right edge first, then from the left, each tile before what lies below it.
             Self::Hashes(log, tile) if !tile.is_full() => {
-                (7, *log, 3, number(u64::from(255 - tile.level), [0, 0]))
+                (8, *log, 3, number(u64::from(255 - tile.level), [0, 0]))
             }
             Self::Hashes(log, tile) => {
-                (7, *log, 4, number(tile.first_leaf(), [255 - tile.level, 0]))
+                (8, *log, 4, number(tile.first_leaf(), [255 - tile.level, 0]))
             }
-            Self::Entries(log, tile) => (7, *log, 4, number(tile.first_leaf(), [255, 1])),
-            Self::Manifest => (8, 0, 0, none),
+            Self::Entries(log, tile) => (8, *log, 4, number(tile.first_leaf(), [255, 1])),
+            Self::Manifest => (9, 0, 0, none),
         }
     }
 
@@ -168,6 +171,7 @@ impl File {
     pub fn most_bytes(&self) -> u64 {
         match self {
             Self::Readme | Self::Pack | Self::Policy | Self::Token(..) | Self::Sheet(_) => 65_536,
+            Self::Notice(_) => 32_768,
             Self::Keys => 131_072,
             Self::Timetable(_) => 8_192,
             Self::Checkpoint(_) | Self::Stamped(..) => NOTE_BYTES as u64,
@@ -219,6 +223,7 @@ impl fmt::Display for File {
             Self::Receipts => f.write_str("receipts"),
             Self::Timetable(name) => write!(f, "timetables/{}", to_hex(name)),
             Self::Sheet(name) => write!(f, "sheets/{}", to_hex(name)),
+            Self::Notice(name) => write!(f, "notices/{}", to_hex(name)),
             Self::Checkpoint(log) => write!(f, "logs/{}/checkpoint", log + 1),
             Self::Cosigned(log, day) => write!(f, "logs/{}/cosigned/{day}", log + 1),
             Self::Stamped(log, size) => write!(f, "logs/{}/tokens/{size}.note", log + 1),

@@ -97,9 +97,10 @@ pub enum Statement {
         chain: [u8; 16],
         seq: u64,
     },
-    /// An urgent notice or drill was signed.
+    /// An urgent notice was signed; a drill neither sounds nor shows, and orders nothing.
     Urgent {
         jti: String,
+        document: Hash,
     },
     /// Somebody approved what has this hash; `needed` is false where nobody had to.
     Approval {
@@ -175,7 +176,9 @@ struct RawConflict {
 
 #[derive(Deserialize)]
 struct RawUrgent {
+    notice: String,
     jti: String,
+    document: String,
 }
 
 #[derive(Deserialize)]
@@ -225,7 +228,11 @@ pub fn statement(content: &[u8]) -> Option<Statement> {
             let RawConflict { dev, chain, seq } = read(content)?;
             Statement::Conflict { dev, chain: hex(&chain)?, seq }
         }
-        "urgent" => Statement::Urgent { jti: read::<RawUrgent>(content)?.jti },
+        "urgent" => {
+            let RawUrgent { notice, jti, document } = read(content)?;
+            let document = hex(&document)?;
+            if notice == "urgent" { Statement::Urgent { jti, document } } else { Statement::Other }
+        }
         "approval" => {
             let RawApproval { of, role } = read(content)?;
             Statement::Approval { of: hex(&of)?, needed: role != "not-needed" }

@@ -14,6 +14,7 @@
 //! | `policy` | the log's own policy, for people: never used |
 //! | `keys.json`, `receipts` | body of `keys`; receipts that devices kept, a line each; optional |
 //! | `timetables/HASH`, `sheets/HASH` | documents that `timetable-published` leaves name, sorted; a timetable may be absent, a sheet whose day touches the window may not |
+//! | `notices/HASH` | urgent notices as signed, which `urgent` leaves name, sorted; may be absent |
 //! | `logs/N/checkpoint` | the newest, with cosignatures; logs count from 1, oldest first |
 //! | `logs/N/cosigned/YYYY-MM-DD` | cosigned checkpoints of a day, each followed by an empty line |
 //! | `logs/N/tokens/SIZE.note`, `.tsr` | a checkpoint and its RFC 3161 time stamp |

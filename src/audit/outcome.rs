@@ -135,7 +135,7 @@ struct Sum {
     grade: Option<u8>,
     last: Option<Said>,
     first: Option<(u64, Place)>,
-    /// The first that names a sheet which was not published for the device.
+    /// The first that was played from something else than was ordered.
     stray: Option<(u64, Place)>,
     asked: bool,
     lost: bool,
@@ -183,6 +183,8 @@ pub enum Odd {
     ApprovedLate,
     /// An urgent notice that was not logged.
     Unordered,
+    /// An urgent notice with another sound than was ordered.
+    Swapped,
     /// The record was logged before the notice.
     Foretold,
 }
@@ -210,10 +212,10 @@ pub struct Judged {
 
 impl Judged {
     fn odd(&mut self, what: Odd, subject: [u8; 16], sum: &Sum, at: Option<(u64, Place)>) {
-        if sum.lost {
-            self.explained += 1;
-        } else if let Some((seq, place)) = at {
-            self.odd.push(Oddity { what, subject, seq, place });
+        match at {
+            Some(_) if sum.lost => self.explained += 1,
+            Some((seq, place)) => self.odd.push(Oddity { what, subject, seq, place }),
+            None => {}
         }
     }
 }
@@ -225,6 +227,8 @@ pub struct Grounds<'a> {
     /// The sheets that were ever published for it, by the beginning of their names.
     pub sheets: &'a BTreeSet<[u8; 16]>,
     pub ordered: &'a Ordered,
+    /// What urgent notices sound, by short name; the beginning of the asset's hash.
+    pub sounds: &'a BTreeMap<[u8; 16], Option<[u8; 16]>>,
     /// When the cues asked about start.
     pub window: (i64, i64),
     /// The end of the log.
@@ -233,7 +237,7 @@ pub struct Grounds<'a> {
 
 /// Judges a device.
 pub fn judge(planned: &BTreeMap<Cue, Planned>, trail: &Trail, grounds: Grounds<'_>) -> Judged {
-    let Grounds { subjects, sheets, ordered, window, now } = grounds;
+    let Grounds { subjects, sheets, ordered, sounds, window, now } = grounds;
     let asked = |at: i64| window.0 <= at && at < window.1;
     let mut facts: Vec<Fact> = trail.facts.iter().collect();
     let chain = |fact: &Fact| trail.chains.get(usize::from(fact.chain)).map(|chain| chain.id);
@@ -242,12 +246,17 @@ pub fn judge(planned: &BTreeMap<Cue, Planned>, trail: &Trail, grounds: Grounds<'
     let mut notices: BTreeMap<[u8; 16], Sum> = BTreeMap::new();
     for fact in facts {
         let subject = subjects.name(fact.subject);
-        let stray = fact.sheet > 0 && !sheets.contains(&subjects.name(fact.sheet));
+        let source = (fact.source > 0).then(|| subjects.name(fact.source));
         if fact.notice {
             if fact.asked {
-                notices.entry(subject).or_default().add(&fact, false);
+                let other = |sound: &Option<[u8; 16]>| source.is_some() && *sound != source;
+                let stray = sounds.get(&subject).is_some_and(other);
+                notices.entry(subject).or_default().add(&fact, stray);
             }
-        } else if planned.contains_key(&subject) || fact.asked {
+            continue;
+        }
+        let stray = source.is_some_and(|sheet| !sheets.contains(&sheet));
+        if planned.contains_key(&subject) || fact.asked {
             sums.entry(subject).or_default().add(&fact, stray);
         }
     }
@@ -279,12 +288,11 @@ pub fn judge(planned: &BTreeMap<Cue, Planned>, trail: &Trail, grounds: Grounds<'
                 let Some(sum) = sounded else { continue };
                 judged.odd(Odd::Stray, *cue, sum, sum.stray);
                 match due.approval.map(|hash| ordered.approval(&hash)) {
-                    None => {}
                     Some(None) => judged.odd(Odd::Unapproved, *cue, sum, sum.first),
                     Some(Some(at)) if at > *by || sum.first.is_some_and(|(_, own)| at > own) => {
                         judged.odd(Odd::ApprovedLate, *cue, sum, sum.first);
                     }
-                    Some(Some(_)) => {}
+                    None | Some(Some(_)) => {}
                 }
             }
             Stand::Withdrawn => judged.superseded += u64::from(sounded.is_some()),
@@ -307,7 +315,7 @@ pub fn judge(planned: &BTreeMap<Cue, Planned>, trail: &Trail, grounds: Grounds<'
             Some(at) if sum.first.is_some_and(|(_, own)| own < at) => {
                 judged.odd(Odd::Foretold, *notice, sum, sum.first);
             }
-            Some(_) => {}
+            Some(_) => judged.odd(Odd::Swapped, *notice, sum, sum.stray),
         }
     }
     judged

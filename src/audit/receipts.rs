@@ -114,12 +114,15 @@ pub struct Receipt {
     pub lost: bool,
 }
 
+/// Places of the receipts of a chain, by number.
+type ByNumber = BTreeMap<u64, Vec<usize>>;
+
 /// Receipts by device, chain and number.
 #[derive(Debug, Default)]
 pub struct Receipts {
     all: Vec<Receipt>,
     /// By device, chain and number: their places in `all`.
-    by_record: HashMap<String, HashMap<[u8; 16], BTreeMap<u64, Vec<usize>>>>,
+    by_record: HashMap<String, HashMap<[u8; 16], ByNumber>>,
 }
 
 impl Receipts {

@@ -97,8 +97,8 @@ pub fn notice(jti: &str) -> [u8; 16] {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Told {
     pub subject: Subject,
-    /// The day sheet that it names.
-    pub sheet: Option<Hash>,
+    /// What it was played from: the day sheet that it names, of a notice the asset.
+    pub source: Option<Hash>,
     pub what: What,
     /// When the record itself says it was due; for a start, when it began.
     pub at_ms: i64,
@@ -281,7 +281,7 @@ macro_rules! members {
 }
 
 members! {
-    v kind dev chain boot seq prev at_ms clock seen cue jti n sheet item title started_ms ended_ms due_ms due_len_ms
+    v kind dev chain boot seq prev at_ms clock seen cue jti n sheet asset item title started_ms ended_ms due_ms due_len_ms
     played_ms outcome cause volume grade method from_ms to_ms times shown_ms from to hash
 }
 
@@ -327,14 +327,15 @@ fn body(raw: &Raw<'_>) -> Option<Body> {
         Some(text) => hex(text).map(Subject::Cue),
         None => raw.jti.text().map(|jti| Subject::Notice(notice(jti))),
     };
-    let sheet = raw.sheet.text().and_then(hex);
+    let notice = raw.cue.text().is_none();
+    let source = (if notice { &raw.asset } else { &raw.sheet }).text().and_then(hex);
     Some(match raw.kind.text()? {
         "start" => {
             raw.n.counted()?;
             let at_ms = raw.started_ms.number()?;
             let subject = subject()?;
             let (what, end_ms, said) = (What::Start, at_ms, Said::Partial);
-            Body::Told(Told { subject, sheet, what, at_ms, end_ms, ms: 0, said, grade: 0 })
+            Body::Told(Told { subject, source, what, at_ms, end_ms, ms: 0, said, grade: 0 })
         }
         "play" => {
             let there = [&raw.item, &raw.title, &raw.cause, &raw.method];
@@ -346,7 +347,7 @@ fn body(raw: &Raw<'_>) -> Option<Body> {
             let (ms, grade) = (raw.played_ms.number()?.max(0), grade(raw)?);
             let said = said(raw)?;
             let subject = subject()?;
-            Body::Told(Told { subject, sheet, what: What::Play, at_ms, end_ms, ms, said, grade })
+            Body::Told(Told { subject, source, what: What::Play, at_ms, end_ms, ms, said, grade })
         }
         "show" => {
             let there = [&raw.item, &raw.title, &raw.cause];
@@ -357,7 +358,7 @@ fn body(raw: &Raw<'_>) -> Option<Body> {
             let ms = raw.shown_ms.number()?.clamp(0, end_ms.saturating_sub(at_ms).max(0));
             let (grade, said) = (grade(raw)?, said(raw)?);
             let subject = subject()?;
-            Body::Told(Told { subject, sheet, what: What::Show, at_ms, end_ms, ms, said, grade })
+            Body::Told(Told { subject, source, what: What::Show, at_ms, end_ms, ms, said, grade })
         }
         "lost" => {
             raw.n.counted()?;

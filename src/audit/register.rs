@@ -95,7 +95,7 @@ pub struct Named {
 #[derive(Debug, Default)]
 pub struct Ordered {
     approvals: HashMap<[u8; 32], Place>,
-    notices: HashMap<[u8; 16], Place>,
+    notices: HashMap<[u8; 16], (Place, Hash)>,
 }
 
 impl Ordered {
@@ -106,7 +106,12 @@ impl Ordered {
 
     /// Finds an urgent notice by its short name.
     pub fn notice(&self, name: &[u8; 16]) -> Option<Place> {
-        self.notices.get(name).copied()
+        self.notices.get(name).map(|(place, _)| *place)
+    }
+
+    /// Returns all notices: short name, the leaf that names it, and its document.
+    pub fn notices(&self) -> impl Iterator<Item = (&[u8; 16], Place, &Hash)> {
+        self.notices.iter().map(|(name, (place, document))| (name, *place, document))
     }
 
     /// Takes a statement in; says whether there was room.
@@ -116,8 +121,8 @@ impl Ordered {
             Statement::Approval { of, needed: true } => {
                 room && *self.approvals.entry(*of).or_insert(place) <= place
             }
-            Statement::Urgent { jti } => {
-                room && *self.notices.entry(notice(jti)).or_insert(place) <= place
+            Statement::Urgent { jti, document } => {
+                room && self.notices.entry(notice(jti)).or_insert((place, *document)).0 <= place
             }
             _ => true,
         }
@@ -232,7 +237,7 @@ impl Register {
     pub fn bytes(&self) -> usize {
         let ordered = self.ordered.approvals.capacity() + self.ordered.notices.capacity();
         let keys = self.keys.capacity() * (size_of::<(Hash, Known)>() + size_of::<Use>());
-        keys + self.devices.capacity() * 160 + ordered * 48
+        keys + self.devices.capacity() * 160 + ordered * 80
     }
 
     /// Finds a key by its thumbprint.

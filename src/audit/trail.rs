@@ -68,7 +68,7 @@ struct Names {
     from: u64,
     /// What their places have in common: all but the last 32 bits.
     places: u64,
-    names: Vec<(u32, u32)>,
+    each: Vec<(u32, u32)>,
 }
 
 /// One chain.
@@ -234,7 +234,7 @@ impl Chain {
         }
         let at = self.names.partition_point(|names| names.from <= seq).checked_sub(1)?;
         let names = self.names.get(at)?;
-        let (mark, low) = names.names.get(usize::try_from(seq - names.from).ok()?)?;
+        let (mark, low) = names.each.get(usize::try_from(seq - names.from).ok()?)?;
         Some((*mark, Place::of(names.places << 32 | u64::from(*low))))
     }
 
@@ -301,15 +301,15 @@ impl Chain {
         let number = link.place.number();
         let (places, low) = (number >> 32, u32::try_from(number & 0xffff_ffff).unwrap_or(0));
         let follows =
-            |names: &Names| names.places == places && names.from + names.names.len() as u64 == seq;
+            |names: &Names| names.places == places && names.from + names.each.len() as u64 == seq;
         if !self.names.last().is_some_and(follows) {
-            self.names.push(Names { from: seq, places, names: Vec::new() });
+            self.names.push(Names { from: seq, places, each: Vec::new() });
         }
         if let Some(names) = self.names.last_mut() {
-            let before = names.names.capacity();
-            grow(&mut names.names, 8);
-            self.room += names.names.capacity() - before;
-            names.names.push((link.mark, low));
+            let before = names.each.capacity();
+            grow(&mut names.each, 8);
+            self.room += names.each.capacity() - before;
+            names.each.push((link.mark, low));
         }
         if link.sign {
             let joined = self

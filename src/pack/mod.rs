@@ -36,6 +36,7 @@ Check it anywhere, without server or network:\n\
 Take the policy from elsewhere (the witness, the inspectorate), never from this pack.\n\
 pack.json       the window asked about, and the logs\n\
 timetables/     schedules as signed, named by their SHA-256      sheets/  their days, with titles\n\
+notices/        urgent notices as signed, named by their SHA-256\n\
 logs/N/         transparency logs (C2SP tlog-tiles): checkpoint, cosigned, tokens, tile\n\
 manifest.sha256 SHA-256 of every file before it\n";
 

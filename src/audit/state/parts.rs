@@ -28,6 +28,11 @@ impl State<'_> {
         Wanted(self.names.iter().map(has).collect())
     }
 
+    /// Says whether this walk is the last about devices.
+    pub fn is_last(&self) -> bool {
+        self.devices.to == u64::MAX
+    }
+
     /// Goes on with the devices and quotes that were put off.
     pub fn next_part(&mut self) {
         let from = self.devices.to.saturating_add(1);

@@ -246,6 +246,7 @@ pub struct World {
     pub logs: Vec<Log>,
     pub timetables: BTreeMap<String, Vec<u8>>,
     pub sheets: BTreeMap<String, Vec<u8>>,
+    pub notices: BTreeMap<String, Vec<u8>>,
     pub keys: Option<Vec<u8>>,
     pub receipts: String,
     pub window: (i64, i64),
@@ -260,6 +261,7 @@ impl World {
             logs: vec![Log::new(2027)],
             timetables: BTreeMap::new(),
             sheets: BTreeMap::new(),
+            notices: BTreeMap::new(),
             keys: None,
             receipts: String::new(),
             window: (DAY, DAY + DAY_MS),
@@ -362,6 +364,7 @@ impl World {
         };
         files.extend(named("timetables", &self.timetables));
         files.extend(named("sheets", &self.sheets));
+        files.extend(named("notices", &self.notices));
         for (n, log) in (1..).zip(&self.logs) {
             files.push((format!("logs/{n}/checkpoint"), log.newest.clone().into_bytes()));
             for (day, notes) in &log.cosigned {

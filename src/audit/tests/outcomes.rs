@@ -220,7 +220,7 @@ proptest! {
         }).collect();
         let (sheets, ordered) = (BTreeSet::new(), Ordered::default());
         let grounds =
-            Grounds { subjects: &subjects, sheets: &sheets, ordered: &ordered, window, now };
+            Grounds { subjects: &subjects, sheets: &sheets, ordered: &ordered, sounds: &BTreeMap::new(), window, now };
         let judged = judge(&fold(&ours), &trail, grounds);
 
         let due: BTreeMap<[u8; 16], Outcome> = judged.due.iter().copied().collect();

@@ -167,7 +167,7 @@ impl<'p, S: Source + ?Sized> Walk<'p, S> {
     fn other(&mut self, file: &File, entry: &Entry, listed: Option<Hash>) -> Result<(), ReadError> {
         let digest = sha256(&self.bytes(entry)?);
         self.compare(&entry.name, digest, listed);
-        if let File::Timetable(name) | File::Sheet(name) = file
+        if let File::Timetable(name) | File::Sheet(name) | File::Notice(name) = file
             && *name != digest
         {
             self.fault(FaultKind::Document, &*entry.name, "its SHA-256 is not its name");

@@ -189,6 +189,51 @@ fn an_urgent_notice_that_sounds_and_was_not_logged_is_unplanned() {
 }
 
 #[test]
+fn an_urgent_notice_that_sounds_otherwise_than_it_was_signed_is_found() {
+    let asset = |n: u8| hex(&[n; 32]);
+    let sign = |jti: &str| {
+        let claims = json!({"v": 1, "jti": jti, "asset": {"sha256": asset(7), "title": "Bão"}});
+        jws(&key(94), "loa-urgent+jwt", &claims).into_bytes()
+    };
+    let sounds = |played: &str, signed: &str, kind: NoticeKind| {
+        live(1, &mut |world, moment| {
+            if moment.cue == Some(4) {
+                let at = moment.at_ms + 9 * MIN;
+                let document = hex(&sha(&sign(signed)));
+                world.notices.insert(document.clone(), sign(signed));
+                let body = ServerBody::Urgent {
+                    notice: kind,
+                    jti: "bao-so-3".into(),
+                    document: document.parse().unwrap(),
+                    units: vec!["17329".parse().unwrap()],
+                    by: "tran-van-b".into(),
+                };
+                world.log().say(at, &body);
+                let mut body = notice("bao-so-3", at, MIN);
+                body["asset"] = json!(played);
+                world.tell(0, at + MIN, &body);
+            }
+            false
+        })
+    };
+    let world = sounds(&asset(7), "bao-so-3", NoticeKind::Urgent);
+    let verdict = judge(&world, &world.pack());
+    assert!(verdict.ok, "{:#?}", verdict.faults);
+    let world = sounds(&asset(8), "bao-so-3", NoticeKind::Urgent);
+    let fault = only(&judge(&world, &world.pack()), FaultKind::Unplanned).clone();
+    assert!(fault.message.contains("another recording"), "{fault:?}");
+    assert!(fault.device.is_some() && fault.seq.is_some() && fault.index.is_some(), "{fault:?}");
+    // The document is of another notice than the leaf says.
+    let world = sounds(&asset(7), "bao-so-4", NoticeKind::Urgent);
+    let fault = only(&judge(&world, &world.pack()), FaultKind::Document).clone();
+    assert!(fault.place.starts_with("notices/") && fault.index.is_some(), "{fault:?}");
+    // A drill orders no sound.
+    let world = sounds(&asset(7), "bao-so-3", NoticeKind::Drill);
+    let fault = only(&judge(&world, &world.pack()), FaultKind::Unplanned).clone();
+    assert!(fault.message.contains("had not been logged"), "{fault:?}");
+}
+
+#[test]
 fn what_the_log_lost_explains_what_sounded_then_and_nothing_else() {
     // The server lost its tail; devices send again what they played of a timetable and a notice
     // that were logged in it.

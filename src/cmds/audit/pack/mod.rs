@@ -13,10 +13,10 @@ use super::super::log::policy_text;
 use super::super::records::instant;
 use super::super::{Advise as _, Answer, failed, print_json, print_text, runtime, wrong_use};
 use super::bar::Bar;
-use crate::app::ports::{Plans as _, Registry as _};
+use crate::app::ports::{Orders as _, Plans as _, Registry as _};
 use crate::app::registry::lineage;
 use crate::app::scribe::LogPlace;
-use crate::domain::ids::{DeviceId, UnitId};
+use crate::domain::ids::{DeviceId, Digest, UnitId};
 use crate::domain::time::UtcMs;
 use crate::pack::{About, AboutLog, Tiles, Writer};
 use crate::store::SqliteStore;
@@ -349,6 +349,13 @@ async fn documents<W: Write>(
     if lost > 0 {
         let note = format!("{lost} day sheets that the log names are not stored any more");
         written.notes.push(note);
+    }
+    for (hash, jti) in &content.said.notices {
+        let sent = store.notice(jti).await?.and_then(|notice| notice.sent);
+        // One that was signed again with new keys is another document.
+        if let Some(sent) = sent.filter(|sent| Digest::of(sent.jws.as_bytes()) == *hash) {
+            pack.add(&format!("notices/{hash}"), sent.jws.as_bytes()).advise(full)?;
+        }
     }
     Ok(())
 }

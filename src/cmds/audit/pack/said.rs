@@ -15,6 +15,8 @@ pub struct Said {
     pub timetables: BTreeMap<Digest, (DeviceId, i64)>,
     /// Their days.
     pub sheets: BTreeSet<Digest>,
+    /// Urgent notices by the hash of what was signed.
+    pub notices: BTreeMap<Digest, String>,
     /// When the newest leaf was logged.
     pub end: Option<UtcMs>,
 }
@@ -60,6 +62,9 @@ pub fn read(shards: &mut [Shard], asked: &mut Asked<'_>, bar: &mut Bar) -> anyho
                     // What was approved long ago may sound today.
                     ServerBody::Revoke { .. } | ServerBody::Approval { .. } if left_out => {
                         shard.kept.insert(bundle);
+                    }
+                    ServerBody::Urgent { jti, document, .. } if !left_out => {
+                        said.notices.insert(document, jti);
                     }
                     ServerBody::TimetablePublished { dev, ver, timetable, sheets, .. }
                         if !left_out && asked.has(&dev) =>
