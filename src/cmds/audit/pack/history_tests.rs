@@ -12,7 +12,7 @@ use crate::app::ingest::Ingest;
 use crate::app::ingest::tests::server_keys;
 use crate::app::keyring::Keyring;
 use crate::app::outcome::Outcomes;
-use crate::app::ports::{Enrolled, Enrolment, EnrolmentCode, Orders as _, Store};
+use crate::app::ports::{Enrolled, Enrolment, EnrolmentCode, NoticeKind, Store};
 use crate::app::publish::{Publisher, Settings};
 use crate::app::rollup::Rollup;
 use crate::app::scribe::{Scribe, Step};
@@ -228,7 +228,11 @@ impl History {
                 let (notice, sent, entry) = self.town.notice(self.now(), &mut self.draw);
                 self.store.put_notice(&notice, &entry).await.unwrap();
                 self.store.send_notice(&notice.jti, &sent, &[], &entry).await.unwrap();
-                for loa in self.loas.iter_mut().filter(|loa| sent.reached.contains(&loa.id)) {
+                // A drill neither sounds nor shows.
+                let sounds = |loa: &&mut Loa| {
+                    notice.kind == NoticeKind::Urgent && sent.reached.contains(&loa.id)
+                };
+                for loa in self.loas.iter_mut().filter(sounds) {
                     loa.notices.push(notice.jti.clone());
                 }
             }

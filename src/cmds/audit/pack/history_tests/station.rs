@@ -9,7 +9,9 @@ use crate::app::trail::{Actor, Entry};
 use crate::domain::ids::{DeviceId, UnitId};
 use crate::domain::station::{Device, Station, Unit};
 use crate::domain::time::UtcMs;
+use crate::wire::jws::{SecretKey, Typ, sign};
 use chrono::NaiveDate;
+use serde_json::json;
 use std::collections::BTreeMap;
 
 const COMMUNES: [&str; 3] = ["10001", "10002", "10003"];
@@ -177,7 +179,7 @@ impl Town {
             at_ms: now,
             by: "minh".into(),
             exp_ms: now.plus(60 * MINUTE),
-            jws: format!("{jti}.b.c").into(),
+            jws: sign(&SecretKey::from_seed(&[9; 32]), Typ::Urgent, &json!({"jti": jti})).into(),
             reached: self.devices(),
         };
         (notice, sent, Actor::new("minh", "10.0.0.7").did(now, "send-urgent", jti))
