@@ -53,6 +53,8 @@ pub enum Stand {
 #[derive(Clone, Copy, Debug)]
 pub struct Planned {
     pub due: Due,
+    /// From when on it is due: its start; a board's showing that had begun, from its order on.
+    pub from_ms: i64,
     pub stand: Stand,
     pub since: Place,
     /// Where the version that decides was published.
@@ -80,7 +82,7 @@ pub fn fold(versions: &[Version]) -> BTreeMap<Cue, Planned> {
             named.entry(due.cue).or_insert(*due);
         }
         for (cue, known) in &mut planned {
-            let ahead = known.stand == Stand::InForce && known.due.at_ms > published;
+            let ahead = known.stand == Stand::InForce && known.from_ms > published;
             if ahead && !named.contains_key(cue) {
                 known.stand = Stand::Withdrawn;
             }
@@ -91,16 +93,18 @@ pub fn fold(versions: &[Version]) -> BTreeMap<Cue, Planned> {
             }
             let since = planned.get(&cue).map_or(version.place, |known| known.since);
             let begun =
-                |known: &Planned| known.stand == Stand::InForce && known.due.at_ms <= published;
+                |known: &Planned| known.stand == Stand::InForce && known.from_ms <= published;
             if planned.get(&cue).is_some_and(begun) {
                 continue;
             }
-            if due.at_ms > published {
-                let (stand, by) = (Stand::InForce, version.place);
-                planned.insert(cue, Planned { due, stand, since, by });
+            let (by, from_ms) = (version.place, due.at_ms.max(published));
+            // A board goes over at once to what is ordered; a clip that has begun is lost.
+            let shows = due.output == Output::Pages && published < due.end_ms;
+            if due.at_ms > published || shows {
+                planned.insert(cue, Planned { due, from_ms, stand: Stand::InForce, since, by });
             } else {
-                let late = Planned { due, stand: Stand::TooLate, since, by: version.place };
-                planned.entry(cue).or_insert(late);
+                let (stand, from_ms) = (Stand::TooLate, due.at_ms);
+                planned.entry(cue).or_insert(Planned { due, from_ms, stand, since, by });
             }
         }
     }
@@ -270,7 +274,8 @@ pub fn judge(planned: &BTreeMap<Cue, Planned>, trail: &Trail, grounds: Grounds<'
         }
     }
     let mut judged = Judged::default();
-    for (cue, Planned { due, stand, since, by }) in planned {
+    for (cue, known) in planned {
+        let Planned { due, stand, since, by, .. } = known;
         if !asked(due.at_ms) {
             continue;
         }
@@ -279,7 +284,7 @@ pub fn judge(planned: &BTreeMap<Cue, Planned>, trail: &Trail, grounds: Grounds<'
         match stand {
             Stand::InForce => {
                 let whole = rotations.get(&(due.at_ms, due.end_ms)).copied();
-                judged.due.push((*cue, outcome(due, sum, whole, trail, now)));
+                judged.due.push((*cue, outcome(known, sum, whole, trail, now)));
                 if let Some((sum, first)) = sum.zip(sum.and_then(|sum| sum.first))
                     && first.1 < *since
                 {
@@ -321,12 +326,19 @@ pub fn judge(planned: &BTreeMap<Cue, Planned>, trail: &Trail, grounds: Grounds<'
     judged
 }
 
-fn outcome(due: &Due, sum: Option<&Sum>, whole: Option<i64>, trail: &Trail, now: i64) -> Outcome {
+fn outcome(
+    known: &Planned,
+    sum: Option<&Sum>,
+    whole: Option<i64>,
+    trail: &Trail,
+    now: i64,
+) -> Outcome {
+    let (due, from_ms) = (&known.due, known.from_ms);
     if now < due.end_ms {
         return Outcome::Pending;
     }
     let Some(sum) = sum else {
-        return match absent(&trail.chains, due.at_ms, due.end_ms) {
+        return match absent(&trail.chains, from_ms, due.end_ms) {
             Absent::There => Outcome::Missing,
             Absent::Gap | Absent::Restarted | Absent::Silent => Outcome::Offline,
         };
@@ -337,7 +349,7 @@ fn outcome(due: &Due, sum: Option<&Sum>, whole: Option<i64>, trail: &Trail, now:
         Output::Clip => (sum.ms, CLIP_PERCENT),
         Output::Pages => (whole.unwrap_or(sum.ms).max(sum.ms), PAGES_PERCENT),
     };
-    let length = i128::from(due.end_ms) - i128::from(due.at_ms);
+    let length = i128::from(due.end_ms) - i128::from(from_ms);
     if sum.ms > 0 && i128::from(counted) * 100 >= length * percent {
         return Outcome::Played(sum.grade.unwrap_or(0));
     }

@@ -215,6 +215,7 @@ impl Outcomes {
                     .map(|row| Due {
                         cue: row.cue,
                         at_ms: row.at_ms,
+                        from_ms: row.at_ms,
                         end_ms: row.end_ms,
                         item: row.item.clone(),
                         title: row.title.clone(),

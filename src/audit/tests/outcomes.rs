@@ -196,7 +196,7 @@ proptest! {
                 cues: cues.iter().map(|(n, shift)| {
                     let (at, end, board) = due(*n, *shift);
                     server::Due {
-                        cue: CueId(cue(*n)), at_ms: UtcMs(at), end_ms: UtcMs(end),
+                        cue: CueId(cue(*n)), at_ms: UtcMs(at), from_ms: UtcMs(at), end_ms: UtcMs(end),
                         item: String::new(), title: String::new(),
                         kind: if board { Kind::Pages } else { Kind::Clip },
                     }

@@ -91,7 +91,7 @@ pub fn judge(
     for (cue, told) in told.iter().filter(|(cue, _)| !expected.contains_key(cue)) {
         let Some(about) = told.about.clone() else { continue };
         let About { at_ms, end_ms, item, title, kind } = about;
-        let due = Due { cue: *cue, at_ms, end_ms, item, title, kind };
+        let due = Due { cue: *cue, at_ms, from_ms: at_ms, end_ms, item, title, kind };
         let mut outcome = planned(&due, Some(told), None, life, now);
         outcome.plan = Plan::Unplanned;
         outcomes.push(outcome);
@@ -189,12 +189,12 @@ fn planned(
     life: &Life,
     now: UtcMs,
 ) -> Outcome {
-    let due_ms = due.end_ms.since(due.at_ms).max(0);
+    let due_ms = due.end_ms.since(due.from_ms).max(0);
     let over = now >= due.end_ms;
     let (result, reason) = match told {
         Some(told) => by_word(due, due_ms, told, rotation, over),
         None if over => {
-            let (verdict, reason) = life.absent(due.at_ms, due.end_ms);
+            let (verdict, reason) = life.absent(due.from_ms, due.end_ms);
             (Some(verdict), reason)
         }
         None => (None, Reason::Awaited),
@@ -202,7 +202,7 @@ fn planned(
     // Nothing that may still come makes a cue played less; else its last record may be on its way.
     let settle_ms = if result == Some(Verdict::Played) { 0 } else { SETTLE_MS };
     let settled =
-        now >= due.end_ms.plus(FINAL_MS) || life.is_complete(due.at_ms, due.end_ms, settle_ms);
+        now >= due.end_ms.plus(FINAL_MS) || life.is_complete(due.from_ms, due.end_ms, settle_ms);
     let stage = match (over, settled) {
         (false, _) => Stage::Pending,
         (true, false) => Stage::Provisional,

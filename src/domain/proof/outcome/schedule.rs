@@ -1,4 +1,7 @@
 //! Which cues were in force: all versions of a device's schedule, folded.
+//!
+//! A board goes over at once to a showing whose time has begun when it is ordered: such a showing
+//! is due from its order on. A clip that has begun is not: nobody means half of it.
 
 use crate::domain::ids::CueId;
 use crate::domain::time::UtcMs;
@@ -10,6 +13,8 @@ use std::collections::BTreeMap;
 pub struct Due {
     pub cue: CueId,
     pub at_ms: UtcMs,
+    /// From when on it is due: its start, or its order when a board's time had begun.
+    pub from_ms: UtcMs,
     pub end_ms: UtcMs,
     pub item: String,
     pub title: String,
@@ -68,7 +73,7 @@ pub fn in_force(versions: &[Version]) -> BTreeMap<CueId, Expected> {
         }
         for (cue, known) in &mut expected {
             if let Expected::Due(due) = known
-                && due.at_ms > version.published_ms
+                && due.from_ms > version.published_ms
                 && !named.contains_key(cue)
             {
                 let at_ms = version.published_ms;
@@ -78,15 +83,19 @@ pub fn in_force(versions: &[Version]) -> BTreeMap<CueId, Expected> {
         for (cue, due) in named {
             let begun = matches!(
                 expected.get(&cue),
-                Some(Expected::Due(known)) if known.at_ms <= version.published_ms
+                Some(Expected::Due(known)) if known.from_ms <= version.published_ms
             );
             if begun {
                 continue;
             }
-            if due.at_ms > version.published_ms {
-                expected.insert(cue, Expected::Due(due.clone()));
+            let (mut due, published) = (due.clone(), version.published_ms);
+            due.from_ms = due.at_ms.max(published);
+            let shows = due.kind == Kind::Pages && published < due.end_ms;
+            if due.at_ms > published || shows {
+                expected.insert(cue, Expected::Due(due));
             } else {
-                expected.entry(cue).or_insert_with(|| Expected::TooLate(due.clone()));
+                due.from_ms = due.at_ms;
+                expected.entry(cue).or_insert(Expected::TooLate(due));
             }
         }
     }

@@ -14,7 +14,15 @@ fn id(n: u8) -> CueId {
 }
 
 fn due(n: u8, at: UtcMs, end: UtcMs, kind: Kind) -> Due {
-    Due { cue: id(n), at_ms: at, end_ms: end, item: "tin".into(), title: "Tin".into(), kind }
+    Due {
+        cue: id(n),
+        at_ms: at,
+        from_ms: at,
+        end_ms: end,
+        item: "tin".into(),
+        title: "Tin".into(),
+        kind,
+    }
 }
 
 fn expected(dues: &[Due]) -> BTreeMap<CueId, Expected> {
@@ -292,6 +300,17 @@ fn the_newest_schedule_before_the_start_decides() {
     // Published only after its start.
     let after = Version { published_ms: AT, ..v(2, &first) };
     assert_eq!(fold(&[after]), Some(Expected::TooLate(first.clone())));
+    // A board's showing that had begun is due from its order on, and stays so.
+    let pages = due(1, AT, END, Kind::Pages);
+    let ordered = Version { published_ms: AT.plus(5), ..v(2, &pages) };
+    let again = Version { published_ms: AT.plus(9), ..v(3, &pages) };
+    let cut = Expected::Due(Due { from_ms: AT.plus(5), ..pages.clone() });
+    assert_eq!(fold(&[ordered.clone()]), Some(cut.clone()));
+    assert_eq!(fold(&[ordered.clone(), again]), Some(cut.clone()));
+    let dropped = Version { cues: vec![], published_ms: AT.plus(9), ..v(3, &pages) };
+    assert_eq!(fold(&[ordered, dropped]), Some(cut));
+    let over = Version { published_ms: END, ..v(2, &pages) };
+    assert_eq!(fold(&[over]), Some(Expected::TooLate(pages)));
     // A version that came out after a higher one was never in force.
     let higher = version(3, UtcMs(5), vec![first.clone()]);
     let overtaken = version(2, UtcMs(9), vec![]);
