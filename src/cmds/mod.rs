@@ -7,6 +7,7 @@
 
 #[cfg(feature = "server")]
 mod approve;
+mod arguments;
 mod audit;
 #[cfg(feature = "server")]
 mod backup;
@@ -84,6 +85,8 @@ mod agent;
 mod board;
 #[cfg(feature = "speaker")]
 mod speaker;
+
+pub use arguments::arguments;
 
 #[cfg(feature = "server")]
 use crate::app::ports::StoreError;

@@ -38,7 +38,7 @@ const MOST_TOML: u64 = 1 << 20;
 const MOST_CSV: u64 = 4 << 20;
 
 /// Where topic lists are looked for.
-const TOPIC_LISTS: &str = "the folder `topics/` and what was imported";
+const TOPIC_LISTS: &str = "the folder `topics/` or be imported";
 
 /// What was read, and what is to be told all the same.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -216,10 +216,7 @@ fn paint(faces: &Faces, document: &Document, pages: &[Page]) -> Result<Vec<u8>, 
             });
         }
         let foot = format!("{source} · trang {}/{}", at + 1, pages.len());
-        let width = faces.width(Cut::Regular, 7.5, &foot);
-        let x = ((page.width - width) / 2.0).max(10.0 * MM);
-        let y = page.height - 24.0;
-        own.push(Mark::Text { x, y, cut: Cut::Regular, size: 7.5, gap: 0.0, text: foot });
+        own.extend(source_lines(faces, page, &foot));
         for mark in page.marks.iter().chain(&own) {
             draw(&mut surface, faces, mark);
         }
@@ -227,6 +224,20 @@ fn paint(faces: &Faces, document: &Document, pages: &[Page]) -> Result<Vec<u8>, 
         sheet.finish();
     }
     pdf.finish().map_err(failed)
+}
+
+/// Puts where the numbers come from at the foot of a page, on as many lines as it takes.
+fn source_lines(faces: &Faces, page: &Page, text: &str) -> Vec<Mark> {
+    let look = Look::new(Cut::Regular, 7.5, Align::Centre);
+    let lines = paper::broken(faces, look, page.width - 20.0 * MM, text);
+    let mut y = page.height - 24.0 - 9.0 * (lines.len() as f32 - 1.0);
+    let mut marks = Vec::new();
+    for text in lines {
+        let x = (page.width - faces.width(look.cut, look.size, &text)) / 2.0;
+        marks.push(Mark::Text { x, y, cut: look.cut, size: look.size, gap: 0.0, text });
+        y += 9.0;
+    }
+    marks
 }
 
 fn metadata(document: &Document) -> Metadata {
@@ -293,6 +304,31 @@ fn draw(surface: &mut krilla::surface::Surface<'_>, faces: &Faces, mark: &Mark) 
             if let Some(path) = path.finish() {
                 surface.draw_path(&path);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_foot_of_a_page_stays_on_it_however_long_a_log_is_called() {
+        let faces = Faces::new().unwrap();
+        let (width, height) = (595.0, 842.0);
+        let page = Page { width, height, marks: Vec::new() };
+        for length in [1, 60, 400] {
+            let text = format!("Điểm kiểm tra: {}/2026, 67 mục · trang 1/1", "x".repeat(length));
+            let marks = source_lines(&faces, &page, &text);
+            let mut told = String::new();
+            for mark in &marks {
+                let Mark::Text { x, y, cut, size, text, .. } = mark else { panic!() };
+                let end = x + faces.width(*cut, *size, text);
+                assert!(*x >= 10.0 * MM - 0.1 && end <= width - 10.0 * MM + 0.1, "{x} {end}");
+                assert!(*y <= height - 24.0 && *y > height - 80.0, "{y}");
+                told.push_str(text);
+            }
+            assert_eq!(told.replace(' ', ""), text.replace(' ', ""));
         }
     }
 }

@@ -185,7 +185,9 @@ impl<'a> Paper<'a> {
             let blanks = line.matches(' ').count() as f32;
             let gap = if look.align == Align::Both && at < last && blanks > 0.0 {
                 let width = self.faces.width(look.cut, look.size, line);
-                ((room - indent - width) / blanks).clamp(0.0, look.size)
+                // A line before a long word is short: torn apart it would be hard to read.
+                let gap = (room - indent - width) / blanks;
+                if gap <= look.size / 2.0 { gap.max(0.0) } else { 0.0 }
             } else {
                 0.0
             };
