@@ -327,6 +327,24 @@ async fn a_play_cut_by_a_power_failure_and_closed_days_later_counts() {
 }
 
 #[tokio::test]
+async fn a_play_told_by_a_clock_that_was_hours_behind_is_found_by_its_cue() {
+    let mut town = Town::over(Arc::new(MemoryStore::default())).await;
+    town.publish(&station(1)).await;
+    let cue = town.outcomes().await[0].cue;
+    town.play(NOW.plus(-5 * HOUR), cue, FIVE, 60_000, Said::Played, "end");
+    town.report().await;
+    town.until(FIVE.plus(HOUR));
+    let period = Span::new(NOW, NOW.plus(12 * HOUR)).unwrap();
+    let all = Outcomes::new(Arc::clone(&town.store));
+    for outcomes in [all.clone(), all.clone().up_to(1)] {
+        let told = outcomes.of_device(&town.loa.id, period, town.clock.now()).await.unwrap();
+        assert_eq!(told[0].result, Some(Verdict::Played));
+    }
+    let before = all.up_to(0).of_device(&town.loa.id, period, town.clock.now()).await.unwrap();
+    assert_eq!(before[0].result, Some(Verdict::Offline), "that head did not hold it");
+}
+
+#[tokio::test]
 async fn the_same_record_on_two_chains_is_not_counted_above_what_was_due() {
     let mut town = Town::over(Arc::new(MemoryStore::default())).await;
     town.publish(&station(1)).await;

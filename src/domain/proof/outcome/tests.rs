@@ -222,6 +222,26 @@ fn a_clock_that_was_set_makes_no_gap_of_records_that_are_there() {
 }
 
 #[test]
+fn a_clock_that_ran_far_ahead_for_a_while_excuses_nothing_of_other_days() {
+    // Number 2 says it was written years later; the device was there all the same.
+    let signs = [sign(1, 1, 990), sign(2, 1, 9_000_000), sign(3, 1, 1_010), sign(4, 1, 1_040)];
+    let mut trail = life(&signs);
+    let first_ms = UtcMs(990 * MIN);
+    trail.complete(CHAIN, Receipted { first_ms, upto: 4, upto_ms: UtcMs(1_040 * MIN) });
+    assert_eq!(one(&[], &trail, later()).result, Some(Verdict::Missing));
+    // Whoever reads only what is near comes to the same answer.
+    let mut near = life(&[signs[0], signs[2], signs[3]]);
+    near.complete(CHAIN, Receipted { first_ms, upto: 4, upto_ms: UtcMs(1_040 * MIN) });
+    assert_eq!(one(&[], &near, later()).result, Some(Verdict::Missing));
+    // Beyond a gap it must be told that the number is there.
+    let mut broken = life(&[signs[0], signs[2], signs[3]]);
+    assert_eq!(broken.broken(), [(CHAIN, 0)]);
+    assert_eq!(one(&[], &broken, later()).result, Some(Verdict::Offline));
+    broken.hold(CHAIN, [2]);
+    assert_eq!(one(&[], &broken, later()).result, Some(Verdict::Missing));
+}
+
+#[test]
 fn pending_then_provisional_then_final() {
     let stage = |life: &Life, now| one(&[], life, now).stage;
     let mut trail = life(&[sign(1, 1, 990)]);
