@@ -325,7 +325,7 @@ fn the_newest_schedule_before_the_start_decides() {
     let ordered = Version { published_ms: AT.plus(5), ..v(2, &pages) };
     let again = Version { published_ms: AT.plus(9), ..v(3, &pages) };
     let cut = Expected::Due(Due { from_ms: AT.plus(5), ..pages.clone() });
-    assert_eq!(fold(&[ordered.clone()]), Some(cut.clone()));
+    assert_eq!(fold(std::slice::from_ref(&ordered)), Some(cut.clone()));
     assert_eq!(fold(&[ordered.clone(), again]), Some(cut.clone()));
     let dropped = Version { cues: vec![], published_ms: AT.plus(9), ..v(3, &pages) };
     assert_eq!(fold(&[ordered, dropped]), Some(cut));
