@@ -41,6 +41,8 @@ pub enum Approval {
 pub struct Retention {
     /// Months that records and outcomes are kept; 24 unless said, never below 12.
     pub evidence_months: u32,
+    /// MiB that all files of evidence by hand may take together; 20,480 unless said.
+    pub brought_mib: u32,
 }
 
 /// Who vouches for the evidence log.

@@ -68,11 +68,18 @@ static TEMPLATE: Shape = Shape {
 
 static RETENTION: Shape = Shape {
     of: "`retention`",
-    keys: &[may(
-        "evidence_months",
-        Kind::Number(12, 240),
-        "months that records and outcomes are kept; 24 unless said",
-    )],
+    keys: &[
+        may(
+            "evidence_months",
+            Kind::Number(12, 240),
+            "months that records and outcomes are kept; 24 unless said",
+        ),
+        may(
+            "brought_mib",
+            Kind::Number(1, 16_777_216),
+            "MiB that all files of evidence that persons bring may take; 20480 unless said",
+        ),
+    ],
 };
 
 static LOG: Shape = Shape {
@@ -173,14 +180,18 @@ fn standby(top: &Reader<'_>) -> BTreeMap<Template, At<Standby>> {
 
 fn settings(top: &Reader<'_>) -> StationConfig {
     let insecure_lan = top.flag("insecure_lan").is_some_and(|flag| flag.value);
-    let months = top.table("retention").and_then(|t| t.small("evidence_months"));
+    let kept = |key| top.table("retention").and_then(|table| table.small(key));
+    let (months, brought) = (kept("evidence_months"), kept("brought_mib"));
     StationConfig {
         name: top.text("name").map(|name| name.value).unwrap_or_default(),
         zone: zone(top),
         approval: top
             .choice("approval", &[("required", Approval::Required), ("off", Approval::Off)])
             .map_or(Approval::Required, |a| a.value),
-        retention: Retention { evidence_months: months.map_or(24, |m| m.value) },
+        retention: Retention {
+            evidence_months: months.map_or(24, |m| m.value),
+            brought_mib: brought.map_or(20_480, |mib| mib.value),
+        },
         broker: broker(top),
         log: log(top),
         listen: listen(top, insecure_lan),

@@ -15,6 +15,7 @@ use crate::clock::SharedClock;
 use axum::extract::FromRef;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// Everything the handlers need; cheap to clone.
 #[derive(Clone)]
@@ -37,7 +38,21 @@ pub struct AppState {
 
 /// Where the files of evidence by hand lie.
 #[derive(Clone)]
-pub struct EvidenceFiles(pub Arc<dyn Library>);
+pub struct EvidenceFiles {
+    pub library: Arc<dyn Library>,
+    /// Files that may be on their way here at once: each takes its length of the disk meanwhile.
+    pub turns: Arc<Semaphore>,
+}
+
+impl EvidenceFiles {
+    /// Returns the files of a library.
+    pub fn new(library: Arc<dyn Library>) -> Self {
+        Self { library, turns: Arc::new(Semaphore::new(UPLOADS)) }
+    }
+}
+
+/// Uploads of evidence at once.
+const UPLOADS: usize = 4;
 
 /// How this server is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -107,7 +107,7 @@ pub(crate) async fn front() -> Front {
         ),
         log: LogFolder(Arc::new(shelf.path().join("log"))),
         reports: Arc::new(Reports::new(Arc::new(Rollup::new(store.clone())))),
-        evidence: EvidenceFiles(Arc::new(MemoryLibrary::default())),
+        evidence: EvidenceFiles::new(Arc::new(MemoryLibrary::default())),
         shelf: Shelf(Arc::new(shelf.path().to_owned())),
         site: Site { tls: false },
         turnstile: Turnstile::default(),

@@ -5,7 +5,7 @@ use crate::domain::ids::Digest;
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -27,6 +27,8 @@ pub enum LibraryError {
     Source(#[source] io::Error),
     #[error("a clip above {limit} bytes")]
     TooLarge { limit: u64 },
+    #[error("`{folder}` holds {used} bytes, and {more} more would be above its bound of {most}")]
+    Quota { folder: PathBuf, used: u64, more: u64, most: u64 },
     #[error("{doing} `{path}`")]
     Io {
         doing: &'static str,
@@ -43,6 +45,10 @@ impl LibraryError {
             Self::Full { .. } => "free space on the disk of `--data`; nothing was lost",
             Self::Source(_) => "check the file and its permissions",
             Self::TooLarge { .. } => "cut the clip, or store it at a lower bit rate",
+            Self::Quota { .. } => {
+                "raise `brought_mib` under `[retention]` of station.toml if the disk has room; \
+                 nothing that was brought is ever deleted to make room"
+            }
             Self::Io { .. } => "check disk and permissions of `--data`",
         }
     }
@@ -53,6 +59,8 @@ pub trait Library: Send + Sync {
     /// Keeps all bytes of the source, durably when it returns, and names them. What is already
     /// there is left as it is.
     fn import(&self, source: &mut dyn Read, limit: u64) -> Result<AssetName, LibraryError>;
+    /// Returns an empty file on the library's disk that has no name: gone with whoever holds it.
+    fn spool(&self) -> Result<File, LibraryError>;
     /// Returns the length of an asset, or `None` when it is not there.
     fn bytes(&self, sha256: &Digest) -> Result<Option<u64>, LibraryError>;
     /// Returns up to `length` bytes from `offset`, or `None` when the asset is not there.
@@ -72,6 +80,10 @@ fn sizes() -> AssetHasher {
 #[derive(Debug)]
 pub struct FileLibrary {
     folder: PathBuf,
+    /// Bytes of all files together, where that is bounded.
+    most: Option<u64>,
+    /// One at a time is measured and named, so that none slips in between.
+    turn: Mutex<()>,
 }
 
 impl FileLibrary {
@@ -91,7 +103,33 @@ impl FileLibrary {
                 let _ = fs::remove_file(path);
             }
         }
-        Ok(Self { folder })
+        Ok(Self { folder, most: None, turn: Mutex::new(()) })
+    }
+
+    /// Bounds all files together.
+    #[must_use]
+    pub fn bounded(self, most: u64) -> Self {
+        Self { most: Some(most), ..self }
+    }
+
+    /// Refuses what would be too much beside what is there.
+    fn check_room(&self, more: u64) -> Result<(), LibraryError> {
+        let Some(most) = self.most else { return Ok(()) };
+        let fail = |source| self.io("reading the folder", &self.folder, source);
+        let mut used = 0_u64;
+        for entry in fs::read_dir(&self.folder).map_err(fail)? {
+            let entry = entry.map_err(fail)?;
+            if entry.file_name().to_string_lossy().ends_with(PART) {
+                continue;
+            }
+            // What is gone meanwhile takes no room.
+            used = used.saturating_add(entry.metadata().map_or(0, |meta| meta.len()));
+        }
+        if used.saturating_add(more) > most {
+            let folder = self.folder.clone();
+            return Err(LibraryError::Quota { folder, used, more, most });
+        }
+        Ok(())
     }
 
     /// Returns where an asset lies.
@@ -147,6 +185,11 @@ impl Library for FileLibrary {
         let part = self.folder.join(name);
         let kept = self.copy(source, &part, limit).and_then(|name| {
             let path = self.path(&name.sha256);
+            let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            if !path.exists() {
+                let more = fs::metadata(&part).map_err(|e| self.io("reading", &part, e))?.len();
+                self.check_room(more)?;
+            }
             fs::rename(&part, &path).map_err(|e| self.io("renaming to", &path, e))?;
             // The name is durable only when the folder is.
             let folder = File::open(&self.folder).and_then(|folder| folder.sync_all());
@@ -157,6 +200,11 @@ impl Library for FileLibrary {
             let _ = fs::remove_file(&part);
         }
         kept
+    }
+
+    fn spool(&self) -> Result<File, LibraryError> {
+        self.check_room(0)?;
+        nameless(&self.folder).map_err(|e| self.io("creating a file in", &self.folder, e))
     }
 
     fn bytes(&self, sha256: &Digest) -> Result<Option<u64>, LibraryError> {
@@ -188,6 +236,14 @@ impl Library for FileLibrary {
     }
 }
 
+/// Makes a file and takes its name away: whatever ends the process leaves nothing behind.
+fn nameless(folder: &Path) -> io::Result<File> {
+    let path = folder.join(format!("{:016x}{PART}", getrandom::u64().unwrap_or_default()));
+    let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+    fs::remove_file(&path)?;
+    Ok(file)
+}
+
 /// The twin in memory.
 #[derive(Debug, Default)]
 pub struct MemoryLibrary(Mutex<BTreeMap<Digest, Vec<u8>>>);
@@ -204,6 +260,15 @@ impl Library for MemoryLibrary {
         let name = hasher.finish();
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.sha256, bytes);
         Ok(name)
+    }
+
+    fn spool(&self) -> Result<File, LibraryError> {
+        let path = std::env::temp_dir();
+        nameless(&path).map_err(|source| LibraryError::Io {
+            doing: "creating a file in",
+            path,
+            source,
+        })
     }
 
     fn bytes(&self, sha256: &Digest) -> Result<Option<u64>, LibraryError> {
@@ -278,5 +343,27 @@ mod tests {
         fs::write(folder.path().join("0123.part"), "half").unwrap();
         FileLibrary::open(folder.path()).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_bounded_folder_refuses_what_would_be_too_much_and_keeps_what_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let library = FileLibrary::open(folder.path()).unwrap().bounded(10);
+        let first = library.import(&mut &b"12345678"[..], 100).unwrap();
+        let refused = library.import(&mut &b"123"[..], 100).unwrap_err();
+        assert!(
+            matches!(refused, LibraryError::Quota { used: 8, more: 3, most: 10, .. }),
+            "{refused}"
+        );
+        assert!(refused.hint().contains("brought_mib"));
+        library.import(&mut &b"12345678"[..], 100).unwrap();
+        library.import(&mut &b"12"[..], 100).unwrap();
+        assert_eq!(library.bytes(&first.sha256).unwrap(), Some(8));
+        let names = || fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(names(), 2, "nothing half done is left");
+        let mut spool = library.spool().unwrap();
+        spool.write_all(b"much more than the bound").unwrap();
+        assert_eq!(names(), 2, "it has no name");
+        drop(library.bounded(9).spool().unwrap_err());
     }
 }

@@ -21,6 +21,9 @@ use crate::plan::manual::{Channel, Entry, EntryFault, FILE_BYTES, Found};
 use crate::plan::{LineRef, TopicCode};
 use bytes::Bytes;
 use chrono::NaiveDate;
+use sha2::{Digest as _, Sha256};
+use std::fs::File;
+use std::io::{Read, Seek as _};
 use std::sync::Arc;
 
 /// Characters of a title, a file's name, and of a reason or note.
@@ -36,12 +39,16 @@ pub enum HandError {
     Faults(Vec<EntryFault>),
     #[error("no unit `{unit}` in the register")]
     Unit { unit: UnitId },
+    #[error("the register has no units yet")]
+    NoUnits,
     #[error("{what} of an entry of evidence has 1 to {most} characters")]
     Text { what: &'static str, most: usize },
     #[error("a count of {count}; 1 to {MOST_COUNT} can be counted")]
     Count { count: u32 },
     #[error("the file has more than {FILE_BYTES} bytes")]
     TooLarge,
+    #[error("the file changed while it was read")]
+    Changed,
     #[error("no entry of evidence `{entry}`")]
     NoEntry { entry: EntryId },
     #[error("entry `{entry}` was corrected before")]
@@ -70,9 +77,13 @@ impl HandError {
         match self {
             Self::Faults(faults) => faults.first().map_or("", EntryFault::hint),
             Self::Unit { .. } => "`loa unit list` shows the units of the register",
+            Self::NoUnits => {
+                "`loa serve` fills the register from `units.csv` of the station: start it once"
+            }
             Self::Text { .. } => "say it in a line; more belongs into the file",
             Self::Count { .. } => "count what was handed out or shown, not people",
             Self::TooLarge => "give a smaller photograph or scan, or a part of it",
+            Self::Changed => "bring it again when nobody writes it",
             Self::NoEntry { .. } => "`loa evidence list` shows what was entered",
             Self::Corrected { .. } => "correct what took its place: `loa evidence show` names it",
             Self::Differs { .. } => {
@@ -125,9 +136,8 @@ impl NewEntry {
     }
 
     /// Returns the entry over a file.
-    fn over(self, file: &[u8]) -> Result<Entry, HandError> {
+    fn over(self, Found { sha256, bytes }: Found) -> Result<Entry, HandError> {
         let name = EntryId::new("m").map_err(|_| HandError::Text { what: "the id", most: 40 })?;
-        let bytes = u64::try_from(file.len()).unwrap_or(u64::MAX);
         let mut entry = Entry {
             id: name,
             channel: self.channel,
@@ -136,7 +146,7 @@ impl NewEntry {
             topic: self.topic,
             title: line("the title", &self.title, TITLE)?,
             file: file_name(&self.file)?,
-            sha256: Digest::of(file),
+            sha256,
             bytes,
             on: self.on,
             by: self.by,
@@ -174,6 +184,43 @@ fn file_name(path: &str) -> Result<String, HandError> {
     line("the file's name", name.filter(|name| !matches!(*name, "." | "..")).unwrap_or(""), TITLE)
 }
 
+/// A file that somebody brings: what it is, and its bytes.
+pub struct Brought {
+    found: Found,
+    source: Box<dyn Read + Send>,
+}
+
+impl Brought {
+    /// Reads a file to know what it is, and winds it back; reads no more than may be brought.
+    pub fn file(mut file: File) -> std::io::Result<Self> {
+        let mut hash = Sha256::new();
+        file.rewind()?;
+        let bytes = std::io::copy(&mut (&mut file).take(FILE_BYTES + 1), &mut hash)?;
+        file.rewind()?;
+        let found = Found { sha256: Digest(hash.finalize().into()), bytes };
+        Ok(Self { found, source: Box::new(file) })
+    }
+
+    /// Returns what it is.
+    pub fn found(&self) -> Found {
+        self.found
+    }
+}
+
+impl From<Bytes> for Brought {
+    fn from(bytes: Bytes) -> Self {
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let found = Found { sha256: Digest::of(&bytes), bytes: length };
+        Self { found, source: Box::new(std::io::Cursor::new(bytes)) }
+    }
+}
+
+impl From<Vec<u8>> for Brought {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
 /// Somebody who enters evidence.
 pub struct HandDesk<'a> {
     pub store: &'a dyn Store,
@@ -187,16 +234,19 @@ pub struct HandDesk<'a> {
 
 impl HandDesk<'_> {
     /// Judges an entry over its file without keeping anything.
-    pub async fn judge(&self, new: NewEntry, file: &[u8]) -> Result<Entry, HandError> {
-        if u64::try_from(file.len()).is_ok_and(|bytes| bytes > FILE_BYTES) {
+    pub async fn judge(&self, new: NewEntry, found: Found) -> Result<Entry, HandError> {
+        if found.bytes > FILE_BYTES {
             return Err(HandError::TooLarge);
         }
-        let entry = new.over(file)?;
-        if !self.store.units().await?.iter().any(|unit| unit.id == entry.unit) {
+        let entry = new.over(found)?;
+        let units = self.store.units().await?;
+        if units.is_empty() {
+            return Err(HandError::NoUnits);
+        }
+        if !units.iter().any(|unit| unit.id == entry.unit) {
             return Err(HandError::Unit { unit: entry.unit });
         }
         let plans = PlansInForce::of(self.store).await?;
-        let found = Found { sha256: entry.sha256, bytes: entry.bytes };
         let faults = entry.check(Some(found), self.today, |line| plans.line(line));
         if faults.is_empty() { Ok(entry) } else { Err(HandError::Faults(faults)) }
     }
@@ -205,10 +255,11 @@ impl HandDesk<'_> {
     pub async fn add(
         &self,
         new: NewEntry,
-        file: Bytes,
+        file: Brought,
         corrects: Option<(EntryId, String)>,
     ) -> Result<StoredEntry, HandError> {
-        let entry = self.judge(new, &file).await?;
+        let Brought { found, mut source } = file;
+        let entry = self.judge(new, found).await?;
         let corrects = match corrects {
             Some((wrong, _)) if wrong == entry.id => {
                 return Err(HandError::Itself { entry: wrong });
@@ -233,8 +284,11 @@ impl HandDesk<'_> {
             }
         }
         let library = Arc::clone(self.files);
-        let kept = tokio::task::spawn_blocking(move || library.import(&mut &*file, FILE_BYTES));
-        kept.await.map_err(|_| HandError::Stopping)??;
+        let kept = tokio::task::spawn_blocking(move || library.import(&mut source, FILE_BYTES));
+        let kept = kept.await.map_err(|_| HandError::Stopping)??;
+        if kept.sha256 != found.sha256 {
+            return Err(HandError::Changed);
+        }
         let action = if corrects.is_some() { "correct-evidence" } else { "add-evidence" };
         let mut trail = self.actor.did(self.now, action, &id);
         if let Some(corrects) = &corrects {

@@ -74,8 +74,8 @@ fn entry() -> NewEntry {
     }
 }
 
-fn file() -> Bytes {
-    Bytes::from_static(b"hello")
+fn file() -> Brought {
+    Bytes::from_static(b"hello").into()
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn a_refused_entry_leaves_neither_file_nor_trace() {
         told.push(format!("{error}\n  {}", error.hint()));
     }
     for file in [Bytes::new(), Bytes::from(vec![0; usize::try_from(FILE_BYTES).unwrap() + 1])] {
-        let error = desk.add(entry(), file, None).await.unwrap_err();
+        let error = desk.add(entry(), file.into(), None).await.unwrap_err();
         told.push(format!("{error}\n  {}", error.hint()).replace(&entry_id(&error), "m-…"));
     }
     let told: Vec<String> = told.iter().map(|text| without_ids(text)).collect();
@@ -200,7 +200,7 @@ async fn an_entry_that_differs_from_the_one_of_its_id_leaves_no_file() {
     let desk = office.desk();
     let id = Some(desk.add(entry(), file(), None).await.unwrap().entry.id);
     let other = Bytes::from_static(b"another");
-    let refused = desk.add(NewEntry { id, ..entry() }, other, None).await;
+    let refused = desk.add(NewEntry { id, ..entry() }, other.into(), None).await;
     assert!(matches!(refused, Err(HandError::Differs { .. })), "{refused:?}");
     assert_eq!(office.files.bytes(&Digest::of(b"another")).unwrap(), None);
 }

@@ -80,8 +80,8 @@ pub fn import(
             for fault in entry.check(found, desk.today, |line| plans.line(line)) {
                 say(fault.to_string(), fault.hint());
             }
-            if let (Some(bytes), true) = (&bytes, found.is_some()) {
-                match desk.judge(again(entry), bytes).await {
+            if let Some(found) = found {
+                match desk.judge(again(entry), found).await {
                     Err(crate::app::byhand::HandError::Faults(_)) | Ok(_) => {}
                     Err(error) => say(format!("entry `{}`: {error}", entry.id), error.hint()),
                 }

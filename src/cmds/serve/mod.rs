@@ -240,7 +240,9 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         ),
         log: crate::http::LogFolder(Arc::new(data.log())),
         reports: Arc::new(Reports::new(rollup.clone())),
-        evidence: crate::http::EvidenceFiles(Arc::new(data.evidence_files()?)),
+        evidence: crate::http::EvidenceFiles::new(Arc::new(
+            data.evidence_files()?.bounded(u64::from(config.retention.brought_mib) << 20),
+        )),
         site: Site { tls: config.listen.tls.is_some() },
         turnstile: Turnstile::default(),
         metrics: front::metrics()?,

@@ -3,6 +3,7 @@
 use super::super::auth::Bearer;
 use super::super::error::ApiError;
 use super::super::state::EvidenceFiles;
+use super::upload::{check_length, receive};
 use super::{Body, id, local};
 use crate::app::byhand::{HandDesk, HandError, NewEntry};
 use crate::app::live::Live;
@@ -16,9 +17,8 @@ use crate::domain::time::UtcMs;
 use crate::plan::manual::{Channel, FILE_BYTES};
 use crate::plan::{LineRef, TopicCode};
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::NaiveDate;
@@ -27,9 +27,9 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
-/// Largest file, and a little for what travels beside it.
+/// Largest file.
 #[expect(clippy::cast_possible_truncation, reason = "50 MB fit")]
-pub const UPLOAD: usize = FILE_BYTES as usize + 1;
+const LARGEST: usize = FILE_BYTES as usize;
 /// Most entries of one answer.
 const MOST: u32 = 1000;
 
@@ -299,12 +299,12 @@ pub async fn one(
 pub async fn file(
     bearer: Bearer,
     State(store): State<Arc<dyn Store>>,
-    State(EvidenceFiles(files)): State<EvidenceFiles>,
+    State(files): State<EvidenceFiles>,
     Path(entry): Path<String>,
 ) -> Result<Response, ApiError> {
     let entry = seen(&bearer, &*store, &entry).await?.entry;
-    let (sha256, length) = (entry.sha256, usize::try_from(entry.bytes).unwrap_or(UPLOAD));
-    let read = tokio::task::spawn_blocking(move || files.read(&sha256, 0, length));
+    let (sha256, length) = (entry.sha256, usize::try_from(entry.bytes).unwrap_or(LARGEST));
+    let read = tokio::task::spawn_blocking(move || files.library.read(&sha256, 0, length));
     let bytes = read.await.map_err(ApiError::internal)?.map_err(ApiError::internal)?;
     let bytes = bytes.ok_or_else(|| {
         ApiError::not_found("file of this entry", &entry.file)
@@ -327,7 +327,7 @@ fn desk<'a>(
     zone: Tz,
 ) -> HandDesk<'a> {
     let today = wall::display(zone, now).date_naive();
-    HandDesk { store: &**store, files: &files.0, actor, now, today }
+    HandDesk { store: &**store, files: &files.library, actor, now, today }
 }
 
 /// Enters evidence: the body is the file, what is said of it stands in the query. With `corrects`
@@ -336,7 +336,7 @@ fn desk<'a>(
     request_body(content = Vec<u8>, content_type = "application/octet-stream"), responses(
     (status = 201, body = EntryView), (status = 401, body = ApiError), (status = 403, body = ApiError),
     (status = 404, body = ApiError), (status = 409, body = ApiError), (status = 413, body = ApiError),
-    (status = 422, body = ApiError)))]
+    (status = 422, body = ApiError), (status = 503, body = ApiError), (status = 507, body = ApiError)))]
 pub async fn add(
     bearer: Bearer,
     State(store): State<Arc<dyn Store>>,
@@ -344,7 +344,7 @@ pub async fn add(
     State(clock): State<SharedClock>,
     State(files): State<EvidenceFiles>,
     wanted: Result<Query<NewEvidence>, QueryRejection>,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Result<(StatusCode, Json<EntryView>), ApiError> {
     let Query(wanted) = wanted?;
     let unit: UnitId = id(&wanted.unit)?;
@@ -375,10 +375,8 @@ pub async fn add(
         count: wanted.count.unwrap_or(1),
         note: wanted.note,
     };
-    let body = body.map_err(|error| {
-        ApiError::new(error.status(), "too-large", error.body_text())
-            .hint(format!("a file of at most {FILE_BYTES} bytes"))
-    })?;
+    check_length(request.headers(), FILE_BYTES)?;
+    let body = receive(&files, request.into_body(), FILE_BYTES).await?;
     let (actor, zone) = (bearer.actor(), live.picture().zone);
     let desk = desk(&store, &files, &actor, clock.now(), zone);
     let stored = desk.add(new, body, corrects).await?;
@@ -417,12 +415,19 @@ impl From<HandError> for ApiError {
             E::Differs { .. } => (StatusCode::CONFLICT, "differs"),
             E::Known { .. } => (StatusCode::CONFLICT, "known"),
             E::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
-            E::Faults(_) | E::Unit { .. } | E::Text { .. } | E::Count { .. } | E::Itself { .. } => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "invalid")
-            }
+            E::Faults(_)
+            | E::Unit { .. }
+            | E::NoUnits
+            | E::Text { .. }
+            | E::Count { .. }
+            | E::Itself { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
             E::Library(crate::app::assets::LibraryError::Full { .. }) => {
                 (StatusCode::INSUFFICIENT_STORAGE, "disk-full")
             }
+            E::Library(crate::app::assets::LibraryError::Quota { .. }) => {
+                (StatusCode::INSUFFICIENT_STORAGE, "quota")
+            }
+            E::Changed => (StatusCode::CONFLICT, "changed"),
             E::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "not-ready"),
             E::Library(_) => return Self::internal(super::super::error::chain(&error)),
             E::Store(_) => {
