@@ -25,6 +25,7 @@ pub mod reports;
 pub mod standing;
 mod station;
 pub mod timetable;
+pub mod topics;
 pub mod trail;
 pub mod units;
 mod upload;
@@ -98,7 +99,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         )
         .routes(routes!(plans::lines))
         .routes(routes!(plans::withdraw))
-        .routes(routes!(plans::topics, plans::put_topics))
+        .routes(routes!(topics::list, topics::put))
         .routes(
             routes!(evidence::list, evidence::add)
                 // The handler bounds what it reads itself, when it knows who sends.

@@ -1,17 +1,15 @@
-//! What administrative plans order, and the topic lists they speak of.
+//! What administrative plans order.
 
-use super::super::BODY;
 use super::super::auth::Bearer;
 use super::super::error::ApiError;
 use super::{Body, id, local};
 use crate::app::live::Live;
 use crate::app::people::Role;
 use crate::app::planbook::{self, PlanDesk, PlanError, Taken, TakenPlan};
-use crate::app::ports::{PlanFormat, Store, StoredPlan, StoredTopics};
+use crate::app::ports::{PlanFormat, Store, StoredPlan};
 use crate::clock::SharedClock;
 use crate::config::{self, Fault, Told};
 use crate::domain::ids::{PlanId, UnitId};
-use crate::domain::recurrence::wall;
 use crate::plan::{Basis, Funds, Means, PlanLine, TopicCode, Total};
 use axum::Json;
 use axum::body::Bytes;
@@ -186,46 +184,6 @@ pub struct PlanToWithdraw {
     reason: String,
 }
 
-/// Topic lists, by id and version.
-#[derive(Serialize, ToSchema)]
-pub struct TopicLists {
-    lists: Vec<TopicListView>,
-}
-
-/// A list of topics in one version (danh mục chủ đề).
-#[derive(Serialize, ToSchema)]
-#[schema(as = TopicList)]
-pub struct TopicListView {
-    id: String,
-    version: u32,
-    title: String,
-    #[schema(format = "date")]
-    valid_from: String,
-    /// Where it comes from.
-    source: String,
-    /// Whether it is the version that counts today.
-    in_force: bool,
-    sha256: String,
-    #[schema(format = "date-time")]
-    imported: String,
-    imported_by: String,
-    /// `code`, `title`, `english`, `also`.
-    #[schema(value_type = Vec<Object>)]
-    topics: Vec<crate::plan::Topic>,
-}
-
-/// Which topic lists to list.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct WantedTopics {
-    /// Only this list.
-    list: Option<String>,
-    /// All versions, not only those in force today.
-    #[serde(default)]
-    all: bool,
-}
-
 impl PlanView {
     fn new(stored: &StoredPlan, zone: Tz) -> Self {
         let plan = &stored.plan;
@@ -248,24 +206,6 @@ impl PlanView {
                 by: gone.by.clone(),
                 reason: gone.reason.clone(),
             }),
-        }
-    }
-}
-
-impl TopicListView {
-    fn new(stored: &StoredTopics, in_force: bool, zone: Tz) -> Self {
-        let list = &stored.list;
-        Self {
-            id: list.id.to_string(),
-            version: list.version,
-            title: list.title.clone(),
-            valid_from: list.valid_from.to_string(),
-            source: list.source.clone(),
-            in_force,
-            sha256: stored.sha256.to_string(),
-            imported: local(stored.at_ms, zone),
-            imported_by: stored.by.clone(),
-            topics: list.topics.clone(),
         }
     }
 }
@@ -293,7 +233,7 @@ impl TakenView {
 }
 
 /// Tells what refused a file, as much as an answer holds.
-fn refused(faults: &[Fault]) -> ApiError {
+pub(super) fn refused(faults: &[Fault]) -> ApiError {
     let named: Vec<String> = faults.iter().take(NAMED_FAULTS).map(ToString::to_string).collect();
     let more = faults.len().saturating_sub(NAMED_FAULTS);
     let more = if more > 0 { format!("; {more} more") } else { String::new() };
@@ -455,16 +395,21 @@ pub async fn put(
         _ => PlanFormat::Toml,
     };
     let name = format!("{plan}.{}", format.word());
-    let read = match format {
-        PlanFormat::Toml => config::plan_from_toml(&name, &plan, &body, &lists),
+    let head = match format {
+        PlanFormat::Toml => None,
         PlanFormat::Csv => {
-            let versions = store.plan_versions(&plan).await?;
-            let head = versions.first().ok_or_else(|| {
-                not_there(&plan).hint("a table has no head: put the plan as TOML first")
-            })?;
-            config::plan_from_csv(&name, &body, &head.plan, &lists)
+            let head = store.plan_versions(&plan).await?.into_iter().next();
+            let none = || not_there(&plan).hint("a table has no head: put the plan as TOML first");
+            Some(head.ok_or_else(none)?.plan)
         }
     };
+    let text = body.clone();
+    // Thousands of lines take a while to judge: others are answered meanwhile.
+    let read = tokio::task::spawn_blocking(move || match head {
+        None => config::plan_from_toml(&name, &plan, &text, &lists),
+        Some(head) => config::plan_from_csv(&name, &text, &head, &lists),
+    });
+    let read = read.await.map_err(ApiError::internal)?;
     let Told { value, warnings } = read.map_err(|faults| refused(&faults))?;
     let actor = bearer.actor();
     let desk = PlanDesk { store: &*store, actor: &actor, now: clock.now() };
@@ -476,7 +421,7 @@ pub async fn put(
     Ok((status, Json(TakenView::new(taken, warnings, live.picture().zone))))
 }
 
-fn whole(body: Result<Bytes, BytesRejection>, most: usize) -> Result<Bytes, ApiError> {
+pub(super) fn whole(body: Result<Bytes, BytesRejection>, most: usize) -> Result<Bytes, ApiError> {
     body.map_err(|error| {
         ApiError::new(error.status(), "too-large", error.body_text())
             .hint(format!("a file of at most {most} bytes"))
@@ -501,62 +446,6 @@ pub async fn withdraw(
     let desk = PlanDesk { store: &*store, actor: &actor, now: clock.now() };
     let stored = desk.withdraw(&id(&plan)?, &wanted.reason).await?;
     Ok(Json(PlanView::new(&stored, live.picture().zone)))
-}
-
-/// Lists topic lists: the versions in force today, or all.
-#[utoipa::path(get, path = "/topics", operation_id = "list_topics", tag = "plans", params(WantedTopics), responses(
-    (status = 200, body = TopicLists), (status = 401, body = ApiError), (status = 403, body = ApiError)))]
-pub async fn topics(
-    bearer: Bearer,
-    State(store): State<Arc<dyn Store>>,
-    State(live): State<Arc<Live>>,
-    State(clock): State<SharedClock>,
-    wanted: Result<Query<WantedTopics>, QueryRejection>,
-) -> Result<Json<TopicLists>, ApiError> {
-    let Query(wanted) = wanted?;
-    bearer.must_be_known()?;
-    let zone = live.picture().zone;
-    let today = wall::display(zone, clock.now()).date_naive();
-    let all = store.topic_lists().await?;
-    let standing = planbook::in_force(all.clone(), today);
-    let lists = all.iter().map(|stored| (stored, standing.contains(stored)));
-    let lists = lists.filter(|(stored, in_force)| {
-        (wanted.all || *in_force)
-            && wanted.list.as_ref().is_none_or(|list| stored.list.id.as_str() == list)
-    });
-    let lists = lists.map(|(stored, in_force)| TopicListView::new(stored, in_force, zone));
-    Ok(Json(TopicLists { lists: lists.collect() }))
-}
-
-/// Takes in a topic list as a TOML file; a version never changes.
-#[utoipa::path(post, path = "/topics", operation_id = "put_topics", tag = "plans",
-    request_body(content = String, content_type = "application/toml"), responses(
-    (status = 200, body = TopicListView), (status = 201, body = TopicListView), (status = 401, body = ApiError),
-    (status = 403, body = ApiError), (status = 409, body = ApiError), (status = 413, body = ApiError),
-    (status = 422, body = ApiError)))]
-pub async fn put_topics(
-    bearer: Bearer,
-    State(store): State<Arc<dyn Store>>,
-    State(live): State<Arc<Live>>,
-    State(clock): State<SharedClock>,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<(StatusCode, Json<TopicListView>), ApiError> {
-    bearer.may(Role::Operator, None)?;
-    let body = whole(body, BODY)?;
-    let read = config::topics_from_toml("topics.toml", &body);
-    let list = read.map_err(|faults| refused(&faults))?.value;
-    let (name, version) = (list.id.clone(), list.version);
-    let actor = bearer.actor();
-    let now = clock.now();
-    let desk = PlanDesk { store: &*store, actor: &actor, now };
-    let new = desk.take_topics(list, &body).await?;
-    let all = store.topic_lists().await?;
-    let zone = live.picture().zone;
-    let standing = planbook::in_force(all.clone(), wall::display(zone, now).date_naive());
-    let known = all.iter().find(|one| one.list.id == name && one.list.version == version);
-    let stored = known.ok_or_else(|| ApiError::not_found("topic list", &name))?;
-    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(TopicListView::new(stored, standing.contains(stored), zone))))
 }
 
 impl From<PlanError> for ApiError {
