@@ -165,7 +165,23 @@ impl Server {
     /// Asks for a file; returns it with the headers that tell of it.
     pub fn download(&self, path: &str) -> anyhow::Result<(ureq::http::HeaderMap, Vec<u8>)> {
         let request = self.agent.get(self.at(path)).header("authorization", self.bearer());
-        let answered = request.call();
+        self.file(request.call())
+    }
+
+    /// Asks for a file that is made by what is sent.
+    pub fn download_by(
+        &self,
+        path: &str,
+        body: &Value,
+    ) -> anyhow::Result<(ureq::http::HeaderMap, Vec<u8>)> {
+        let request = self.agent.post(self.at(path)).header("authorization", self.bearer());
+        self.file(request.send_json(body))
+    }
+
+    fn file(
+        &self,
+        answered: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> anyhow::Result<(ureq::http::HeaderMap, Vec<u8>)> {
         match answered {
             Ok(mut answer) if answer.status().is_success() => {
                 let headers = answer.headers().clone();

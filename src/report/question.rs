@@ -63,7 +63,10 @@ impl ReportError {
     /// Says what to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::NoUnit { .. } => "`loa unit export` lists the units of the register",
+            Self::NoUnit { .. } => {
+                "`loa unit export` lists the units of the register; `loa serve` fills it from \
+                 `units.csv` of the station when it starts"
+            }
             Self::Hamlet { .. } => "ask for its commune, or for the as-run log of the hamlet",
             Self::TooMany { .. } => "ask for CSV or JSON, a smaller unit or fewer days",
             Self::TooLong { .. } => "ask for the months one by one",

@@ -169,6 +169,8 @@ const OPERATIONS: &[(&str, &str)] = &[
     // Tried by the tests of the use case, which write entry and change in one step.
     ("draw_plays", "draw-plays"),
     ("take_findings", "take-findings"),
+    // A file that is handed out, as by `GET`.
+    ("make_letter", "make-report"),
     ("propose", "propose"),
     ("approve", "approve"),
     ("return_proposal", "return-proposal"),

@@ -179,14 +179,12 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
     })?;
     let (period, form) = (args.period()?, args.form(kind)?);
     if args.server.is_named() {
-        if args.letter.is_some() {
-            return Err(wrong_use(
-                "`--letter` is read where the data is",
-                "run it on the server, with `--data`",
-            ));
-        }
         let path = format!("reports/{}?{}", kind.as_str(), args.query(period, &unit));
-        let (headers, bytes) = args.server.open()?.download(&path)?;
+        let server = args.server.open()?;
+        let (headers, bytes) = match &args.letter {
+            Some(_) => server.download_by(&path, &serde_json::to_value(&form)?)?,
+            None => server.download(&path)?,
+        };
         return args.out.give(Got::downloaded(&headers, bytes, &args.out)?);
     }
     let ask = Ask {

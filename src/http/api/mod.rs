@@ -79,7 +79,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(log::get))
         .routes(routes!(log::prove))
         .routes(routes!(reports::list))
-        .routes(routes!(reports::make))
+        .routes(routes!(reports::make, reports::letter))
         .routes(routes!(reports::heard))
         .routes(routes!(draws::list, draws::make))
         .routes(routes!(draws::one))

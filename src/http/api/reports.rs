@@ -4,10 +4,12 @@ use super::super::auth::Bearer;
 use super::super::error::ApiError;
 use super::super::log::LogFolder;
 use super::super::state::AppState;
-use super::{id, instant, local};
+use super::{Body, id, instant, local};
 use crate::app::live::Live;
 use crate::app::ports::{ReportFile, Store};
-use crate::app::reports::{Ask, Form, LogAt, Made, Reports, ReportsError, Spot, locate};
+use crate::app::reports::{
+    Ask, Form, LetterForm, LogAt, Made, Reports, ReportsError, Spot, locate,
+};
 use crate::app::rollup::RollupError;
 use crate::clock::SharedClock;
 use crate::domain::ids::UnitId;
@@ -58,6 +60,64 @@ pub struct Wanted {
     /// Refuse an answer whose numbers may still change.
     #[serde(default, rename = "final")]
     only_final: bool,
+}
+
+/// Head, foot and words of a letter; all of it may lack.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schema(as = ReportLetter)]
+pub struct LetterWords {
+    /// The agency above (cơ quan chủ quản).
+    above: Option<String>,
+    /// The agency that signs.
+    agency: Option<String>,
+    number: Option<u32>,
+    /// Symbol after the number: `BC-UBND`.
+    symbol: Option<String>,
+    place: Option<String>,
+    #[schema(value_type = Option<String>, format = "date")]
+    date: Option<NaiveDate>,
+    /// To whom (kính gửi).
+    to: Vec<String>,
+    /// What it is about.
+    about: Option<String>,
+    /// Grounds (căn cứ).
+    grounds: Vec<String>,
+    /// Who gets it (nơi nhận).
+    recipients: Vec<String>,
+    archive: Option<String>,
+    behalf: Option<String>,
+    office: Option<String>,
+    signer: Option<String>,
+    /// Difficulties, a paragraph each.
+    difficulties: Vec<String>,
+    /// Proposals, a paragraph each.
+    proposals: Vec<String>,
+}
+
+impl From<LetterWords> for Form {
+    fn from(words: LetterWords) -> Self {
+        Self {
+            letter: LetterForm {
+                above: words.above,
+                agency: words.agency,
+                number: words.number,
+                symbol: words.symbol,
+                place: words.place,
+                date: words.date,
+                to: words.to,
+                about: words.about,
+                grounds: words.grounds,
+                recipients: words.recipients,
+                archive: words.archive,
+                behalf: words.behalf,
+                office: words.office,
+                signer: words.signer,
+            },
+            difficulties: words.difficulties,
+            proposals: words.proposals,
+        }
+    }
 }
 
 /// Where and when something was heard.
@@ -246,13 +306,54 @@ pub async fn make(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let Query(wanted) = wanted?;
-    bearer.must_be_known()?;
-    let kind = ReportKind::named(&kind).filter(|kind| *kind != ReportKind::Heard);
-    let kind = kind.ok_or_else(|| {
+    answer(&bearer, &state, named(&kind)?, &wanted, Form::default(), &headers).await
+}
+
+/// Makes a yearly report as a letter (NĐ 30/2020): the body says what stands at its head and foot,
+/// and the words of its paragraphs; what lacks is filled in from the unit, or stays open.
+#[utoipa::path(post, path = "/reports/{kind}", operation_id = "make_letter", tag = "evidence",
+    params(("kind" = String, Path, description = "`yearly`"), Wanted), request_body = LetterWords,
+    responses(
+    (status = 200, description = "The file, as `GET` returns it", body = String, content_type = "application/octet-stream"),
+    (status = 304, description = "The file is the one that `If-None-Match` names"),
+    (status = 401, body = ApiError), (status = 403, body = ApiError),
+    (status = 404, body = ApiError), (status = 409, body = ApiError),
+    (status = 422, body = ApiError), (status = 429, body = ApiError)))]
+pub async fn letter(
+    bearer: Bearer,
+    State(state): State<AppState>,
+    Path(kind): Path<String>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+    headers: HeaderMap,
+    Body(words): Body<LetterWords>,
+) -> Result<Response, ApiError> {
+    let Query(wanted) = wanted?;
+    let kind = named(&kind)?;
+    if kind != ReportKind::Yearly {
+        let hint = "ask with `GET`, without a body";
+        return Err(ApiError::invalid("only a yearly report is a letter", hint));
+    }
+    answer(&bearer, &state, kind, &wanted, words.into(), &headers).await
+}
+
+fn named(kind: &str) -> Result<ReportKind, ApiError> {
+    let kind = ReportKind::named(kind).filter(|kind| *kind != ReportKind::Heard);
+    kind.ok_or_else(|| {
         ApiError::not_found("kind of report", "").hint(
             "diary, pay, compare, as-run, coverage, urgent, yearly; what was heard is under `/heard`",
         )
-    })?;
+    })
+}
+
+async fn answer(
+    bearer: &Bearer,
+    state: &AppState,
+    kind: ReportKind,
+    wanted: &Wanted,
+    form: Form,
+    headers: &HeaderMap,
+) -> Result<Response, ApiError> {
+    bearer.must_be_known()?;
     let unit: UnitId = id(&wanted.unit)?;
     if !bearer.sees(Some(&unit)) {
         return Err(ApiError::not_found("unit", unit));
@@ -260,16 +361,16 @@ pub async fn make(
     let ask = Ask {
         kind,
         unit,
-        period: period(&wanted)?,
+        period: period(wanted)?,
         format: format(wanted.format.as_deref())?,
         zone: state.live.picture().zone,
         spot: None,
-        form: Form::default(),
+        form,
         only_final: wanted.only_final,
     };
     let log = LogAt { folder: state.log.0.as_ref().clone(), patience: PATIENCE };
     let made = state.reports.make(&ask, &log, state.clock.now(), &bearer.actor()).await?;
-    Ok(file(made, &headers))
+    Ok(file(made, headers))
 }
 
 /// Answers a complaint: what sounded at a place and time, how loud, by whose order.

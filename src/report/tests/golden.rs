@@ -221,7 +221,7 @@ fn what_cannot_be_made_is_refused_with_value_and_remedy() {
     let told: Vec<String> = told.iter().map(|error| format!("{error}; {}", error.hint())).collect();
     insta::assert_snapshot!(told.join("\n"), @r"
     `2557` days asked for, this report is made of at most `366`; ask for the months one by one
-    the register has no unit `99`; `loa unit export` lists the units of the register
+    the register has no unit `99`; `loa unit export` lists the units of the register; `loa serve` fills it from `units.csv` of the station when it starts
     unit `10001-thon1` is a hamlet, this report adds up communes; ask for its commune, or for the as-run log of the hamlet
     `300000` rows in table `as-run`, a document holds `200000`; ask for CSV or JSON, a smaller unit or fewer days
     the PDF could not be written: a page has no size; ask for CSV or JSON, and report the fault with this message
