@@ -62,6 +62,8 @@ pub struct Heads {
     pub pins: Vec<Pin>,
     /// Sizes that the policy's witnesses vouched for, with the second in which the quorum was met.
     pub cosigned: Vec<(u64, u64)>,
+    /// The first kept one that a draw may rest on, with when it was vouched for, in milliseconds.
+    pub decides: Option<(u64, i64)>,
 }
 
 impl Heads {
@@ -130,12 +132,15 @@ struct Gather<'a> {
     verdict: &'a mut Verdict,
     /// Checkpoints that there is room for.
     room: usize,
+    /// Kept checkpoints vouched for from here on may decide a draw; `None` while others are read.
+    after_ms: Option<i64>,
 }
 
 impl Gather<'_> {
     fn take(&mut self, judged: Result<Judged, (FaultKind, String)>) -> Option<Pin> {
         match judged {
             Ok(Judged { note, cosignatures, met_at }) => {
+                self.decide(note.size, met_at.map(ms));
                 self.verdict.signatures.checkpoints += 1;
                 self.verdict.signatures.cosignatures += cosignatures;
                 let pin =
@@ -159,9 +164,20 @@ impl Gather<'_> {
         }
     }
 
+    /// Notes a kept checkpoint, when a draw may rest on it and on no smaller one.
+    fn decide(&mut self, size: u64, met_ms: Option<i64>) {
+        let Some(met_ms) = met_ms.filter(|met| self.after_ms.is_some_and(|after| *met >= after))
+        else {
+            return;
+        };
+        if self.heads.decides.is_none_or(|(known, _)| size < known) {
+            self.heads.decides = Some((size, met_ms));
+        }
+    }
+
     /// Sorts, and finds two roots of one size.
     fn settle(&mut self) {
-        let Heads { newest, pins, cosigned } = &mut self.heads;
+        let Heads { newest, pins, cosigned, .. } = &mut self.heads;
         pins.sort_by_key(|pin| (pin.size, pin.root));
         pins.dedup_by_key(|pin| (pin.size, pin.root));
         for pair in pins.windows(2) {
@@ -206,8 +222,13 @@ pub fn gather<S: Source + ?Sized>(
             let why = format!("the policy names no log `{}`", super::text::excerpt(origin));
             verdict.fault(Fault::new(FaultKind::UnknownLog, main.to_string(), why));
         }
-        let mut gather =
-            Gather { heads: Heads::default(), file: main.to_string().into(), verdict, room };
+        let mut gather = Gather {
+            heads: Heads::default(),
+            file: main.to_string().into(),
+            verdict,
+            room,
+            after_ms: None,
+        };
         if let Some(bytes) = index.file(source, &main)? {
             let judged = judge(&bytes, origin, policy);
             let lacking = matches!(&judged, Ok(Judged { met_at: None, .. }));
@@ -227,7 +248,9 @@ pub fn gather<S: Source + ?Sized>(
                 File::Cosigned(of, _) if *of == log => {
                     gather.file = file.to_string().into();
                     let bytes = index.file(source, file)?.unwrap_or_default();
+                    gather.after_ms = options.drawn.map(|asked| asked.after_ms);
                     day(&mut gather, &bytes, origin, policy, options.workers);
+                    gather.after_ms = None;
                 }
                 File::Stamped(of, size) if *of == log => {
                     gather.file = file.to_string().into();

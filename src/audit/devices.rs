@@ -1,6 +1,7 @@
 //! The devices of a walk: what their trails show, and what became of their cues.
 
 use super::documents::{Due, Found, Sheets, notice, sheet_file, timetable};
+use super::drawn::Order;
 use super::hash::Hash;
 use super::index::Index;
 use super::outcome::{Grounds, Judged, Odd, PLANNED, Version, fold, judge as judge_trail};
@@ -116,6 +117,7 @@ impl<S: Source + ?Sized> Judging<'_, S> {
             state.verdict.fault(Fault::new(FaultKind::Limit, "pack", why).of(name));
             return Ok(());
         }
+        let (drawing, mut drawn) = (state.drawing.take(), None);
         let grounds = Grounds {
             subjects: &state.shelf.subjects,
             sheets: &sheets,
@@ -125,6 +127,13 @@ impl<S: Source + ?Sized> Judging<'_, S> {
             now: state.now_ms,
         };
         let judged = judge_trail(&planned, &tracked.trail, grounds);
+        if let (Some(mut drawing), Some(device)) = (drawing, self.index.register.named(name)) {
+            let orders = orders(state, tracked, &self.shelf)?;
+            let grounds = Grounds { window: drawing.period(), now: i64::MAX, ..grounds };
+            drawing.take(device, &planned, &tracked.trail, grounds, orders, &mut self.shelf)?;
+            drawn = Some(drawing);
+        }
+        state.drawing = drawn;
         tell(state, name, judged);
         Ok(())
     }
@@ -191,6 +200,21 @@ impl<S: Source + ?Sized> Judging<'_, S> {
         }
         Ok(timetable.days.into_iter().map(|(from, to, sheet)| (sheet, (from, to))).collect())
     }
+}
+
+/// Returns the versions of a device's schedule as far as a draw needs them.
+fn orders<S: Source + ?Sized>(
+    state: &State<'_>,
+    tracked: &Tracked,
+    shelf: &Sheets<'_, S>,
+) -> Result<Vec<Order>, ReadError> {
+    let order = |published: &Published| {
+        let text = shelf.timetable(&published.timetable)?;
+        let units = text.as_deref().and_then(timetable).map(|timetable| timetable.units);
+        let sheets = state.shelf.sheets(published.sheets);
+        Ok(Order { ver: published.ver, published_ms: published.at_ms, units, sheets })
+    };
+    tracked.published.iter().map(order).collect()
 }
 
 /// Counts outcomes, and names what is odd.

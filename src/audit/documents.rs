@@ -6,11 +6,14 @@ use super::record::{Cue, Jws};
 use super::source::{ReadError, Source};
 use super::text::{INTEGER, hex, to_hex};
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 /// Cues that are kept read.
 const KEPT: usize = 100_000;
+/// Sheets whose words are kept.
+const SPOKEN: usize = 256;
 /// Longest day: 25 hours and a little for odd zones.
 const DAY_MS: i64 = 26 * 3_600_000;
 
@@ -142,6 +145,39 @@ pub fn notice(bytes: &[u8]) -> Option<(String, Option<Hash>)> {
     }
 }
 
+/// What a sheet says of a cue for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    pub title: String,
+    /// The plan line that it serves, as the station writes it.
+    pub line: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RawWords {
+    items: BTreeMap<String, Value>,
+    cues: Vec<RawLine>,
+}
+
+#[derive(Deserialize)]
+struct RawLine {
+    id: String,
+    item: String,
+    #[serde(default)]
+    line: Value,
+}
+
+/// Reads titles and plan lines of a sheet's cues; what is no text is none.
+pub fn words(bytes: &[u8]) -> Option<HashMap<Cue, Words>> {
+    let RawWords { items, cues } = serde_json::from_slice(bytes).ok()?;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let of = |cue: &RawLine| {
+        let title = items.get(&cue.item).and_then(|item| text(item.get("title")?));
+        Words { title: title.unwrap_or_default(), line: text(&cue.line) }
+    };
+    Some(cues.iter().filter_map(|cue| Some((hex(&cue.id)?, of(cue)))).collect())
+}
+
 /// A sheet, or what is wrong with it.
 #[derive(Clone, Debug)]
 pub enum Found {
@@ -156,12 +192,13 @@ pub struct Sheets<'p, S: ?Sized> {
     index: &'p Index,
     kept: HashMap<Hash, Found>,
     cues: usize,
+    lines: HashMap<Hash, HashMap<Cue, Words>>,
 }
 
 impl<'p, S: Source + ?Sized> Sheets<'p, S> {
     /// Returns an empty shelf.
     pub fn new(source: &'p S, index: &'p Index) -> Self {
-        Self { source, index, kept: HashMap::new(), cues: 0 }
+        Self { source, index, kept: HashMap::new(), cues: 0, lines: HashMap::new() }
     }
 
     /// Reads a sheet.
@@ -190,6 +227,20 @@ impl<'p, S: Source + ?Sized> Sheets<'p, S> {
     /// Reads the bytes of an urgent notice, if the pack has it.
     pub fn notice(&self, name: &Hash) -> Result<Option<Vec<u8>>, ReadError> {
         self.index.document(self.source, name, Kind::Notice)
+    }
+
+    /// Returns the plan line that a cue of a sheet serves.
+    pub fn line(&mut self, name: &Hash, cue: &Cue) -> Result<Option<&str>, ReadError> {
+        if !self.lines.contains_key(name) {
+            if self.lines.len() > SPOKEN {
+                self.lines.clear();
+            }
+            let bytes = self.index.document(self.source, name, Kind::Sheet)?;
+            let words = bytes.as_deref().and_then(words).unwrap_or_default();
+            self.lines.insert(*name, words);
+        }
+        let words = self.lines.get(name).and_then(|words| words.get(cue));
+        Ok(words.and_then(|words| words.line.as_deref()))
     }
 
     /// Reads a timetable's bytes, if the pack has it.

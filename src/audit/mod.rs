@@ -43,6 +43,7 @@ mod bundle;
 mod checkpoints;
 mod devices;
 mod documents;
+mod drawn;
 mod facts;
 mod hash;
 mod index;
@@ -71,10 +72,11 @@ mod walk;
 #[cfg(feature = "server")]
 mod tests;
 
+pub use drawn::{Asked, Deciding, DrawnError, Play, Population};
 pub use policy::{Policy, PolicyError};
 pub use source::{ReadError, Source};
 pub use verdict::{Fault, FaultKind, LISTED, LogHead, Outcomes, Records, Signatures, Verdict};
-pub use verify::verify;
+pub use verify::{population, verify};
 
 /// Checks a time stamp; who can is not this room's business.
 pub trait TokenJudge: Sync {
@@ -95,6 +97,8 @@ pub struct Options<'a> {
     pub receipts: &'a [u8],
     /// Thumbprint of the root key, where it is known from elsewhere.
     pub root: Option<[u8; 32]>,
+    /// Plays that a draw asks about.
+    pub drawn: Option<&'a Asked<'a>>,
     /// Bytes that may be kept in one walk, roughly: of devices, with what is kept of the whole pack.
     pub memory: usize,
 }
@@ -107,6 +111,7 @@ impl Default for Options<'_> {
             tokens: None,
             receipts: &[],
             root: None,
+            drawn: None,
             memory: 124 << 20,
         }
     }

@@ -3,6 +3,7 @@
 use super::bundle::{Bad, Worker, quoted_forks};
 use super::checkpoints::{Heads, gather};
 use super::devices::judge;
+use super::drawn::{self, Asked, Drawing, DrawnError, Population};
 use super::index::{Index, Look as First};
 use super::layout::File;
 use super::policy::Policy;
@@ -22,11 +23,50 @@ pub fn verify<S: Source + ?Sized>(
     options: &Options<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Verdict, ReadError> {
+    Ok(match audit(pack, policy, options, progress)? {
+        Audited::Pack(found) => found.0,
+        Audited::None(verdict) => *verdict,
+    })
+}
+
+/// Returns the plays that a draw chooses from, as a pack shows them by a policy.
+pub fn population<'p, S: Source + ?Sized>(
+    pack: &'p S,
+    policy: &Policy,
+    asked: &Asked<'_>,
+    options: &Options<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Population<'p, S>, DrawnError> {
+    let options = Options { drawn: Some(asked), ..*options };
+    match audit(pack, policy, &options, progress)? {
+        Audited::Pack(found) => {
+            let (verdict, index, drawing) = *found;
+            drawn::gathered(pack, index, verdict, asked, drawing)
+        }
+        Audited::None(verdict) => {
+            let why = verdict.faults.first().map(|fault| fault.message.clone());
+            Err(DrawnError::NotAPack { why: why.unwrap_or_default() })
+        }
+    }
+}
+
+/// What an audit ends in.
+enum Audited {
+    Pack(Box<(Verdict, Index, Option<Drawing>)>),
+    None(Box<Verdict>),
+}
+
+fn audit<S: Source + ?Sized>(
+    pack: &S,
+    policy: &Policy,
+    options: &Options<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Audited, ReadError> {
     let bytes = pack.size().map_err(|source| ReadError { at: 0, source })?;
     let mut tell = |walk, done| progress(Progress { walk, done, bytes });
     let mut index = match Index::read(pack, &mut |done| tell(0, done))? {
         First::Pack(index) => index,
-        First::None(why) => return Ok(Verdict::not_a_pack(why).close()),
+        First::None(why) => return Ok(Audited::None(Box::new(Verdict::not_a_pack(why).close()))),
     };
     let mut verdict = Verdict::default();
     for fault in std::mem::take(&mut index.faults) {
@@ -40,6 +80,10 @@ pub fn verify<S: Source + ?Sized>(
     let timed = policy.wants_witnesses();
     let mut state = State::new(verdict, &index, &heads, options, timed);
     state.receipts = receipts(pack, &index, options, &mut state.verdict)?;
+    state.drawing = options.drawn.and_then(|asked| {
+        let head = drawn::deciding(&index, &heads, timed)?;
+        Some(Drawing::new(asked, index.about.unit.clone(), head))
+    });
     let audit = Audit { pack, index: &index, heads: &heads, options, bad: Bad::default() };
     let mut walk = 1;
     loop {
@@ -62,7 +106,8 @@ pub fn verify<S: Source + ?Sized>(
     left_out(&mut state);
     keyless(&mut state);
     unreceipted(&mut state);
-    Ok(state.verdict.close())
+    let (verdict, drawing) = (state.verdict.close(), state.drawing);
+    Ok(Audited::Pack(Box::new((verdict, *index, drawing))))
 }
 
 struct Audit<'p, S: ?Sized> {

@@ -56,7 +56,7 @@ pub use settings::{
     Approval, BrokerConfig, ListenConfig, LogConfig, Retention, StationConfig, TlsFiles,
     TokenConfig, WitnessConfig,
 };
-pub use text::duration_ms;
+pub use text::{duration_ms, nfc};
 
 use crate::domain::ids::{Digest, PlaylistId};
 use crate::domain::profile::Profile;

@@ -6,7 +6,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use unicode_segmentation::UnicodeSegmentation as _;
 
 /// Returns the text composed (NFC), as it is compared, stored and shown everywhere.
-pub(super) fn nfc(text: &str) -> String {
+pub fn nfc(text: &str) -> String {
     text.nfc().collect()
 }
 

@@ -13,6 +13,7 @@
 //! | [`rollup`] | a day of a commune added up, kept by a store and made anew from the log |
 //! | [`document`], [`words`], [`number`] | documents as data; Vietnamese words and figures |
 //! | [`diary`], [`pay`], [`heard`], [`compare`], [`as_run`], [`coverage`], [`urgent`], [`yearly`] | one file a kind of report |
+//! | [`walk`] | the walking list of a draw on paper |
 //! | [`manual`] | what people entered, always apart |
 //! | [`letter`] | the administrative form (NĐ 30/2020/NĐ-CP) |
 //! | [`render`] | XLSX, CSV, JSON, PDF |
@@ -50,6 +51,7 @@ pub mod question;
 pub mod render;
 pub mod rollup;
 pub mod urgent;
+pub mod walk;
 pub mod words;
 pub mod yearly;
 

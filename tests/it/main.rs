@@ -17,6 +17,8 @@ mod dependencies;
 #[cfg(feature = "speaker")]
 mod device_loop;
 mod dialect;
+#[cfg(feature = "server")]
+mod draws;
 mod e2e;
 #[cfg(feature = "server")]
 mod fortnight;

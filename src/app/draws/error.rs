@@ -5,6 +5,7 @@ use crate::app::ports::StoreError;
 use crate::domain::time::UtcMs;
 use crate::draw::{FindingError, GroundError, PopulationError, WalkError};
 use crate::log::history::HistoryError;
+use crate::report::question::ReportError;
 use crate::wire::tlog::CheckpointError;
 
 /// See the module.
@@ -14,6 +15,8 @@ pub enum DrawError {
     Plays { got: u32, most: u32 },
     #[error("the period from {from:?} to {to:?} is empty or longer than a year")]
     Period { from: UtcMs, to: UtcMs },
+    #[error("`{line}` names no plan line")]
+    Line { line: String, most: usize },
     #[error("the head of {after:?} would be older than the end of the period, {to:?}")]
     Early { after: UtcMs, to: UtcMs },
     #[error("{after:?} is still to come, it is {now:?}")]
@@ -30,6 +33,8 @@ pub enum DrawError {
     History(#[source] HistoryError),
     #[error("another draw is being made")]
     Busy,
+    #[error("the draw takes longer than an answer may, and goes on")]
+    Going,
     #[error("the work broke off")]
     BrokeOff,
     #[error("no unit `{unit}`")]
@@ -46,6 +51,8 @@ pub enum DrawError {
     ManyFindings { most: usize },
     #[error("a draw or findings of {got} bytes are not read")]
     Long { got: usize },
+    #[error("the list cannot be put on paper")]
+    Paper(#[source] ReportError),
     #[error("this is no draw")]
     Document(#[source] serde_json::Error),
     #[error("a draw of version {v} is not known")]
@@ -64,6 +71,9 @@ impl DrawError {
         match self {
             Self::Plays { .. } => "30 are usual".to_owned(),
             Self::Period { .. } => "name a period of at most 366 days that is over".to_owned(),
+            Self::Line { most, .. } => {
+                format!("the words of `plan_line` in the playlist, at most {most} characters")
+            }
             Self::Early { .. } => {
                 "the head must be unknown while the plays happen: the end of the period or later"
                     .to_owned()
@@ -79,6 +89,9 @@ impl DrawError {
                     .to_owned()
             }
             Self::History(error) => error.hint().to_owned(),
+            Self::Going => {
+                "ask the same again in half a minute: a question is drawn once".to_owned()
+            }
             Self::Busy | Self::BrokeOff => "ask again in a minute".to_owned(),
             Self::Unit { .. } => "`loa unit list` names them".to_owned(),
             Self::Ground(error) => error.hint().to_owned(),
@@ -92,6 +105,7 @@ impl DrawError {
                     .to_owned()
             }
             Self::Long { .. } => "give the file that was made by the draw".to_owned(),
+            Self::Paper(error) => error.hint().to_owned(),
             Self::Document(_) | Self::Version { .. } => {
                 "give the file that `loa audit sample --json` wrote, or a newer version of loa"
                     .to_owned()

@@ -10,6 +10,7 @@
 //!   each file of findings is a leaf of the log, so whoever tries other questions is seen.
 //! * What is drawn from are the plays that the records below that head confirm: cues in force at
 //!   their start that were played. What comes later changes neither list nor draw.
+//! * A draw that takes longer than a request may goes on; the same question asked again gets it.
 //! * A draw and findings are never changed; of several files of findings the newest counts, and all
 //!   stay.
 //!
@@ -19,20 +20,23 @@
 
 mod document;
 mod error;
+mod paper;
 mod population;
 mod question;
+mod scope;
 #[cfg(test)]
 mod tests;
 
 pub use document::{DOCUMENT_BYTES, Document, HeadText, Play, VouchedBy};
 pub use error::DrawError;
+pub use paper::pdf;
 pub use question::Question;
 
 use super::logbook;
 use super::ports::{Store, StoredDraw, StoredFindings, StoredShard};
 use super::trail::Actor;
 use crate::domain::ids::Digest;
-use crate::domain::time::UtcMs;
+use crate::domain::time::{Span, UtcMs};
 use crate::draw::ground::{Head, Period};
 use crate::draw::{Finding, Ground, Tally, draw};
 use crate::log::disk::RealDisk;
@@ -43,8 +47,10 @@ use chrono_tz::Tz;
 use population::Plays;
 use std::io::Read as _;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
-use tokio::sync::Mutex;
+use std::time::Duration;
+use tokio::sync::{Mutex, oneshot};
 
 /// Bytes of the longest file of findings.
 pub const FINDINGS_BYTES: usize = 1 << 20;
@@ -70,7 +76,12 @@ pub struct Drawing {
     witnessed: bool,
     /// One draw at a time: each reads the records of its period.
     busy: Arc<Mutex<()>>,
+    /// Where a draw goes on when who asked has gone.
+    aside: Option<Aside>,
 }
+
+/// Starts work that ends with the process, in order.
+pub type Aside = Arc<dyn Fn(Pin<Box<dyn Future<Output = ()> + Send>>) + Send + Sync>;
 
 /// A head with what stands under it.
 struct Found {
@@ -83,7 +94,13 @@ struct Found {
 impl Drawing {
     /// Draws from a store and the log beside it; `witnessed` when the station asks for witnesses.
     pub fn new(store: Arc<dyn Store>, log: PathBuf, zone: Tz, witnessed: bool) -> Self {
-        Self { store, log, zone, witnessed, busy: Arc::default() }
+        Self { store, log, zone, witnessed, busy: Arc::default(), aside: None }
+    }
+
+    /// Lets draws go on aside when they take longer than somebody waits.
+    #[must_use]
+    pub fn going_on(self, aside: Aside) -> Self {
+        Self { aside: Some(aside), ..self }
     }
 
     /// Returns the zone of hours and dates.
@@ -99,14 +116,55 @@ impl Drawing {
         now: UtcMs,
     ) -> Result<Made, DrawError> {
         let period = question.check(now)?;
-        let id = question.id();
-        if let Some(known) = self.one(&id).await? {
+        if let Some(known) = self.one(&question.id()).await? {
             return Ok(known);
         }
-        let Ok(_busy) = self.busy.try_lock() else { return Err(DrawError::Busy) };
+        let Ok(_turn) = self.busy.try_lock() else { return Err(DrawError::Busy) };
+        self.draw(question, period, by, now).await
+    }
+
+    /// Draws as [`Self::make`]; what takes longer than `patience` goes on aside, and whoever asks
+    /// the same again later gets it.
+    pub async fn make_within(
+        &self,
+        question: Question,
+        by: &Actor,
+        now: UtcMs,
+        patience: Duration,
+    ) -> Result<Made, DrawError> {
+        let Some(aside) = &self.aside else { return self.make(question, by, now).await };
+        let period = question.check(now)?;
+        if let Some(known) = self.one(&question.id()).await? {
+            return Ok(known);
+        }
+        let Ok(turn) = self.busy.clone().try_lock_owned() else { return Err(DrawError::Busy) };
+        let (this, by) = (self.clone(), by.clone());
+        let (tell, told) = oneshot::channel();
+        aside(Box::pin(async move {
+            let id = question.id();
+            let done = this.draw(question, period, &by, now).await;
+            drop(turn);
+            if let Err(Err(error)) = tell.send(done) {
+                tracing::warn!(draw = %id, %error, "A draw that took long came to nothing");
+            }
+        }));
+        match tokio::time::timeout(patience, told).await {
+            Ok(done) => done.map_err(|_| DrawError::BrokeOff)?,
+            Err(_) => Err(DrawError::Going),
+        }
+    }
+
+    async fn draw(
+        &self,
+        question: Question,
+        period: Span,
+        by: &Actor,
+        now: UtcMs,
+    ) -> Result<Made, DrawError> {
+        let id = question.id();
         let found = self.head(&question, now).await?;
         let upto = self.store.record_up_to(found.number).await?;
-        let plays = Plays::gather(&self.store, &question, period, upto).await?;
+        let mut plays = Plays::gather(&self.store, &question, period, upto).await?;
         let HeadText { origin, size, before, root, vouched_ms, .. } = found.head.clone();
         let head = Head { origin, size, before, root, vouched_ms };
         let scope = question.unit.clone();

@@ -1,7 +1,7 @@
 //! The list of plays that is drawn from, and the plays of some numbers on it.
 
+use super::scope::Scope;
 use super::{DrawError, Play, Question};
-use crate::app::live::Lineages;
 use crate::app::outcome::{Outcomes, content};
 use crate::app::ports::{Page, RecordFilter, Store, StoredShard};
 use crate::domain::ids::DeviceId;
@@ -27,6 +27,7 @@ pub struct Plays {
     period: Span,
     /// Position of the last record that counts.
     upto: i64,
+    scope: Scope,
 }
 
 impl Plays {
@@ -37,11 +38,12 @@ impl Plays {
         period: Span,
         upto: i64,
     ) -> Result<Self, DrawError> {
-        let mut plays =
-            Self { population: Population::default(), devices: Vec::new(), period, upto };
-        for device in devices(store, question).await? {
+        let scope = Scope::new(store.clone(), question, period);
+        let (population, devices) = (Population::default(), Vec::new());
+        let mut plays = Self { population, devices, period, upto, scope };
+        for device in all(store, question).await? {
             let first = plays.population.plays();
-            for outcome in confirmed(store, &device, period, upto).await? {
+            for outcome in plays.confirmed(store, &device).await? {
                 plays.population.push(&device, outcome.cue)?;
             }
             if plays.population.plays() > first {
@@ -53,7 +55,7 @@ impl Plays {
 
     /// Returns the plays of these numbers, in their order.
     pub async fn look_up(
-        &self,
+        &mut self,
         store: &Arc<dyn Store>,
         numbers: &[u64],
         shards: &[StoredShard],
@@ -63,13 +65,14 @@ impl Plays {
         let units: BTreeMap<_, Unit> =
             store.units().await?.into_iter().map(|unit| (unit.id.clone(), unit)).collect();
         let mut found: BTreeMap<u64, Play> = BTreeMap::new();
-        for (at, (first, device)) in self.devices.iter().enumerate() {
-            let end = self.devices.get(at + 1).map_or(u64::MAX, |(next, _)| *next);
+        let devices = std::mem::take(&mut self.devices);
+        for (at, (first, device)) in devices.iter().enumerate() {
+            let end = devices.get(at + 1).map_or(u64::MAX, |(next, _)| *next);
             let mut own = wanted.range(first..&end).peekable();
             if own.peek().is_none() {
                 continue;
             }
-            let outcomes = confirmed(store, device, self.period, self.upto).await?;
+            let outcomes = self.confirmed(store, device).await?;
             let known = store.device(device).await?;
             let name = known.as_ref().map_or_else(|| device.to_string(), |k| k.device.name.clone());
             let place = known.map(|known| place(&units, &known.device.unit)).unwrap_or_default();
@@ -99,6 +102,21 @@ impl Plays {
             .iter()
             .map(|number| play(number).ok_or(DrawError::Record { number: *number }))
             .collect()
+    }
+
+    /// Returns the plays of a device that are asked about and that its records up to the head
+    /// confirm, by cue.
+    async fn confirmed(
+        &mut self,
+        store: &Arc<dyn Store>,
+        device: &DeviceId,
+    ) -> Result<Vec<Outcome>, DrawError> {
+        let Some(versions) = self.scope.versions(device).await? else { return Ok(Vec::new()) };
+        let outcomes = Outcomes::new(store.clone()).up_to(self.upto);
+        let mut found = outcomes.of_device(device, self.period, UtcMs::MAX).await?;
+        found.retain(|one| one.result == Some(Verdict::Played) && one.plan == Plan::Planned);
+        found.sort_by_key(|one| one.cue);
+        self.scope.keep(&versions, found).await
     }
 
     /// Finds where the first record that tells the end of a cue stands in the log.
@@ -132,39 +150,17 @@ impl Plays {
     }
 }
 
-/// Returns the devices asked about, in the order of their ids: those of the unit, or all that are
-/// registered or have ever sent records.
-async fn devices(
-    store: &Arc<dyn Store>,
-    question: &Question,
-) -> Result<BTreeSet<DeviceId>, DrawError> {
-    let registered = store.devices().await?;
-    let Some(unit) = &question.unit else {
-        let silent = registered.into_iter().map(|known| known.device.id);
-        let heard = store.receipt_leaves().await?.into_iter().map(|(device, _)| device);
-        return Ok(silent.chain(heard).collect());
-    };
-    let units = store.units().await?;
-    if !units.iter().any(|known| known.id == *unit) {
+/// Returns all devices that are registered or have ever sent records, in the order of their ids;
+/// refuses a unit that nobody knows.
+async fn all(store: &Arc<dyn Store>, question: &Question) -> Result<BTreeSet<DeviceId>, DrawError> {
+    if let Some(unit) = &question.unit
+        && !store.units().await?.iter().any(|known| known.id == *unit)
+    {
         return Err(DrawError::Unit { unit: unit.to_string() });
     }
-    let lineages = Lineages::of(&units);
-    let within = registered.into_iter().filter(|k| lineages.above(&k.device.unit).contains(unit));
-    Ok(within.map(|known| known.device.id).collect())
-}
-
-/// Returns the plays of a device that its records up to there confirm, by cue.
-async fn confirmed(
-    store: &Arc<dyn Store>,
-    device: &DeviceId,
-    period: Span,
-    upto: i64,
-) -> Result<Vec<Outcome>, DrawError> {
-    let outcomes = Outcomes::new(store.clone()).up_to(upto);
-    let mut found = outcomes.of_device(device, period, UtcMs::MAX).await?;
-    found.retain(|one| one.result == Some(Verdict::Played) && one.plan == Plan::Planned);
-    found.sort_by_key(|one| one.cue);
-    Ok(found)
+    let silent = store.devices().await?.into_iter().map(|known| known.device.id);
+    let heard = store.receipt_leaves().await?.into_iter().map(|(device, _)| device);
+    Ok(silent.chain(heard).collect())
 }
 
 /// Names a place by its unit and those above it.

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// Longest period of one draw.
 const MOST_MS: i64 = 366 * 86_400_000;
+/// Characters of the longest plan line, as in playlists.
+const LINE: usize = 200;
 
 /// Which plays, how many of them, and which head of the log decides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +27,9 @@ pub struct Question {
     pub plays: u32,
     /// The inspector's own word, or empty.
     pub word: String,
+    /// Only plays of this plan line, in the words in which playlists name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<String>,
 }
 
 impl Question {
@@ -37,6 +42,13 @@ impl Question {
         }
         let period = Span::new(*from_ms, *to_ms).ok().filter(|span| span.len_ms() <= MOST_MS);
         let period = period.ok_or(DrawError::Period { from: *from_ms, to: *to_ms })?;
+        let plain = |line: &String| {
+            let length = line.chars().count();
+            (1..=LINE).contains(&length) && line.trim() == line && !line.contains(char::is_control)
+        };
+        if let Some(line) = self.line.as_ref().filter(|line| !plain(line)) {
+            return Err(DrawError::Line { line: line.chars().take(60).collect(), most: LINE });
+        }
         if after_ms < to_ms {
             return Err(DrawError::Early { after: *after_ms, to: *to_ms });
         }
@@ -48,12 +60,17 @@ impl Question {
 
     /// Returns the name of the question: 16 hex digits.
     pub fn id(&self) -> String {
-        let Self { from_ms, to_ms, after_ms, unit, plays, word } = self;
+        let Self { from_ms, to_ms, after_ms, unit, plays, word, line } = self;
         let unit = unit.as_ref().map_or("all", UnitId::as_str);
-        let text = format!(
+        let mut text = format!(
             "loa question 1\nfrom {}\nto {}\nafter {}\nscope {unit}\nplays {plays}\nword {word}\n",
             from_ms.0, to_ms.0, after_ms.0
         );
+        if let Some(line) = line {
+            text.push_str("line ");
+            text.push_str(line);
+            text.push('\n');
+        }
         let mut id = Digest::of(text.as_bytes()).to_string();
         id.truncate(16);
         id

@@ -31,7 +31,7 @@ fn auditor() -> Actor {
 
 fn question() -> Question {
     let (from_ms, to_ms, after_ms) = (NOW, TO, TO);
-    Question { from_ms, to_ms, after_ms, unit: None, plays: 30, word: String::new() }
+    Question { from_ms, to_ms, after_ms, unit: None, plays: 30, word: String::new(), line: None }
 }
 
 impl Desk {
@@ -125,6 +125,32 @@ async fn confirmed_plays_are_drawn_once_and_the_log_says_so() {
     let other = desk.drawing(false).make(other, &lan, LATER).await.unwrap();
     assert!(other.new && other.document.id != document.id);
     assert_ne!(other.document.walking_list().unwrap().ground().seed(), list.ground().seed());
+}
+
+#[tokio::test]
+async fn a_draw_that_takes_long_goes_on_and_is_there_when_it_is_asked_for_again() {
+    let desk = Desk::new().await;
+    let held = Arc::new(std::sync::Mutex::new(None));
+    let keep = held.clone();
+    let aside: Aside = Arc::new(move |work| *keep.lock().unwrap() = Some(work));
+    let drawing = desk.drawing(false).going_on(aside);
+    let ask = async || {
+        drawing.make_within(question(), &auditor(), LATER, Duration::from_millis(20)).await
+    };
+    let going = ask().await.unwrap_err();
+    assert!(matches!(going, DrawError::Going), "{going}");
+    let busy = ask().await.unwrap_err();
+    assert!(matches!(busy, DrawError::Busy), "{busy}");
+    let work = held.lock().unwrap().take().unwrap();
+    work.await;
+    let made = ask().await.unwrap();
+    assert_eq!((made.new, made.document.plays), (false, 1));
+    // Whoever waits long enough gets it at once.
+    let now: Aside = Arc::new(|work| drop(tokio::spawn(work)));
+    let other = Question { word: "khác".into(), ..question() };
+    let drawing = desk.drawing(false).going_on(now);
+    let made = drawing.make_within(other, &auditor(), LATER, Duration::from_secs(20)).await;
+    assert!(made.unwrap().new);
 }
 
 #[tokio::test]

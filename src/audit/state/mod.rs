@@ -12,6 +12,7 @@ mod shelf;
 use super::Options;
 use super::bundle::{Done, Leaf};
 use super::checkpoints::{Heads, Pin, Quoted};
+use super::drawn::Drawing;
 use super::facts::Fact;
 use super::hash::{Hash, sha256, short};
 use super::index::Index;
@@ -118,6 +119,8 @@ pub struct State<'a> {
     pub unbound: u64,
     /// Plays of a time of which the log lost what was ordered.
     pub explained: u64,
+    /// Gathers what a draw chooses from, where one is asked for.
+    pub drawing: Option<Drawing>,
 }
 
 impl<'a> State<'a> {
@@ -159,6 +162,7 @@ impl<'a> State<'a> {
             superseded: 0,
             unbound: 0,
             explained: 0,
+            drawing: None,
         }
     }
 

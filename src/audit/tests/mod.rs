@@ -1,6 +1,7 @@
 //! Packs as the writer makes them, and as others would change them.
 
 mod day;
+mod drawn;
 mod faults;
 mod hostile;
 mod late;

@@ -250,6 +250,8 @@ pub struct World {
     pub keys: Option<Vec<u8>>,
     pub receipts: String,
     pub window: (i64, i64),
+    /// What timetables name from now on.
+    pub units: Vec<String>,
     pub unit: Option<String>,
     pub tokens: Vec<(usize, u64, String, Vec<u8>)>,
 }
@@ -265,6 +267,7 @@ impl World {
             keys: None,
             receipts: String::new(),
             window: (DAY, DAY + DAY_MS),
+            units: vec!["17329".to_owned()],
             unit: None,
             tokens: Vec::new(),
         }
@@ -314,7 +317,7 @@ impl World {
         let device = self.devices[n].name.clone();
         let claims = json!({
             "v": 1, "iss": "xa", "aud": device, "iat": at_ms / 1_000, "exp": at_ms / 1_000 + 9,
-            "ver": ver, "units": ["17329"], "volume_cap": 100, "trim_ms": 0, "fetch_spread_s": 9,
+            "ver": ver, "units": self.units, "volume_cap": 100, "trim_ms": 0, "fetch_spread_s": 9,
             "days": entries
         });
         let text = jws(&key(90), "loa-timetable+jwt", &claims);

@@ -5,7 +5,7 @@
 //! | `pack` | puts everything that shows what devices did into one file, while the server runs |
 //! | `faults` | lists every kind of fault with its remedy |
 //! | `verify` | checks a pack by a policy: without server, network or clock, in every build of `loa` |
-//! | `sample` | draws plays for a check on the spot, from a server's data |
+//! | `sample` | draws plays for a check on the spot, from a server's data or out of a pack |
 //! | `findings` | takes what was found, says which share is confirmed |
 
 mod bar;

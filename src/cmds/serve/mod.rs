@@ -62,7 +62,7 @@ use crate::app::scribe::Scribe;
 use crate::app::urgent::Notices;
 use crate::clock::{SharedClock, SystemClock};
 use crate::http::{AppState, Site, Turnstile};
-use crate::lifecycle::{End, Lifecycle};
+use crate::lifecycle::{End, Lifecycle, Stage};
 use crate::wire::b64;
 use crate::wire::tlog::VerifierKey;
 use anyhow::Context as _;
@@ -87,6 +87,20 @@ const RECEIPTS: usize = 1024;
 const HEADS: usize = 64;
 /// Memory of the broker that chunks may take.
 const SHELF_BYTES: u64 = 256 << 20;
+
+/// Lets long work go on until the process ends.
+fn aside(stage: &Stage) -> crate::app::draws::Aside {
+    let stage = stage.clone();
+    Arc::new(move |work| {
+        let token = stage.token();
+        stage.spawn(async move {
+            tokio::select! {
+                () = token.cancelled() => {}
+                () = work => {}
+            }
+        });
+    })
+}
 
 /// Runs the server until it is told to stop.
 pub fn run(args: Args) -> anyhow::Result<Answer> {
@@ -237,7 +251,8 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
             data.log(),
             config.zone,
             !config.log.witnesses.is_empty(),
-        ),
+        )
+        .going_on(aside(&upkeep)),
         log: crate::http::LogFolder(Arc::new(data.log())),
         reports: Arc::new(Reports::new(rollup.clone())),
         evidence: crate::http::EvidenceFiles::new(Arc::new(

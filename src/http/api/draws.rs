@@ -3,24 +3,28 @@
 use super::super::auth::Bearer;
 use super::super::error::{ApiError, chain};
 use super::{Body, id, instant, local};
-use crate::app::draws::{DrawError, Drawing, FINDINGS_BYTES, Made, Question};
+use crate::app::draws::{DrawError, Drawing, FINDINGS_BYTES, Made, Question, pdf};
 use crate::app::people::Role;
 use crate::app::ports::{Page, Store, StoredFindings};
 use crate::clock::SharedClock;
-use crate::config::findings_from_csv;
-use crate::domain::ids::UnitId;
+use crate::config::{findings_from_csv, nfc};
+use crate::domain::ids::{Digest, UnitId};
 use crate::draw::{Finding, Tally, WalkingList};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
 use utoipa::{IntoParams, ToSchema};
 
+/// How long a draw is waited for; below what an answer may take.
+const PATIENCE: Duration = Duration::from_secs(12);
 /// Most draws of one answer.
 const MOST: u32 = 200;
 /// Bytes of the longest table of findings, for the limit of the route.
@@ -42,6 +46,8 @@ pub struct Asked {
     after: Option<String>,
     /// Only a unit with all below it.
     unit: Option<String>,
+    /// Only plays of this plan line, in the words in which playlists name it.
+    plan_line: Option<String>,
     /// How many plays, 1 to 1000; 30 unless given.
     plays: Option<u32>,
     /// A word of the inspector's own that enters the draw.
@@ -132,6 +138,9 @@ impl From<DrawError> for ApiError {
             DrawError::Busy => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", error).hint(hint).retry_after(60)
             }
+            DrawError::Going => Self::new(StatusCode::SERVICE_UNAVAILABLE, "being-made", error)
+                .hint(hint)
+                .retry_after(30),
             DrawError::NoHead { .. } | DrawError::Future { .. } => {
                 Self::new(StatusCode::CONFLICT, "too-early", error).hint(hint)
             }
@@ -145,6 +154,7 @@ impl From<DrawError> for ApiError {
             | DrawError::History(_)
             | DrawError::Record { .. }
             | DrawError::Document(_)
+            | DrawError::Paper(_)
             | DrawError::Version { .. }
             | DrawError::Walk(_)
             | DrawError::Population(_) => Self::internal(chain(&error)),
@@ -200,7 +210,8 @@ async fn find(drawing: &Drawing, bearer: &Bearer, id: &str) -> Result<Made, ApiE
 }
 
 /// Draws plays for a check on the spot. The same question is drawn once: asked again, it gives
-/// the draw that was made, with 200 instead of 201.
+/// the draw that was made, with 200 instead of 201. A large one goes on when the answer is due
+/// (503, `being-made`): ask the same again.
 #[utoipa::path(post, path = "/draws", operation_id = "draw_plays", tag = "evidence",
     request_body = Asked, responses((status = 201, body = DrawView), (status = 200, body = DrawView),
     (status = 401, body = ApiError), (status = 403, body = ApiError),
@@ -223,8 +234,9 @@ pub async fn make(
         unit,
         plays: asked.plays.unwrap_or(30),
         word: asked.word.unwrap_or_default(),
+        line: asked.plan_line.as_deref().map(nfc),
     };
-    let made = drawing.make(question, &bearer.actor(), clock.now()).await?;
+    let made = drawing.make_within(question, &bearer.actor(), clock.now(), PATIENCE).await?;
     let status = if made.new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(view(&*store, &made, drawing.zone()).await?)))
 }
@@ -277,6 +289,29 @@ pub async fn one(
     let Path(named) = named?;
     let made = find(&drawing, &bearer, &named).await?;
     Ok(Json(view(&*store, &made, drawing.zone()).await?))
+}
+
+/// Returns the walking list as a file for paper, with room for what is found.
+#[utoipa::path(get, path = "/draws/{id}/list", operation_id = "print_draw", tag = "evidence",
+    params(("id" = String, Path, description = "16 hex digits")), responses(
+    (status = 200, body = Vec<u8>, content_type = "application/pdf"),
+    (status = 401, body = ApiError), (status = 404, body = ApiError)))]
+pub async fn paper(
+    bearer: Bearer,
+    State(drawing): State<Drawing>,
+    named: Result<Path<String>, PathRejection>,
+) -> Result<Response, ApiError> {
+    let Path(named) = named?;
+    let made = find(&drawing, &bearer, &named).await?;
+    let (id, zone) = (made.document.id.clone(), drawing.zone());
+    let written = tokio::task::spawn_blocking(move || pdf(&made.document, zone));
+    let bytes = written.await.map_err(ApiError::internal)??;
+    let headers = [
+        (header::CONTENT_TYPE, "application/pdf".to_owned()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"phieu-kiem-tra-{id}.pdf\"")),
+        (header::ETAG, format!("\"{}\"", Digest::of(&bytes))),
+    ];
+    Ok((headers, bytes).into_response())
 }
 
 /// Takes a table of what was found (CSV: `code,play,finding,by,date,note`), and says which share

@@ -83,6 +83,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(reports::heard))
         .routes(routes!(draws::list, draws::make))
         .routes(routes!(draws::one))
+        .routes(routes!(draws::paper))
         .routes(routes!(draws::findings).layer(axum::extract::DefaultBodyLimit::max(draws::UPLOAD)))
         .routes(routes!(urgent::list, urgent::prepare))
         .routes(routes!(urgent::upload).layer(axum::extract::DefaultBodyLimit::max(urgent::UPLOAD)))

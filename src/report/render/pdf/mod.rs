@@ -14,13 +14,18 @@ mod face;
 mod letter;
 mod paper;
 mod table;
+mod walk;
+
+pub use walk::walk;
 
 use crate::domain::ids::Digest;
+use crate::domain::time::UtcMs;
 use crate::report::document::{Document, Part, checkpoint};
 use crate::report::number;
 use crate::report::period::local;
 use crate::report::question::ReportError;
 use chrono::{Datelike, Offset, Timelike};
+use chrono_tz::Tz;
 use face::{Cut, Faces};
 use krilla::configure::{Archival, ConfigurationBuilder};
 use krilla::geom::{PathBuilder, Point, Rect};
@@ -43,11 +48,35 @@ pub fn document(document: &Document) -> Result<Vec<u8>, ReportError> {
         let table = document.tables().map(|table| table.key).next().unwrap_or("");
         return Err(ReportError::TooMany { table, what: "PDF", rows, most: MOST_ROWS });
     }
-    let faces = Faces::new().ok_or_else(|| ReportError::Pdf {
-        why: "the embedded typeface cannot be read".to_owned(),
-    })?;
+    let faces = embedded()?;
     let pages = lay_out(&faces, document);
-    paint(&faces, document, &pages)
+    let question = &document.question;
+    let face = Face {
+        title: format!("{}, {}, {}", document.title, document.scope, question.period.name()),
+        source: format!(
+            "Điểm kiểm tra: {} · chốt {}",
+            checkpoint(question.checkpoint.as_ref()),
+            number::instant(question.cut_off, question.zone)
+        ),
+        at: question.cut_off,
+        zone: question.zone,
+        identity: Digest::of(&super::json::document(document)).to_string(),
+    };
+    paint(&faces, &face, &pages)
+}
+
+/// What a file says of itself, and the line at the foot of each page.
+struct Face {
+    title: String,
+    source: String,
+    at: UtcMs,
+    zone: Tz,
+    /// Named by its content.
+    identity: String,
+}
+
+fn embedded() -> Result<Faces, ReportError> {
+    Faces::new().ok_or_else(|| failed("the embedded typeface cannot be read"))
 }
 
 fn lay_out(faces: &Faces, document: &Document) -> Vec<Page> {
@@ -182,7 +211,7 @@ fn failed(why: impl ToString) -> ReportError {
     ReportError::Pdf { why: why.to_string() }
 }
 
-fn paint(faces: &Faces, document: &Document, pages: &[Page]) -> Result<Vec<u8>, ReportError> {
+fn paint(faces: &Faces, face: &Face, pages: &[Page]) -> Result<Vec<u8>, ReportError> {
     let configuration = ConfigurationBuilder::new()
         .with_archival_validator(Archival::A2_B)
         .finish()
@@ -190,12 +219,8 @@ fn paint(faces: &Faces, document: &Document, pages: &[Page]) -> Result<Vec<u8>, 
     let settings =
         SerializeSettings { configuration, enable_tagging: false, ..SerializeSettings::default() };
     let mut pdf = krilla::Document::new_with(settings);
-    pdf.set_metadata(metadata(document));
-    let source = format!(
-        "Điểm kiểm tra: {} · chốt {}",
-        checkpoint(document.question.checkpoint.as_ref()),
-        number::instant(document.question.cut_off, document.question.zone)
-    );
+    pdf.set_metadata(metadata(face));
+    let source = &face.source;
     for (at, page) in pages.iter().enumerate() {
         let size = PageSettings::from_wh(page.width, page.height)
             .ok_or_else(|| failed("a page has no size"))?;
@@ -240,8 +265,8 @@ fn source_lines(faces: &Faces, page: &Page, text: &str) -> Vec<Mark> {
     marks
 }
 
-fn metadata(document: &Document) -> Metadata {
-    let local = local(document.question.cut_off, document.question.zone);
+fn metadata(face: &Face) -> Metadata {
+    let local = local(face.at, face.zone);
     let field = |field: u32| u8::try_from(field).unwrap_or(0);
     let offset = local.offset().fix().local_minus_utc();
     let date = DateTime::new(u16::try_from(local.year()).unwrap_or(0))
@@ -252,19 +277,13 @@ fn metadata(document: &Document) -> Metadata {
         .second(field(local.second()))
         .utc_offset_hour(i8::try_from(offset / 3_600).unwrap_or(0))
         .utc_offset_minute(u8::try_from(offset.abs() / 60 % 60).unwrap_or(0));
-    let identity = Digest::of(&super::json::document(document)).to_string();
     Metadata::new()
-        .title(format!(
-            "{}, {}, {}",
-            document.title,
-            document.scope,
-            document.question.period.name()
-        ))
+        .title(face.title.clone())
         .language("vi".to_owned())
         .creator("Loa".to_owned())
         .producer("Loa".to_owned())
         .creation_date(date)
-        .document_id(identity)
+        .document_id(face.identity.clone())
 }
 
 fn draw(surface: &mut krilla::surface::Surface<'_>, faces: &Faces, mark: &Mark) {

@@ -1,4 +1,8 @@
 //! `loa audit sample`: plays drawn for a check on the spot, as a walking list.
+//!
+//! Out of a server's data, where the draw is kept and logged, or out of a pack, anywhere.
+
+mod offline;
 
 use super::super::check::profiles_of;
 use super::super::data::{DataFolder, DataOption};
@@ -6,13 +10,16 @@ use super::super::server::NoClips;
 use super::super::trail::command_line;
 use super::super::{Answer, failed, print_json, print_text, runtime, wrong_use};
 use super::walking::{csv, document_json};
-use crate::app::draws::{DrawError, Drawing, Made, Question, VouchedBy};
+use crate::app::draws::{Document, DrawError, Drawing, Made, Question, VouchedBy, pdf};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{self, StationConfig};
 use crate::domain::ids::UnitId;
 use crate::domain::time::UtcMs;
+use anyhow::Context as _;
 use chrono::{NaiveDate, NaiveTime, TimeZone as _};
 use chrono_tz::Tz;
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -43,6 +50,19 @@ pub struct Args {
     /// A word of your own that enters the draw: dice, a headline. At most 200 characters
     #[arg(long, value_name = "TEXT", default_value = "")]
     word: String,
+    /// Only plays of this plan line, in the words in which playlists name it
+    #[arg(long, value_name = "LINE")]
+    plan_line: Option<String>,
+    /// Draw out of a pack instead, without a server: the same question gives the same draw.
+    /// Nothing is kept; `loa audit findings` takes the file of `--json`
+    #[arg(long, value_name = "FILE", requires = "policy")]
+    pack: Option<PathBuf>,
+    /// Policy file by which the pack counts; take it from elsewhere than the pack
+    #[arg(long, value_name = "FILE", requires = "pack")]
+    policy: Option<PathBuf>,
+    /// Zone of days and hours, with `--pack`
+    #[arg(long, value_name = "ZONE", default_value = "Asia/Ho_Chi_Minh", requires = "pack")]
+    zone: Tz,
     /// Folder of the station
     #[arg(long, value_name = "DIR", default_value = "playlists", env = "LOA_PLAYLISTS")]
     playlists: PathBuf,
@@ -51,6 +71,9 @@ pub struct Args {
     profiles: Option<PathBuf>,
     #[command(flatten)]
     data: DataOption,
+    /// Write the list as PDF, with room for what is found; never overwritten
+    #[arg(long, value_name = "FILE")]
+    pdf: Option<PathBuf>,
     /// Print a table to fill in: code, play, finding, by, date, note
     #[arg(long, conflicts_with = "json")]
     csv: bool,
@@ -120,46 +143,61 @@ impl Bound {
     }
 }
 
-/// Draws.
-pub fn run(args: &Args) -> anyhow::Result<Answer> {
-    let folder = DataFolder::existing(&args.data.data)?;
-    let station = station(&args.playlists, args.profiles.as_deref())?;
-    let to_ms = args.to.end(station.zone)?;
-    let question = Question {
-        from_ms: args.from.begin(station.zone)?,
+fn question(args: &Args, zone: Tz) -> anyhow::Result<Question> {
+    let to_ms = args.to.end(zone)?;
+    Ok(Question {
+        from_ms: args.from.begin(zone)?,
         to_ms,
-        after_ms: args.after.map_or(Ok(to_ms), |after| after.begin(station.zone))?,
+        after_ms: args.after.map_or(Ok(to_ms), |after| after.begin(zone))?,
         unit: args.unit.clone(),
         plays: args.n,
         word: args.word.clone(),
-    };
+        line: args.plan_line.as_deref().map(config::nfc),
+    })
+}
+
+/// Draws.
+pub fn run(args: &Args) -> anyhow::Result<Answer> {
+    let now = SystemClock::new().now();
+    if let (Some(pack), Some(policy)) = (&args.pack, &args.policy) {
+        let question = question(args, args.zone)?;
+        let document = offline::make(pack, policy, question, args.zone, now)?;
+        return show(args, &document, args.zone);
+    }
+    let folder = DataFolder::existing(&args.data.data)?;
+    let station = station(&args.playlists, args.profiles.as_deref())?;
+    let question = question(args, station.zone)?;
     let made: Made = runtime()?.block_on(async {
         let store = Arc::new(folder.open_store().await?);
         let witnessed = !station.log.witnesses.is_empty();
         let drawing = Drawing::new(store.clone(), folder.log(), station.zone, witnessed);
-        let now = SystemClock::new().now();
         let made = drawing.make(question, &command_line(), now).await.map_err(told);
         store.close().await;
         anyhow::Ok(made?)
     })?;
-    show(args, &made)
-}
-
-fn show(args: &Args, made: &Made) -> anyhow::Result<Answer> {
-    let list = made.document.walking_list().map_err(told)?;
-    if args.json {
-        print_json(&document_json(&made.document, &list))?;
-    } else if args.csv {
-        print_text(&csv(&list))?;
-    } else {
-        let id = &made.document.id;
-        print_text(&format!("{}\nBốc thăm số (draw): {id}\n", list.text()))?;
-    }
     if !made.new {
         let at = made.stored.made_ms.datetime().format("%Y-%m-%dT%H:%M:%SZ");
         eprintln!("note: this was drawn at {at} by {}; a question is drawn once", made.stored.by);
     }
-    if made.document.head.by == VouchedBy::Server {
+    show(args, &made.document, station.zone)
+}
+
+fn show(args: &Args, document: &Document, zone: Tz) -> anyhow::Result<Answer> {
+    if let Some(path) = &args.pdf {
+        let bytes = pdf(document, zone).map_err(told)?;
+        let made = OpenOptions::new().write(true).create_new(true).open(path);
+        let written = made.and_then(|mut file| file.write_all(&bytes));
+        written.with_context(|| format!("writing `{}`", path.display()))?;
+    }
+    let list = document.walking_list().map_err(told)?;
+    if args.json {
+        print_json(&document_json(document, &list))?;
+    } else if args.csv {
+        print_text(&csv(&list))?;
+    } else {
+        print_text(&format!("{}\nBốc thăm số (draw): {}\n", list.text(), document.id))?;
+    }
+    if document.head.by == VouchedBy::Server {
         eprintln!(
             "note: the station has no witnesses, so the time of the head is its own word; name \
              some in `[log]` of station.toml"
