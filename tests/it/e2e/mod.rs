@@ -37,3 +37,4 @@ mod tls;
 mod two;
 mod urgent;
 mod witness;
+mod witnesses;

@@ -52,7 +52,7 @@ pub fn name_log(commune: &Commune) -> String {
     let body = fs::read(commune.path("data/epochs.json")).unwrap();
     let chain = KeySet::verify(&body, &pin.trim().parse().unwrap()).unwrap();
     let LogTrust::By(policy) = chain.log() else { panic!("no log is named") };
-    assert_eq!(policy.witness_keys().len(), 1);
+    assert!(!policy.witness_keys().is_empty());
     policy.logs()[0].to_string()
 }
 
