@@ -46,6 +46,8 @@ pub enum Trouble {
     Contradiction { status: u16 },
     #[error("it knows {known} leaves, more than the {ours} here")]
     Ahead { known: u64, ours: u64 },
+    #[error("it knows {known} leaves already, more than the {ours} it was asked about")]
+    Newer { known: u64, ours: u64 },
     #[error("it does not know this log or its key (status {status})")]
     Stranger { status: u16 },
     #[error("its answer is none of the protocol (status {status})")]
@@ -66,6 +68,10 @@ impl Trouble {
                 "stop signing: an older copy of the log may have been restored, or a second server \
                  signs with the same key; compare with the witness's newest checkpoint"
             }
+            Self::Newer { .. } => {
+                "nothing, unless it stays so: heads are public, and somebody may have sent it a \
+                 newer one; it is asked again"
+            }
             Self::Stranger { .. } => "give the witness's operator the log's verifier key",
             Self::Answer { .. } => "check the witness's address in the policy",
             Self::Clock { .. } => "tell the witness's operator that its clock is wrong",
@@ -74,7 +80,8 @@ impl Trouble {
         }
     }
 
-    /// Says whether a person must look at once.
+    /// Says whether a person must look at once. Whoever asks again and again turns an answer that
+    /// the next head explains into [`Self::Newer`].
     pub fn is_alarm(&self) -> bool {
         matches!(self, Self::Contradiction { .. } | Self::Ahead { .. })
     }

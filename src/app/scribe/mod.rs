@@ -177,6 +177,11 @@ impl Scribe {
         crate::log::disk::last::step();
         self.waiting = self.waiting.saturating_sub(count);
         self.writing = Some(Writing { shard, name, log });
+        // Kept for another day, it would begin a shard that nobody decided upon.
+        if let Some(loss) = self.store.loss().await? {
+            tracing::warn!(by = loss.by, "The log is whole and goes on: nothing is begun");
+            self.store.tell_loss(None).await?;
+        }
         Ok(Step::Logged { leaves: count })
     }
 

@@ -271,6 +271,26 @@ async fn a_loss_that_is_none_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_loss_told_to_a_log_that_goes_on_is_not_kept_for_another_day() {
+    let desk = Desk::new();
+    desk.say(0, 3).await;
+    let mut scribe = desk.scribe();
+    settle(&mut scribe).await.unwrap();
+    let loss = Loss { reason: "nhầm".to_owned(), by: "lan".to_owned() };
+    desk.store.tell_loss(Some(&loss)).await.unwrap();
+    desk.say(3, 4).await;
+    settle(&mut scribe).await.unwrap();
+    assert!(desk.store.loss().await.unwrap().is_none());
+    drop(scribe);
+    // A real one, later: a person decides anew.
+    let (name, place) = ("2026".parse().unwrap(), desk.place());
+    fs::remove_file(place.shard(name).path().join("checkpoint")).unwrap();
+    fs::remove_dir_all(place.shard(name).path()).unwrap();
+    let error = settle(&mut desk.scribe()).await.unwrap_err();
+    assert!(error.is_loss(), "{error:?}");
+}
+
+#[tokio::test]
 async fn whoever_lost_the_lease_logs_nothing() {
     use crate::app::ports::{LeaseName, Leases as _};
     let desk = Desk::new();

@@ -88,7 +88,8 @@ pub fn begin(args: &Begin) -> anyhow::Result<Answer> {
     } else {
         print_text(
             "If the log cannot go on where it stood, the server begins a new shard, whose first \
-             leaf says this; if it can, nothing changes.\n",
+             leaf says this; if it can, or goes on already, nothing changes and this is \
+             forgotten.\n",
         )?;
     }
     Ok(Answer::Yes)

@@ -133,6 +133,9 @@ async fn add_checkpoint(
     if status == 422 {
         tracing::error!(%peer, "A log contradicted itself: the request is kept in the memory");
     }
+    if status == 503 || status == 507 {
+        tracing::error!(%peer, why = body.trim_end(), "A checkpoint was not cosigned");
+    }
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, [(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], body).into_response()
 }

@@ -43,6 +43,8 @@ pub enum Refusal {
     Proof(#[from] ProofError),
     #[error("the clock shows {now_s}, before the last cosignature at {last_s}")]
     Clock { now_s: u64, last_s: u64 },
+    #[error("{most} shards of log `{origin}` are remembered, and no more")]
+    Shards { origin: Name, most: usize },
 }
 
 impl Refusal {
@@ -59,7 +61,15 @@ impl Refusal {
                 "either the proof is wrong, or the log signed two trees that contradict each other: \
                  find out which is true before anything more is signed"
             }
-            Self::Clock { .. } => "set the witness's clock right",
+            Self::Clock { .. } => {
+                "set the witness's clock right; if it is right now and ran ahead then, wait until \
+                 that time, or go on as another witness: `loa witness init` in another folder, and \
+                 its key into the policies"
+            }
+            Self::Shards { .. } => {
+                "no honest log has that many: find out who signs with its key; to go on, begin a \
+                 memory anew as another witness"
+            }
         }
     }
 
@@ -72,6 +82,7 @@ impl Refusal {
             Self::Size { .. } | Self::Root { .. } => 409,
             Self::Proof(_) => 422,
             Self::Clock { .. } => 503,
+            Self::Shards { .. } => 507,
         }
     }
 }
@@ -114,7 +125,14 @@ impl Answer {
             }
             status => {
                 let content_type = "text/plain; charset=utf-8";
-                Self { status, content_type, body: format!("{refusal}\n") }
+                // Until a person does something, the answer stays the same.
+                let body = match refusal {
+                    Refusal::Clock { .. } | Refusal::Shards { .. } => {
+                        format!("{refusal}: {}\n", refusal.hint())
+                    }
+                    _ => format!("{refusal}\n"),
+                };
+                Self { status, content_type, body }
             }
         }
     }
@@ -124,6 +142,12 @@ impl Answer {
 pub fn keys_of(logs: &[WitnessedLog], origin: &Name) -> Vec<VerifierKey> {
     let keys = logs.iter().flat_map(|log| &log.keys);
     keys.filter_map(|key| key.of_log(origin)).collect()
+}
+
+/// Returns the log on the list of which this is a shard, or which it is.
+pub(super) fn listed<'a>(logs: &'a [WitnessedLog], origin: &Name) -> Option<&'a Name> {
+    let signs = |log: &&WitnessedLog| log.keys.iter().any(|key| key.of_log(origin).is_some());
+    logs.iter().find(signs).map(|log| &log.origin)
 }
 
 /// Decides about a request. `known` tells what was cosigned last of that log, `now_s` is the

@@ -1,7 +1,7 @@
 //! The witness with its memory: one file a log, written before the answer.
 
 use super::super::disk::{Disk, DiskError, Hold, replace, settle};
-use super::decide::{Answer, Known, Verdict, WitnessedLog, decide, keys_of};
+use super::decide::{Answer, Known, Refusal, Verdict, WitnessedLog, decide, keys_of, listed};
 use crate::domain::ids::Digest;
 use crate::wire::tlog::{
     AddCheckpoint, CheckpointError, Cosigner, NOTE_BYTES, Name, SignedCheckpoint, VerifierKey,
@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 
 /// Requests kept as evidence, of all logs together.
 const EVIDENCE: usize = 256;
+/// Shards remembered of one log: one a year, and one for each loss. Whoever has its key can name
+/// any number of them.
+const SHARDS: usize = 256;
 
 /// See the module above.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub struct Witness<D> {
     cosigner: Cosigner,
     logs: Vec<WitnessedLog>,
     known: BTreeMap<Name, (Known, SignedCheckpoint)>,
+    /// How many shards of each log on the list are remembered on disk.
+    shards: BTreeMap<Name, usize>,
     _hold: Hold,
 }
 
@@ -103,7 +108,13 @@ impl<D: Disk> Witness<D> {
                 known.insert(log.origin.clone(), remembered);
             }
         }
-        Ok(Self { disk, folder: folder.to_owned(), cosigner, logs, known, _hold: hold })
+        let mut shards = BTreeMap::new();
+        for origin in origins(&disk, folder)? {
+            if let Some(log) = listed(&logs, &origin) {
+                *shards.entry(log.clone()).or_default() += 1;
+            }
+        }
+        Ok(Self { disk, folder: folder.to_owned(), cosigner, logs, known, shards, _hold: hold })
     }
 
     /// Returns the witness's key, for policies.
@@ -156,6 +167,12 @@ impl<D: Disk> Witness<D> {
     fn cosign(&mut self, signed: &SignedCheckpoint, time_s: u64) -> Result<Answer, WitnessError> {
         let checkpoint = signed.checkpoint().clone();
         let origin = checkpoint.origin.clone();
+        let log = listed(&self.logs, &origin).unwrap_or(&origin).clone();
+        let new = !self.known.contains_key(&origin);
+        if new && self.shards.get(&log).is_some_and(|shards| *shards >= SHARDS) {
+            let refusal = Refusal::Shards { origin: log, most: SHARDS };
+            return Ok(Answer::refused(&refusal, 0));
+        }
         let line = self.cosigner.sign(time_s, signed.note().text());
         // The log's own lines with ours; those of others are theirs to give.
         let keys = keys_of(&self.logs, &origin);
@@ -165,6 +182,9 @@ impl<D: Disk> Witness<D> {
         let note = signed.note().with_lines(lines);
         let path = file_of(&self.folder, &origin);
         replace(&self.disk, &self.folder, &[(path, note.to_string().as_bytes())])?;
+        if new {
+            *self.shards.entry(log).or_default() += 1;
+        }
         if let Some(remembered) = signed.with_note(note) {
             self.known.insert(origin, (Known { checkpoint, time_s }, remembered));
         }
@@ -205,6 +225,19 @@ pub fn remembered<D: Disk>(disk: &D, folder: &Path) -> Result<Vec<SignedCheckpoi
         found.extend(signed.map_err(|source| WitnessError::Damaged { path, source })?);
     }
     found.sort_by(|a, b| a.checkpoint().origin.cmp(&b.checkpoint().origin));
+    Ok(found)
+}
+
+/// Reads which logs the memory of this folder is about; what cannot be read is no log.
+fn origins<D: Disk>(disk: &D, folder: &Path) -> Result<Vec<Name>, WitnessError> {
+    let names = disk.list(folder).map_err(DiskError::at("list", folder))?;
+    let mut found = Vec::new();
+    for name in names.iter().filter(|name| name.parse::<Digest>().is_ok()) {
+        let path = folder.join(name);
+        let bytes = disk.read(&path, NOTE_BYTES as u64).map_err(DiskError::at("read", &path))?;
+        let signed = bytes.and_then(|bytes| SignedCheckpoint::parse(&bytes).ok());
+        found.extend(signed.map(|signed| signed.checkpoint().origin.clone()));
+    }
     Ok(found)
 }
 

@@ -250,6 +250,47 @@ fn nothing_is_cosigned_that_a_cut_of_power_could_make_forgotten() {
 }
 
 #[test]
+fn a_log_that_names_shards_without_end_fills_no_disk() {
+    let disk = disk();
+    let keys = vec![signer(1).verifier().clone()];
+    let other = name("other.example/log");
+    let of_other = LogSigner::new(other.clone(), SecretKey::from_seed(&[7; 32]));
+    let logs = || {
+        let other = WitnessedLog { origin: other.clone(), keys: vec![of_other.verifier().clone()] };
+        vec![WitnessedLog { origin: origin(), keys: keys.clone() }, other]
+    };
+    let open = |memory| {
+        let cosigner = cosigner("witness.example/w1", 9);
+        Witness::open(disk.clone(), Path::new("/w"), cosigner, logs(), memory).unwrap()
+    };
+    let first = |base: &Name, seed: u8, shard: String| {
+        let origin = Name::new(format!("{base}/{shard}")).unwrap();
+        let signer = LogSigner::new(origin.clone(), SecretKey::from_seed(&[seed; 32]));
+        let checkpoint = Checkpoint { origin, size: 0, root: TreeHash::EMPTY }.sign(&[signer]);
+        AddCheckpoint { old: 0, proof: Vec::new(), checkpoint }
+    };
+    let mut witness = open(Memory::Begin);
+    let mut cosigned = 0;
+    for n in 2..600_u64 {
+        if n == 100 {
+            drop(witness);
+            witness = open(Memory::GoOn);
+        }
+        let answer = ask(&mut witness, &first(&origin(), 1, format!("2027-{n}")), NOW);
+        match answer.status {
+            200 => cosigned += 1,
+            status => assert!(status == 507 && answer.body.contains("another witness")),
+        }
+    }
+    assert_eq!(cosigned, 256, "over a start as well");
+    let known = disk.files().into_keys().filter(|path| path.starts_with("/w")).count();
+    assert!(known < 260, "{known} files");
+    // What is remembered grows on, and the other log has its own room.
+    assert_eq!(ask(&mut witness, &first(&origin(), 1, "2027-2".to_owned()), NOW).status, 200);
+    assert_eq!(ask(&mut witness, &first(&other, 7, "2027".to_owned()), NOW).status, 200);
+}
+
+#[test]
 fn a_log_is_watched_with_its_shards_over_restarts() {
     let base = Name::new("loa.example.vn/log").unwrap();
     let (signer_of, key) = (

@@ -1,4 +1,9 @@
 //! Asks the witnesses about one head: blocking, all at once, each bounded.
+//!
+//! # Why a witness that is ahead is doubted first
+//! Heads are public, and anybody may send the newest one to a witness while it is asked about the
+//! one before. A log that was set back does not reach what the witness knows; one that goes on
+//! does with its next head. So only what stays for [`DOUBT_MS`] calls a person.
 
 use super::{ASK, Rule};
 use crate::cmds::server::agent;
@@ -13,6 +18,8 @@ use std::path::Path;
 /// First and longest time for which a silent witness is left alone, in milliseconds.
 const REST_MS: i64 = 10_000;
 const LONGEST_MS: i64 = 300_000;
+/// How long a witness may know more than it is asked about before a person is called.
+const DOUBT_MS: i64 = 10_000;
 
 /// The witnesses as they are known so far.
 pub struct Witnesses {
@@ -22,6 +29,8 @@ pub struct Witnesses {
     sizes: BTreeMap<(String, usize), u64>,
     /// Until when a silent one is left alone, and for how long the next time.
     resting: BTreeMap<usize, (i64, i64)>,
+    /// Who is in doubt.
+    ahead: Ahead,
 }
 
 /// What came of asking.
@@ -49,7 +58,13 @@ pub fn shard_of(head: &SignedCheckpoint) -> String {
 impl Witnesses {
     /// Knows nothing of them yet.
     pub fn new(rule: Rule) -> Self {
-        Self { rule, agents: BTreeMap::new(), sizes: BTreeMap::new(), resting: BTreeMap::new() }
+        Self {
+            rule,
+            agents: BTreeMap::new(),
+            sizes: BTreeMap::new(),
+            resting: BTreeMap::new(),
+            ahead: BTreeMap::new(),
+        }
     }
 
     /// Asks all who do not rest about a head of a log in `folder`.
@@ -132,9 +147,18 @@ impl Witnesses {
                     self.sizes.insert((origin.clone(), at), *old);
                     gathered.troubles.push((name, Trouble::Silent));
                 }
+                Talk::Over { why: Trouble::Ahead { known, ours } } => {
+                    let (known, ours) = (*known, *ours);
+                    let of = (origin.clone(), at);
+                    let trouble = doubt(&mut self.ahead, of, (known, ours), mono_ms);
+                    gathered.troubles.push((name, trouble));
+                    continue;
+                }
                 Talk::Over { why } => gathered.troubles.push((name, why.clone())),
             }
+            self.ahead.remove(&(origin.clone(), at));
         }
+        self.ahead.retain(|(of, _), _| *of == origin);
         self.sizes.retain(|(of, _), _| *of == origin);
         let standing = collection.standing(&self.rule.policy);
         gathered.enough = standing.is_enough();
@@ -179,6 +203,27 @@ impl Witnesses {
                 None
             }
         }
+    }
+}
+
+/// What witnesses said they know of a log beyond the head they were asked about, and since when.
+type Ahead = BTreeMap<(String, usize), (u64, i64)>;
+
+/// Judges a witness that knows more than it was asked about.
+fn doubt(
+    ahead: &mut Ahead,
+    of: (String, usize),
+    (known, ours): (u64, u64),
+    mono_ms: i64,
+) -> Trouble {
+    let before = ahead.get(&of).copied();
+    // What it knew then is reached: it is another newer head now, and the doubt begins anew.
+    let (was, since) = before.filter(|(was, _)| *was > ours).unwrap_or((known, mono_ms));
+    ahead.insert(of, (was, since));
+    if mono_ms.saturating_sub(since) < DOUBT_MS {
+        Trouble::Newer { known, ours }
+    } else {
+        Trouble::Ahead { known, ours }
     }
 }
 

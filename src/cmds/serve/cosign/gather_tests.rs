@@ -93,18 +93,21 @@ struct Log {
     head: SignedCheckpoint,
 }
 
-fn log() -> Log {
-    let dir = tempfile::tempdir().unwrap();
-    let setup = Setup {
+fn setup(dir: &Path) -> Setup {
+    Setup {
         origin: signer().verifier().name().clone(),
-        folder: dir.path().join("2027"),
-        head_file: dir.path().join("heads/2027.head"),
+        folder: dir.join("2027"),
+        head_file: dir.join("heads/2027.head"),
         signers: vec![signer()],
         claims: Vec::new(),
         adopt: Adopt::Refuse,
-    };
+    }
+}
+
+fn log() -> Log {
+    let dir = tempfile::tempdir().unwrap();
     let leaves: Vec<Leaf> = (0..300).map(leaf).collect();
-    let log = Sequencer::open(RealDisk, setup).unwrap().append(0, &leaves).unwrap();
+    let log = Sequencer::open(RealDisk, setup(dir.path())).unwrap().append(0, &leaves).unwrap();
     let head = log.checkpoint().unwrap().clone();
     Log { dir, head }
 }
@@ -121,6 +124,16 @@ fn ask(says: Says) -> (Gathered, Policy) {
     let policy = Policy::parse((text + "group both 2 w0 w1\nquorum both\n").as_bytes()).unwrap();
     let rule = Rule { policy: policy.clone(), ca: None };
     (Witnesses::new(rule).gather(log.dir.path(), &log.head, NOW, 0), policy)
+}
+
+/// Begins to ask one witness about a log.
+fn asking(says: Says) -> (Log, Witnesses) {
+    let key = cosigner("w1.example", 11);
+    let address = stands(key.clone(), says);
+    let text =
+        format!("log {}\nwitness w {} {address}\nquorum w\n", signer().verifier(), key.verifier());
+    let policy = Policy::parse(text.as_bytes()).unwrap();
+    (log(), Witnesses::new(Rule { policy, ca: None }))
 }
 
 /// Asserts that the second witness's word does not count, and returns what is said of it.
@@ -199,9 +212,6 @@ fn answers_without_end_or_sense_are_passed_over() {
 fn contradictions_call_a_person() {
     let fork: Says = |_, _| Some((422, Vec::new()));
     assert_eq!(refused(fork), Trouble::Contradiction { status: 422 });
-    let ahead: Says = |_, _| Some((409, b"5000\n".to_vec()));
-    let trouble = refused(ahead);
-    assert_eq!(trouble, Trouble::Ahead { known: 5_000, ours: 300 });
     // The page says so, and no more once it is over.
     let live = Live::new(Picture::empty("x"));
     let (mut gathered, _) = ask(fork);
@@ -212,6 +222,35 @@ fn contradictions_call_a_person() {
     gathered.enough = true;
     super::super::show(&live, &gathered);
     assert_eq!(codes(&live), [""; 0]);
+}
+
+#[test]
+fn a_witness_that_stays_ahead_calls_a_person() {
+    let (log, mut witnesses) = asking(|_, _| Some((409, b"5000\n".to_vec())));
+    let mut at = |ms| witnesses.gather(log.dir.path(), &log.head, NOW, ms).troubles[0].1.clone();
+    let (known, ours) = (5_000, 300);
+    assert_eq!(at(0), Trouble::Newer { known, ours });
+    assert_eq!(at(DOUBT_MS - 1), Trouble::Newer { known, ours });
+    assert_eq!(at(DOUBT_MS), Trouble::Ahead { known, ours });
+}
+
+#[test]
+fn a_newer_head_that_somebody_else_sent_calls_nobody() {
+    // It always knows the head after the one that it is asked about.
+    let relayed: Says = |_, asked| {
+        Some((409, format!("{}\n", asked.checkpoint.checkpoint().size + 1).into_bytes()))
+    };
+    let (log, mut witnesses) = asking(relayed);
+    let mut sequencer = Sequencer::open(RealDisk, setup(log.dir.path())).unwrap();
+    for round in 0..8_u64 {
+        let head = sequencer.checkpoint().unwrap().clone();
+        let ms = i64::try_from(round).unwrap() * DOUBT_MS / 2;
+        let gathered = witnesses.gather(log.dir.path(), &head, NOW, ms);
+        let ours = 300 + round;
+        assert_eq!(gathered.troubles[0].1, Trouble::Newer { known: ours + 1, ours });
+        assert!(!gathered.troubles[0].1.is_alarm());
+        sequencer = sequencer.append(ours, &[leaf(ours)]).unwrap();
+    }
 }
 
 #[test]

@@ -23,6 +23,7 @@ use crate::app::live::{Alarm, Live, WitnessLight};
 use crate::clock::SharedClock;
 use crate::domain::ids::Digest;
 use crate::domain::time::UtcMs;
+use crate::log::collect::Trouble;
 use crate::wire::epoch::{LogRule, LogTrust};
 use crate::wire::limits;
 use crate::wire::tlog::{NOTE_BYTES, Policy, SignedCheckpoint};
@@ -142,11 +143,15 @@ pub async fn run(rule: Rule, mut ties: Ties, stop: CancellationToken) {
         shard: String::new(),
         open: None,
     };
-    let mut lacks = false;
+    let (mut lacks, mut doubted) = (false, false);
     loop {
         let due = asking.keeper.due_s(seconds(&ties.clock)).map(Duration::from_secs);
         let again = lacks || asking.open.is_some();
-        let rest = if again { AGAIN } else { Duration::from_hours(24) };
+        let rest = match (doubted, again) {
+            (true, _) => APART,
+            (false, true) => AGAIN,
+            (false, false) => Duration::from_hours(24),
+        };
         tokio::select! {
             () = stop.cancelled() => return,
             changed = ties.heads.changed() => if changed.is_err() { return },
@@ -188,6 +193,8 @@ pub async fn run(rule: Rule, mut ties: Ties, stop: CancellationToken) {
         };
         asking = back;
         lacks = !gathered.enough;
+        let newer = |(_, trouble): &(String, Trouble)| matches!(trouble, Trouble::Newer { .. });
+        doubted = gathered.troubles.iter().any(newer);
         show(&ties.live, &gathered);
         if gathered.witnessed {
             note_witness(&ties.live, &gathered, ties.clock.now());
