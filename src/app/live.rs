@@ -7,7 +7,7 @@
 //! Locks are held for moments only, never two at once and never across an await.
 
 use super::approval::Proposal;
-use super::ports::{Registered, Standing};
+use super::ports::{Registered, Standing, StoredTail, TailStand};
 use crate::config::Fault;
 use crate::domain::ids::{DeviceId, UnitId};
 use crate::domain::station::{Station, Unit};
@@ -257,7 +257,16 @@ pub struct Live {
     devices: RwLock<Arc<BTreeMap<DeviceId, Registered>>>,
     units: RwLock<Lineages>,
     heard: RwLock<BTreeMap<DeviceId, Arc<Heard>>>,
+    tails: RwLock<Arc<CutTails>>,
 }
+
+/// Ends of chains that did not come, by device.
+pub type CutTails = BTreeMap<DeviceId, Vec<StoredTail>>;
+
+/// Code of the alarm about them.
+const TAIL: &str = "tail-missing";
+/// Devices that the alarm names.
+const NAMED: usize = 5;
 
 impl Live {
     /// Returns a server that knows nothing yet.
@@ -267,6 +276,7 @@ impl Live {
             devices: RwLock::new(Arc::new(BTreeMap::new())),
             units: RwLock::default(),
             heard: RwLock::new(BTreeMap::new()),
+            tails: RwLock::default(),
         }
     }
 
@@ -341,6 +351,43 @@ impl Live {
     /// Returns what a device last said.
     pub fn heard(&self, device: &DeviceId) -> Option<Arc<Heard>> {
         self.heard.read().unwrap_or_else(PoisonError::into_inner).get(device).cloned()
+    }
+
+    /// Takes the ends of chains that did not come, and calls a person where one should look.
+    pub fn set_tails(&self, tails: CutTails) {
+        let missing = |tail: &&StoredTail| tail.stand == TailStand::Missing;
+        let named: Vec<&StoredTail> = tails.values().flatten().filter(missing).collect();
+        let list = |word: &str| {
+            let some = named.iter().take(NAMED);
+            let mut some: Vec<String> =
+                some.map(|tail| format!("{} ({}/{})", tail.device, tail.came, tail.seq)).collect();
+            if named.len() > NAMED {
+                some.push(format!("{word} {}", named.len() - NAMED));
+            }
+            some.join(", ")
+        };
+        let alarm = (!named.is_empty()).then(|| Alarm {
+            code: TAIL,
+            vi: format!(
+                "Thiết bị báo có bản ghi mà máy chủ chưa nhận được (đã nhận/đã báo): {}",
+                list("và thiết bị khác:")
+            ),
+            en: format!(
+                "Devices tell of records that never came (came/told): {}",
+                list("and others:")
+            ),
+        });
+        *self.tails.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tails);
+        match alarm {
+            Some(alarm) if self.picture().alarms.contains(&alarm) => {}
+            Some(alarm) => self.set_alarm(alarm),
+            None => self.clear_alarm(TAIL),
+        }
+    }
+
+    /// Returns the ends of chains that did not come.
+    pub fn tails(&self) -> Arc<CutTails> {
+        Arc::clone(&self.tails.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Returns what all devices last said.

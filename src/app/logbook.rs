@@ -10,7 +10,7 @@ use super::draws::{Document, HeadText};
 use super::ports::{
     ApprovalStep, Conflict, Enrolment, EnteredEntry, Intake, LoggedRecord, NoticeContent,
     NoticeKind, SentNotice, StoreError, StoredDraw, StoredFindings, StoredHold, StoredRecord,
-    StoredTimetable, Via, WithdrawnNotice,
+    StoredTail, StoredTimetable, Via, WithdrawnNotice,
 };
 use crate::domain::ids::{DeviceId, Digest, UnitId};
 use crate::domain::time::UtcMs;
@@ -86,6 +86,12 @@ pub fn missing(intake: &Intake) -> Result<Vec<Leaf>, StoreError> {
         said(at, &ServerBody::Gap { dev: dev.clone(), chain, from: *from, to: *to })
     })
     .collect()
+}
+
+/// Numbers of a chain that its device told of have not come.
+pub fn cut_tail(tail: &StoredTail, (from, to): (u64, u64), at: UtcMs) -> Result<Leaf, StoreError> {
+    let (dev, chain) = (tail.device.clone(), tail.chain);
+    said(at, &ServerBody::Gap { dev, chain, from, to })
 }
 
 /// Records of a chain whose time is enclosed too loosely.

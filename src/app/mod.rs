@@ -54,6 +54,8 @@ pub mod rollup;
 #[cfg(feature = "server")]
 pub mod scribe;
 #[cfg(feature = "server")]
+pub mod tails;
+#[cfg(feature = "server")]
 pub mod trail;
 #[cfg(feature = "server")]
 pub mod urgent;

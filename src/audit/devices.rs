@@ -283,5 +283,14 @@ fn gaps(state: &mut State<'_>, name: &str, tracked: &Tracked) {
             let fault = Fault::new(FaultKind::Gap, state.file(gap.next), why).of(name);
             state.verdict.fault(fault.seq(gap.from).at(gap.next.index()));
         }
+        // Beyond the last record nothing is left to show what is missing but the device's word.
+        let told = tracked.told.iter().find(|(id, to, _)| *id == chain.id && *to > chain.upto);
+        if let Some((_, to, place)) = told {
+            let (from, to) = (chain.upto + 1, *to);
+            state.verdict.records.gaps = state.verdict.records.gaps.saturating_add(to - chain.upto);
+            let why = format!("the device told of numbers up to {to}, from {from} on none came");
+            let fault = Fault::new(FaultKind::Gap, state.file(*place), why).of(name);
+            state.verdict.fault(fault.seq(from).at(place.index()));
+        }
     }
 }

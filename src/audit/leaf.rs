@@ -107,6 +107,12 @@ pub enum Statement {
         of: Hash,
         needed: bool,
     },
+    /// Numbers that had not come then; the device may have told of them itself.
+    Gap {
+        dev: String,
+        chain: [u8; 16],
+        to: u64,
+    },
     /// Any other, which changes no number here.
     Other,
 }
@@ -187,6 +193,14 @@ struct RawApproval {
     role: String,
 }
 
+#[derive(Deserialize)]
+struct RawGap {
+    dev: String,
+    chain: String,
+    from: u64,
+    to: u64,
+}
+
 /// Reads a statement; `None` when it is not what the server writes.
 pub fn statement(content: &[u8]) -> Option<Statement> {
     fn read<'a, T: Deserialize<'a>>(content: &'a [u8]) -> Option<T> {
@@ -236,6 +250,11 @@ pub fn statement(content: &[u8]) -> Option<Statement> {
         "approval" => {
             let RawApproval { of, role } = read(content)?;
             Statement::Approval { of: hex(&of)?, needed: role != "not-needed" }
+        }
+        "gap" => {
+            let RawGap { dev, chain, from, to } = read(content)?;
+            let right = from > 0 && from <= to && to <= INTEGER.unsigned_abs();
+            right.then_some(Statement::Gap { dev, chain: hex(&chain)?, to })?
         }
         _ => Statement::Other,
     })

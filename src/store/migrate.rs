@@ -64,6 +64,12 @@ pub(super) const STEPS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0009_draw.sql"),
         include_str!("../../migrations/postgres/0009_draw.sql"),
     ),
+    (
+        10,
+        "told",
+        include_str!("../../migrations/sqlite/0010_told.sql"),
+        include_str!("../../migrations/postgres/0010_told.sql"),
+    ),
 ];
 
 /// Brings the schema to the newest version.

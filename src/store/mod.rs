@@ -27,6 +27,7 @@ mod registry;
 mod restored;
 mod rollups;
 mod rows;
+mod tails;
 mod trail;
 
 #[cfg(test)]

@@ -131,6 +131,7 @@ fn commands_on_a_folder_that_is_none_say_how_to_make_one() {
         &["link"],
         &["records"],
         &["records", "export"],
+        &["records", "missing"],
         &["device", "enrol", "loa-1"],
     ] {
         let seen = loa(dir.path(), args);

@@ -146,6 +146,7 @@ const COMMANDS: &[(&str, Leaves)] = &[
     ("unit export", Nothing),
     ("records", Nothing),
     ("records export", Nothing),
+    ("records missing", Nothing),
     ("user list", Nothing),
     ("proposals", Nothing),
     ("proposal", Nothing),

@@ -23,6 +23,7 @@ mod planbook;
 mod plans;
 mod registry;
 mod rollups;
+mod tails;
 mod trail;
 
 pub use approval::*;
@@ -38,6 +39,7 @@ pub use planbook::*;
 pub use plans::*;
 pub use registry::*;
 pub use rollups::*;
+pub use tails::*;
 pub use trail::*;
 
 use std::error::Error;
@@ -119,6 +121,7 @@ pub trait Store:
     + ByHand
     + RollupStore
     + Draws
+    + Tails
 {
 }
 impl<T> Store for T where
@@ -136,5 +139,6 @@ impl<T> Store for T where
         + ByHand
         + RollupStore
         + Draws
+        + Tails
 {
 }

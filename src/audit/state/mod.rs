@@ -32,6 +32,8 @@ use std::collections::{HashMap, HashSet};
 const CLOCK_MS: i64 = 120_000;
 /// Faults kept of one device.
 const FAULTS: usize = 64;
+/// Chains of one device of which the server said that numbers are missing.
+const TOLD: usize = 4_096;
 /// Quoted checkpoints that are looked up in one walk.
 const QUOTES: usize = 100_000;
 
@@ -55,6 +57,8 @@ pub struct Tracked {
     /// Of these, those of which nothing says that they were not written long before.
     pub unbound: u64,
     pub conflicts: Vec<([u8; 16], u64)>,
+    /// The highest number of a chain that the server said is missing, and where.
+    pub told: Vec<([u8; 16], u64, Place)>,
     pub faults: Vec<Fault>,
     pub unlisted: u64,
 }
@@ -75,6 +79,16 @@ impl Tracked {
         }
     }
 
+    fn tell(&mut self, chain: [u8; 16], to: u64, place: Place) {
+        let room = self.told.len() < TOLD;
+        match self.told.iter_mut().find(|(known, ..)| *known == chain) {
+            Some((_, known, at)) if to > *known => (*known, *at) = (to, place),
+            Some(_) => {}
+            None if room => self.told.push((chain, to, place)),
+            None => self.unlisted += 1,
+        }
+    }
+
     /// Returns roughly how many bytes it takes.
     fn bytes(&self) -> usize {
         self.trail.bytes() + self.bytes_but_trail()
@@ -82,7 +96,9 @@ impl Tracked {
 
     fn bytes_but_trail(&self) -> usize {
         let published = self.published.capacity() * size_of::<Published>();
-        let told = self.faults.len() * 400 + self.conflicts.capacity() * 24;
+        let told = self.faults.len() * 400
+            + self.conflicts.capacity() * 24
+            + self.told.capacity() * size_of::<([u8; 16], u64, Place)>();
         published + told + 400
     }
 }
@@ -236,6 +252,15 @@ impl<'a> State<'a> {
                     let fault = fault.seq(seq).at(place.index());
                     let tracked = tracked(&mut self.tracked, device, &self.salt, &mut self.used);
                     tracked.conflict(chain, seq, fault);
+                }
+            }
+            Statement::Gap { dev, chain, to } => {
+                let Some(device) = self.index.register.named(&dev) else { return };
+                if self.is_wanted(device) {
+                    let tracked = tracked(&mut self.tracked, device, &self.salt, &mut self.used);
+                    let before = tracked.bytes_but_trail();
+                    tracked.tell(chain, to, place);
+                    self.used += tracked.bytes_but_trail() - before;
                 }
             }
             _ => {}

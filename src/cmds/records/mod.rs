@@ -4,6 +4,7 @@
 //! compact JWS a line, exactly as received: what anybody can verify with the device's key.
 
 mod import;
+mod missing;
 mod row;
 
 use super::data::{DataFolder, DataOption};
@@ -21,7 +22,7 @@ use std::path::PathBuf;
 /// Records read at once for an export.
 const PAGE: u32 = 1_000;
 
-/// Lists, exports and imports records of devices
+/// Lists, exports and imports records of devices; says which ends of chains never came
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Args {
@@ -48,6 +49,9 @@ enum Act {
         #[arg(long)]
         json: bool,
     },
+    /// Lists what devices told of that never came: tails of chains that were cut. Exit status 1
+    /// when something should have come long since
+    Missing(missing::Missing),
 }
 
 #[derive(Debug, clap::Args)]
@@ -96,6 +100,7 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
         None => list(&args.list),
         Some(Act::Export { wanted }) => export(&wanted),
         Some(Act::Import { data, file, json }) => import(&data, &file, json),
+        Some(Act::Missing(wanted)) => missing::missing(&wanted),
     }
 }
 

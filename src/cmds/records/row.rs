@@ -34,7 +34,7 @@ pub(super) struct Row {
     jws: String,
 }
 
-fn shown(at: UtcMs, zone: Tz) -> String {
+pub(super) fn shown(at: UtcMs, zone: Tz) -> String {
     wall::display(zone, at).to_rfc3339_opts(SecondsFormat::Millis, false)
 }
 

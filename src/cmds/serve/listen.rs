@@ -10,6 +10,7 @@ use crate::app::link::{Link, LinkEvent, LinkEvents};
 use crate::app::live::Live;
 use crate::app::ports::Standing;
 use crate::app::publish::Publication;
+use crate::app::tails::Tails;
 use crate::clock::SharedClock;
 use crate::domain::ids::DeviceId;
 use crate::wire::doc::{self, Presence, State, TimeAnswer, WantedKind};
@@ -34,6 +35,7 @@ pub struct Listener {
     pub conn: String,
     /// The devices whose records are taken in here.
     pub shares: Shares,
+    pub tails: Arc<Tails>,
 }
 
 /// How often the log says that no broker answers.
@@ -186,6 +188,7 @@ impl Listener {
         if let Some(nonce) = state.nonce.as_ref().filter(|_| self.shares.holds(device)) {
             self.answer_time(device, nonce);
         }
+        self.tails.hear(device, &state);
         let sheets: Vec<_> = state
             .want
             .iter()

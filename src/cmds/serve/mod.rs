@@ -59,6 +59,7 @@ use crate::app::registry::Register;
 use crate::app::reports::Reports;
 use crate::app::rollup::Rollup;
 use crate::app::scribe::Scribe;
+use crate::app::tails::Tails;
 use crate::app::urgent::Notices;
 use crate::clock::{SharedClock, SystemClock};
 use crate::http::{AppState, Site, Turnstile};
@@ -313,6 +314,8 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
 
     outlet.connect(link.clone());
 
+    let tails = Arc::new(Tails::new(store.clone(), live.clone(), clock.clone()));
+    upkeep.spawn(upkeep::watch_tails(tails.clone(), leads.clone(), upkeep.token()));
     let inbox = Arc::new(Inbox::default());
     let (records_in, records) = mpsc::channel(RECORDS);
     let (receipts, receipts_out) = mpsc::channel(RECEIPTS);
@@ -326,6 +329,7 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         clock: clock.clone(),
         conn,
         shares: shares.clone(),
+        tails: tails.clone(),
     };
     line.spawn(listener.run(events, line.token()));
     let (vouched_in, vouched) = watch::channel(None);

@@ -1,6 +1,7 @@
 //! Upkeep of a running server: register, condition of ingest, old sessions.
 
 use super::super::data::DataFolder;
+use super::duty::Lead;
 use super::inbox::Inbox;
 use crate::app::access;
 use crate::app::ingest::Condition;
@@ -9,6 +10,7 @@ use crate::app::live::{Alarm, Live};
 use crate::app::ports::{Standing, Store};
 use crate::app::registry::Register;
 use crate::app::retention;
+use crate::app::tails::Tails;
 use crate::clock::SharedClock;
 use crate::domain::ids::DeviceId;
 use crate::store::SqliteStore;
@@ -22,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 const REGISTER: Duration = Duration::from_secs(3);
 /// How often the keys are looked at for a change.
 const KEYS: Duration = Duration::from_secs(1);
+/// How often the ends of chains are compared with what devices say of them.
+const TAILS: Duration = Duration::from_secs(30);
 /// How often expired tokens are dropped.
 const SWEEP: Duration = Duration::from_hours(1);
 
@@ -150,6 +154,27 @@ pub async fn watch_ingest(
         tokio::select! {
             () = stop.cancelled() => return,
             changed = condition.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// Compares now and then what devices say of their chains with what came.
+pub async fn watch_tails(
+    tails: Arc<Tails>,
+    leads: watch::Receiver<Option<Lead>>,
+    stop: CancellationToken,
+) {
+    let mut tick = tokio::time::interval(TAILS);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        let lead = leads.borrow().as_ref().map(|lead| Some(lead.log));
+        if let Err(error) = tails.look(lead).await {
+            let why = super::chain(&error);
+            tracing::warn!(error = why, hint = error.hint(), "Ends of chains are not compared");
         }
     }
 }

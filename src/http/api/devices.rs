@@ -6,7 +6,7 @@ use super::codes::CodeIssued;
 use super::{Body, id, local};
 use crate::app::live::{Heard, Light, Live};
 use crate::app::people::Role;
-use crate::app::ports::{Registered, Standing, Store};
+use crate::app::ports::{Registered, Standing, Store, StoredTail};
 use crate::app::registry::{NewDevice, Register};
 use crate::clock::SharedClock;
 use crate::domain::ids::DeviceId;
@@ -48,6 +48,44 @@ pub struct DeviceView {
     light: Light,
     /// What it last said of itself; null when it said nothing since the server started.
     heard: Option<HeardView>,
+    /// Ends of its chains that never came though it told of them; the chain in use and former ones.
+    missing_tails: Vec<TailView>,
+}
+
+/// The end of a chain that never came (phần cuối còn thiếu), by the device's own word.
+#[derive(Serialize, ToSchema)]
+#[schema(as = MissingTail)]
+pub struct TailView {
+    chain: String,
+    /// Number of the newest record that the device told of.
+    told: u64,
+    /// SHA-256 of that record, as it told.
+    head: Option<String>,
+    /// The highest number that came.
+    came: u64,
+    /// When it was first told of.
+    #[schema(format = "date-time")]
+    since: String,
+    /// `missing`: it should have come; `given-up`: the device writes another chain now, or is
+    /// revoked.
+    stand: &'static str,
+    /// Whether the log says so.
+    logged: bool,
+}
+
+impl TailView {
+    /// Shows it.
+    pub fn new(tail: &StoredTail, zone: Tz) -> Self {
+        Self {
+            chain: tail.chain.into(),
+            told: tail.seq,
+            head: tail.head.map(Into::into),
+            came: tail.came,
+            since: local(tail.since_ms, zone),
+            stand: tail.stand.as_str(),
+            logged: tail.said >= tail.seq,
+        }
+    }
 }
 
 /// What a device last said of itself: hints, no evidence.
@@ -115,7 +153,16 @@ impl DeviceView {
             kid,
             light,
             heard: heard.map(|heard| HeardView::new(heard, zone)),
+            missing_tails: Vec::new(),
         }
+    }
+
+    /// Adds the ends of its chains that never came.
+    #[must_use]
+    pub fn lacking(mut self, tails: Option<&Vec<StoredTail>>, zone: Tz) -> Self {
+        let tails = tails.into_iter().flatten();
+        self.missing_tails = tails.map(|tail| TailView::new(tail, zone)).collect();
+        self
     }
 }
 
@@ -128,13 +175,14 @@ pub async fn list(
     State(live): State<Arc<Live>>,
 ) -> Result<Json<Devices>, ApiError> {
     let zone = live.picture().zone;
-    let heard = live.all_heard();
+    let (heard, tails) = (live.all_heard(), live.tails());
     bearer.must_be_known()?;
     let devices = store.devices().await?.into_iter();
     let seen = devices.filter(|known| bearer.sees(Some(&known.device.unit)));
     let devices = seen.map(|registered| {
         let heard = heard.get(&registered.device.id).map(AsRef::as_ref);
-        DeviceView::new(registered, heard, zone)
+        let lacks = tails.get(&registered.device.id);
+        DeviceView::new(registered, heard, zone).lacking(lacks, zone)
     });
     Ok(Json(Devices { devices: devices.collect() }))
 }
@@ -153,8 +201,9 @@ pub async fn one(
     let name: DeviceId = id(&name)?;
     let seen = store.device(&name).await?.filter(|one| bearer.sees(Some(&one.device.unit)));
     let registered = seen.ok_or_else(|| ApiError::not_found("device", &name))?;
-    let heard = live.heard(&name);
-    Ok(Json(DeviceView::new(registered, heard.as_deref(), live.picture().zone)))
+    let (heard, zone) = (live.heard(&name), live.picture().zone);
+    let device = DeviceView::new(registered, heard.as_deref(), zone);
+    Ok(Json(device.lacking(live.tails().get(&name), zone)))
 }
 
 /// A device to register.

@@ -24,6 +24,7 @@ pub mod records;
 pub mod reports;
 pub mod standing;
 mod station;
+pub mod tails;
 pub mod timetable;
 pub mod topics;
 pub mod trail;
@@ -61,6 +62,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(playlists::one))
         .routes(routes!(air::get))
         .routes(routes!(records::list))
+        .routes(routes!(tails::list))
         .routes(routes!(outcomes::list))
         .routes(routes!(assets::list))
         .routes(routes!(links::issue))

@@ -12,8 +12,10 @@ use super::{
 };
 use crate::app::access;
 use crate::app::air::{self, Airing};
-use crate::app::live::{Heard, Light, Live, Picture};
-use crate::app::ports::{Enclosure, Listed, Page, RecordFilter, Registered, Store};
+use crate::app::live::{CutTails, Heard, Light, Live, Picture};
+use crate::app::ports::{
+    Enclosure, Listed, Page, RecordFilter, Registered, Store, StoredTail, TailStand,
+};
 use crate::clock::SharedClock;
 use crate::config::{Fault, Severity};
 use crate::domain::ids::DeviceId;
@@ -161,7 +163,7 @@ fn view(live: &Live, records: Vec<Listed>, now: UtcMs, lang: Language) -> PageVi
         Language::Vietnamese => alarm.vi.clone(),
         Language::English => alarm.en.clone(),
     };
-    let (listed, more_devices) = device_rows(&picture, &devices, &heard, now, lang);
+    let (listed, more_devices) = device_rows(&picture, &devices, &(heard, live.tails()), now, lang);
     PageView {
         station: picture.name.clone(),
         now: local.format("%d/%m/%Y %H:%M:%S").to_string(),
@@ -261,7 +263,7 @@ fn air_row(
 fn device_rows(
     picture: &Picture,
     devices: &Devices,
-    heard: &BTreeMap<DeviceId, Arc<Heard>>,
+    (heard, tails): &(BTreeMap<DeviceId, Arc<Heard>>, Arc<CutTails>),
     now: UtcMs,
     lang: Language,
 ) -> (Vec<DeviceRow>, usize) {
@@ -294,7 +296,12 @@ fn device_rows(
                 Light::Ready => DeviceLight::Ready,
             },
             seen: heard.map_or_else(String::new, |h| clock_text(h.at_ms, now, picture.zone)),
-            remarks: heard.map_or_else(Vec::new, |heard| remarks(heard, lang)),
+            remarks: {
+                let mut all = heard.map_or_else(Vec::new, |heard| remarks(heard, lang));
+                let tails = tails.get(&known.device.id).into_iter().flatten();
+                all.extend(tails.map(|tail| tail_remark(tail, (picture.zone, now), lang)));
+                all
+            },
         }
     });
     (rows.collect(), more)
@@ -324,6 +331,26 @@ fn remarks(heard: &Heard, lang: Language) -> Vec<String> {
         });
     }
     remarks
+}
+
+/// Says that the end of a chain never came.
+fn tail_remark(tail: &StoredTail, (zone, now): (Tz, UtcMs), lang: Language) -> String {
+    let StoredTail { seq, came, .. } = tail;
+    let since = clock_text(tail.since_ms, now, zone);
+    match (lang, tail.stand) {
+        (Language::Vietnamese, TailStand::GivenUp) => {
+            format!("chuỗi cũ thiếu phần cuối: báo {seq} bản ghi, nhận {came} (từ {since})")
+        }
+        (Language::English, TailStand::GivenUp) => {
+            format!("the end of a former chain is missing: {seq} told, {came} came (since {since})")
+        }
+        (Language::Vietnamese, _) => {
+            format!("thiếu phần cuối: báo {seq} bản ghi, nhận {came} (từ {since})")
+        }
+        (Language::English, _) => {
+            format!("the end is missing: {seq} records told, {came} came (since {since})")
+        }
+    }
 }
 
 fn record_row(listed: Listed, devices: &Devices, zone: Tz, now: UtcMs) -> RecordRow {

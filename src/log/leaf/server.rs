@@ -132,7 +132,8 @@ pub enum ServerBody {
     Approval { of: Digest, what: String, role: String, by: String },
     /// Silence was ordered (`until_ms` 0: lifted).
     Hold { unit: UnitId, ver: i64, document: Digest, until_ms: UtcMs, reason: String, by: String },
-    /// Numbers of a chain that have not arrived.
+    /// Numbers of a chain that have not arrived: a later record shows it, or the device itself told
+    /// of them and nothing came for long.
     Gap { dev: DeviceId, chain: ChainId, from: u64, to: u64 },
     /// Two different records with one number: proof of a cloned or broken device.
     Conflict { dev: DeviceId, chain: ChainId, seq: u64, first: Digest, second: Digest },

@@ -10,6 +10,7 @@ mod planbook;
 mod plans;
 mod registry;
 mod rollups;
+mod tails;
 
 use crate::app::approval::{Proposal, Version};
 use crate::app::people::Person;
@@ -18,7 +19,7 @@ use crate::app::ports::{
     EnrolmentCode, EvidenceCounts, Facts, Fence, Floor, KeptHead, KnownClip, Lease, LeaseName,
     Leases, Listed, Loss, Registered, RetainedDocument, StationFile, StoreError, StoredChain,
     StoredDraw, StoredEntry, StoredFindings, StoredHold, StoredNotice, StoredReceipt, StoredShard,
-    StoredSheet, StoredTimetable, StoredTopics, Token,
+    StoredSheet, StoredTail, StoredTimetable, StoredTopics, Token,
 };
 use crate::app::trail::Entry;
 use crate::domain::ids::{ChainId, DeviceId, Digest, PersonId, PlanId, TopicListId, UnitId};
@@ -77,6 +78,7 @@ struct State {
     late: BTreeMap<i64, Option<i64>>,
     floors: BTreeMap<(DeviceId, ChainId), Floor>,
     rolled: rollups::Rolled,
+    tails: BTreeMap<(DeviceId, ChainId), StoredTail>,
 }
 
 impl MemoryStore {

@@ -31,6 +31,32 @@ fn a_record_that_the_log_leaves_out_is_a_gap_in_its_chain() {
 }
 
 #[test]
+fn a_tail_that_was_cut_is_found_by_what_the_device_told() {
+    let mut world = usual(3);
+    let (chain, seq) = (world.devices[1].chain, world.devices[1].seq);
+    let mut at = DAY + 25 * HOUR;
+    let mut say = |world: &mut World, chain: [u8; 16], from: u64, to: u64| {
+        let (dev, chain) = ("loa-thon-2".parse().unwrap(), hex(&chain).parse().unwrap());
+        world.log().say(at, &ServerBody::Gap { dev, chain, from, to });
+        at += 1_000;
+        world.log().checkpoint(at, &[0]);
+    };
+    // What was missing for a while and came is no fault, nor a chain of which nothing came.
+    say(&mut world, chain, 1, seq);
+    say(&mut world, [99; 16], 1, 7);
+    assert_eq!(judge(&world, &world.pack()).faults, []);
+    say(&mut world, chain, seq + 1, seq + 2);
+    say(&mut world, chain, seq + 3, seq + 4);
+    let verdict = judge(&world, &world.pack());
+    let fault = only(&verdict, FaultKind::Gap);
+    assert_eq!((fault.device.as_deref(), fault.seq), (Some("loa-thon-2"), Some(seq + 1)));
+    let (from, to) = (seq + 1, seq + 4);
+    let why = format!("the device told of numbers up to {to}, from {from} on none came");
+    assert_eq!((&fault.message, verdict.records.gaps), (&why, 4));
+    assert!(fault.index.is_some());
+}
+
+#[test]
 fn records_whose_order_was_made_up_do_not_name_each_other() {
     let world = but(|world, moment| {
         let seen = world.log().seen.clone();
