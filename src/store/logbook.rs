@@ -49,11 +49,20 @@ pub(super) async fn newest_record(conn: &mut SqliteConnection) -> Result<i64, St
         .map_err(failed("read records"))
 }
 
-/// Adds the leaves of all records beyond a position, within the write that keeps them.
+/// Returns how many shards there are, within a write.
+pub(super) async fn shards_now(conn: &mut SqliteConnection) -> Result<i64, StoreError> {
+    sqlx::query_scalar("SELECT COUNT(*) FROM log_shards")
+        .fetch_one(conn)
+        .await
+        .map_err(failed("count shards of the log"))
+}
+
+/// Adds the leaves of all records beyond a position, within the write that keeps them; returns the
+/// number of the first.
 pub(super) async fn add_records(
     conn: &mut SqliteConnection,
     beyond: i64,
-) -> Result<(), StoreError> {
+) -> Result<i64, StoreError> {
     let before = newest(conn).await?;
     sqlx::query(
         "INSERT INTO log_leaves (number, record) \
@@ -65,7 +74,7 @@ pub(super) async fn add_records(
     .execute(conn)
     .await
     .map_err(failed("keep leaves of the log"))?;
-    Ok(())
+    Ok(before.saturating_add(1))
 }
 
 fn shard(row: &SqliteRow) -> Result<StoredShard, StoreError> {
@@ -115,25 +124,46 @@ impl Logbook for SqliteStore {
     }
 
     async fn leaves(&self, from: i64, most: u32) -> Result<Vec<Leaf>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT l.leaf, r.received_ms, r.via, r.jws FROM log_leaves l \
-             LEFT JOIN records r ON r.position = l.record \
-             WHERE l.number >= $1 ORDER BY l.number LIMIT $2",
-        )
-        .bind(from)
-        .bind(i64::from(most))
-        .fetch_all(&self.read)
-        .await
-        .map_err(failed("read leaves of the log"))?;
-        let mut leaves = Vec::with_capacity(rows.len());
-        for row in &rows {
-            match leaf(row)? {
-                Some(leaf) => leaves.push(leaf),
-                None if leaves.is_empty() => {
-                    let key = from.to_string();
-                    return Err(StoreError::Damaged { what: "leaf of the log", key });
+        let mut conn = self.read.acquire().await.map_err(failed("read leaves of the log"))?;
+        let (shards, most) = (shards_now(&mut conn).await?, most as usize);
+        let (mut leaves, from): (Vec<Leaf>, i64) = (Vec::new(), from.max(1));
+        let next = |leaves: &Vec<Leaf>| {
+            from.saturating_add(i64::try_from(leaves.len()).unwrap_or(i64::MAX))
+        };
+        while leaves.len() < most {
+            let lacking = most - leaves.len();
+            let fresh = self.fresh.leaves(shards, next(&leaves), lacking)?;
+            if !fresh.is_empty() {
+                leaves.extend(fresh);
+                continue;
+            }
+            // Up to where fresh ones begin.
+            let first = self.fresh.first(shards).filter(|first| *first > next(&leaves));
+            let upto = first.map(|first| first - next(&leaves));
+            let lacking = i64::try_from(lacking).unwrap_or(i64::MAX).min(upto.unwrap_or(i64::MAX));
+            let rows = sqlx::query(
+                "SELECT l.leaf, r.received_ms, r.via, r.jws FROM log_leaves l \
+                 LEFT JOIN records r ON r.position = l.record \
+                 WHERE l.number >= $1 ORDER BY l.number LIMIT $2",
+            )
+            .bind(next(&leaves))
+            .bind(lacking)
+            .fetch_all(&mut *conn)
+            .await
+            .map_err(failed("read leaves of the log"))?;
+            let all = i64::try_from(rows.len()).unwrap_or(i64::MAX) == lacking;
+            for row in &rows {
+                match leaf(row)? {
+                    Some(leaf) => leaves.push(leaf),
+                    None if leaves.is_empty() => {
+                        let key = from.to_string();
+                        return Err(StoreError::Damaged { what: "leaf of the log", key });
+                    }
+                    None => return Ok(leaves),
                 }
-                None => break,
+            }
+            if !all || upto.is_none() {
+                break;
             }
         }
         Ok(leaves)
@@ -260,7 +290,9 @@ impl Logbook for SqliteStore {
             .execute(&mut *tx)
             .await
             .map_err(failed("note what is logged"))?;
-        commit(tx).await
+        commit(tx).await?;
+        self.fresh.forget(logged);
+        Ok(())
     }
 
     async fn keep_head(&self, head: &KeptHead, fence: Option<Fence>) -> Result<(), StoreError> {

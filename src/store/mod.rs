@@ -15,6 +15,7 @@ mod draws;
 mod enclosure;
 mod evidence;
 mod facts;
+mod fresh;
 mod leases;
 mod logbook;
 pub mod memory;
@@ -45,6 +46,7 @@ use sqlx::{Sqlite, SqliteConnection, Transaction};
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Makes the file for its owner alone when absent; SQLite gives the files beside it its mode. A
@@ -71,6 +73,17 @@ fn close_to_others(path: &Path) -> std::io::Result<()> {
 pub struct SqliteStore {
     write: SqlitePool,
     read: SqlitePool,
+    fresh: Arc<fresh::Fresh>,
+    records: Records,
+}
+
+/// What is said in the log of the records that come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Records {
+    /// Each one is a leaf.
+    Logged,
+    /// Nothing: the measure of what logging costs.
+    LeftOut,
 }
 
 impl SqliteStore {
@@ -100,7 +113,13 @@ impl SqliteStore {
             .connect_with(options.read_only(true))
             .await
             .map_err(failed("open its file for reading"))?;
-        Ok(Self { write, read })
+        Ok(Self { write, read, fresh: Arc::default(), records: Records::Logged })
+    }
+
+    /// Says nothing of records in the log: for `loa bench` alone, which measures what the log costs.
+    #[must_use]
+    pub fn without_log(self) -> Self {
+        Self { records: Records::LeftOut, ..self }
     }
 
     /// Writes a consistent copy to a new file, while everything goes on.

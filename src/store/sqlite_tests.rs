@@ -3,10 +3,11 @@
 use super::contract::{intake, record, round};
 use super::{SqliteStore, failed};
 use crate::app::ports::{
-    ByHand as _, Evidence, LeaseName, Leases, Page, People as _, RecordFilter, Registry as _,
-    StoreError, Trail as _,
+    ByHand as _, Evidence, LeaseName, Leases, Logbook as _, Page, People as _, RecordFilter,
+    Registry as _, StoreError, Trail as _,
 };
 use crate::domain::time::UtcMs;
+use crate::log::leaf::{Leaf, ServerBody};
 
 async fn opened(dir: &tempfile::TempDir) -> SqliteStore {
     SqliteStore::open(&dir.path().join("loa.db")).await.expect("opens")
@@ -200,4 +201,52 @@ async fn tokens_from_before_there_were_people_become_an_administrators() {
     let owners: Vec<_> =
         store.tokens().await.expect("reads").into_iter().map(|t| t.person).collect();
     assert_eq!(owners, [Some("admin".parse().expect("an id")), None]);
+}
+
+#[tokio::test]
+async fn leaves_that_were_just_committed_are_those_that_the_file_holds() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = opened(&dir).await;
+    let statement =
+        || Leaf::server(UtcMs(9), &ServerBody::Shard { previous: None }).expect("a statement");
+    // Nothing is kept before somebody asks.
+    store.leaves(1, 1).await.expect("reads");
+    let mut logged = 0;
+    store.begin_shard("2027", &statement(), 0, None).await.expect("begins");
+    let (mut seq, mut revision) = (0, 0);
+    for step in 0..60_u64 {
+        match step % 7 {
+            3 => store.say(&statement()).await.expect("says"),
+            5 => {
+                logged += 2;
+                let shard = if step < 48 { "2027" } else { "2028" };
+                store.note_logged(shard, logged, None).await.expect("notes");
+            }
+            // What this moves is not given out under its old number.
+            6 if step == 48 => {
+                store.begin_shard("2028", &statement(), logged, None).await.expect("begins");
+            }
+            n => {
+                let beat = |more| record("loa-1", seq + more, "beat");
+                let records: Vec<_> = (1..=n + 1).map(beat).collect();
+                seq += n + 1;
+                let mut work = intake(revision, records);
+                if n == 4 {
+                    work.gaps = vec![(1, 2)];
+                }
+                store.commit_intake(&round(vec![work]), &[]).await.expect("commits");
+                revision += 1;
+            }
+        }
+        // Opened beside it, with nothing in memory.
+        let other = opened(&dir).await;
+        let newest = store.newest_leaf().await.expect("reads");
+        for from in [1, logged.max(1), newest - 5, newest, newest + 1] {
+            for most in [1, 3, 50] {
+                let found = store.leaves(from, most).await.expect("reads");
+                assert_eq!(found, other.leaves(from, most).await.expect("reads"), "{step} {from}");
+            }
+        }
+        other.close().await;
+    }
 }

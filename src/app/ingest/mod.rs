@@ -241,24 +241,33 @@ impl Ingest {
                     fill(&mut arrived, &mut incoming);
                     let taken = self.take(&arrived).await;
                     arrived.clear();
-                    taken.map(|taken| taken.publications).unwrap_or_default()
+                    let mut told = taken.map(|taken| taken.publications).unwrap_or_default();
+                    // Where something always waits, nothing below has its turn.
+                    if self.vouching.is_due(self.clock.mono_ms()) {
+                        told.extend(self.told_of_checkpoint().await);
+                    }
+                    told
                 }
                 _ = tick.tick() => self.ask(),
-                () = self.vouching.news() => match self.vouch().await {
-                    Ok(publications) => publications,
-                    // The next checkpoint covers the same receipts.
-                    Err(error) => {
-                        let why = chain_of(&error);
-                        warn!(error = %why, hint = error.hint(), "A checkpoint is not told");
-                        self.vouching.forget();
-                        Vec::new()
-                    }
-                },
+                () = self.vouching.news() => self.told_of_checkpoint().await,
             };
             for publication in publications {
                 if out.send(publication).await.is_err() {
                     return;
                 }
+            }
+        }
+    }
+
+    /// Tells of the newest checkpoint; where that fails, the next one covers the same receipts.
+    async fn told_of_checkpoint(&mut self) -> Vec<Publication> {
+        match self.vouch().await {
+            Ok(publications) => publications,
+            Err(error) => {
+                let why = chain_of(&error);
+                warn!(error = %why, hint = error.hint(), "A checkpoint is not told");
+                self.vouching.forget();
+                Vec::new()
             }
         }
     }

@@ -93,6 +93,9 @@ impl Ingest {
                     Err(_) => self.vouching.forget(),
                 }
             }
+            for (receipt, _) in receipts.iter().filter(|(_, new)| *new) {
+                self.vouching.said(&receipt.device, receipt.chain);
+            }
         }
         self.keep(works, &receipts, now);
         let mut publications: Vec<_> =

@@ -11,6 +11,8 @@
 //!   set back gives such numbers to other leaves.
 //! * A device that sends without a pause is told all the same: the oldest receipt that waits is
 //!   kept beside the newest.
+//! * Who sends is told with its next receipt; so many others are told at a time ([`AGAIN_AT_ONCE`])
+//!   that a flood of records does not double the receipts, each in its turn.
 
 use super::{CHAINS, Ingest, IngestError, Shares};
 use crate::app::ports::{Fence, IntakeRound, StoreError, StoredReceipt};
@@ -19,6 +21,7 @@ use crate::domain::ids::{ChainId, DeviceId, Digest};
 use crate::wire::doc::{self, Receipt};
 use crate::wire::jws::{self, Typ};
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -39,7 +42,10 @@ const WAITING: usize = 2;
 /// Receipts stored in one step.
 const AT_ONCE: usize = 1_000;
 
-/// When a checkpoint is looked at again of which the store has not noted all.
+/// Chains told again at a time; the next ones follow after [`AGAIN`].
+const AGAIN_AT_ONCE: usize = 200;
+
+/// When a checkpoint is looked at again of which the store has not noted all, or not all are told.
 const AGAIN: Duration = Duration::from_secs(2);
 
 /// What is known of one chain.
@@ -47,6 +53,8 @@ const AGAIN: Duration = Duration::from_secs(2);
 struct Cover {
     /// Up to there it is in the tree of the newest checkpoint.
     logged: u64,
+    /// Up to there the device was told so.
+    told: u64,
     /// The newest receipt.
     upto: u64,
     head: Option<Digest>,
@@ -64,8 +72,13 @@ pub(super) struct Vouching {
     learnt: bool,
     /// Shards that the store knew then: another one moves the leaves that wait.
     shards: usize,
-    /// The store has not noted all that the newest checkpoint holds: it is looked at again.
+    /// The store has not noted all that the newest checkpoint holds, or not all that it covers was
+    /// told: it is looked at again.
     short: bool,
+    /// When a checkpoint was last looked at, on the clock that never steps.
+    looked_ms: i64,
+    /// Who was told last.
+    last: Option<(DeviceId, ChainId)>,
 }
 
 impl Vouching {
@@ -82,6 +95,14 @@ impl Vouching {
             self.news = None;
             std::future::pending::<()>().await;
         }
+    }
+
+    /// Says whether a checkpoint waits, where records come without a pause and nobody waits for
+    /// [`Self::news`].
+    pub fn is_due(&self, mono_ms: i64) -> bool {
+        let Some(news) = &self.news else { return false };
+        let rested = u128::try_from(mono_ms.saturating_sub(self.looked_ms)).unwrap_or(0);
+        rested >= AGAIN.as_millis() && (self.short || news.has_changed().unwrap_or(false))
     }
 
     /// Says whether checkpoints are told at all.
@@ -105,7 +126,7 @@ impl Vouching {
         leaf: i64,
     ) {
         if self.chains.len() >= CHAINS {
-            self.chains.retain(|_, cover| !cover.waiting.is_empty());
+            self.chains.retain(|_, cover| !cover.waiting.is_empty() || cover.logged > cover.told);
         }
         if self.chains.len() >= CHAINS {
             self.chains.clear();
@@ -128,12 +149,17 @@ impl Vouching {
         self.learnt = false;
     }
 
-    /// Takes what a checkpoint covers that holds the leaves up to this number; returns the chains
-    /// of which more is covered than before.
+    /// Notes that the newest receipt of a chain says all that is covered of it.
+    pub fn said(&mut self, device: &DeviceId, chain: ChainId) {
+        if let Some(cover) = self.chains.get_mut(&(device.clone(), chain)) {
+            cover.told = cover.logged;
+        }
+    }
+
+    /// Takes what a checkpoint covers that holds the leaves up to this number; returns chains of
+    /// which more is covered than was told, those whose turn it is.
     fn cover(&mut self, number: i64) -> Vec<(DeviceId, ChainId)> {
-        let mut more = Vec::new();
-        for (key, cover) in &mut self.chains {
-            let before = cover.logged;
+        for cover in self.chains.values_mut() {
             while let Some((leaf, upto)) = cover.waiting.front().copied() {
                 if leaf > number {
                     break;
@@ -141,11 +167,23 @@ impl Vouching {
                 cover.logged = cover.logged.max(upto);
                 cover.waiting.pop_front();
             }
-            if cover.logged > before {
-                more.push(key.clone());
-            }
         }
-        more
+        let untold = |(_, cover): &(&(DeviceId, ChainId), &Cover)| cover.logged > cover.told;
+        let mut turn: Vec<(DeviceId, ChainId)> = Vec::new();
+        let from = self.last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let upto = self.last.as_ref().map_or(Bound::Unbounded, Bound::Included);
+        let after = self.chains.range((from, Bound::Unbounded));
+        let before = self.chains.range((Bound::Unbounded, upto));
+        let before = before.filter(|_| self.last.is_some());
+        let untold = after.chain(before).filter(untold).map(|(key, _)| key.clone());
+        turn.extend(untold.take(AGAIN_AT_ONCE + 1));
+        self.short |= turn.len() > AGAIN_AT_ONCE;
+        turn.truncate(AGAIN_AT_ONCE);
+        for (device, chain) in &turn {
+            self.said(device, *chain);
+        }
+        self.last = turn.last().cloned().or_else(|| self.last.take());
+        turn
     }
 }
 
@@ -158,6 +196,7 @@ impl Ingest {
 
     /// Takes the newest checkpoint: receipts that it covers are signed anew, stored, told.
     pub async fn vouch(&mut self) -> Result<Vec<Publication>, IngestError> {
+        self.vouching.looked_ms = self.clock.mono_ms();
         let Some(news) = &mut self.vouching.news else { return Ok(Vec::new()) };
         let newest = news.borrow_and_update().clone();
         self.vouching.newest = newest;
@@ -195,7 +234,7 @@ impl Ingest {
             }
             let leaf = leaves.get(&stored.device).copied().unwrap_or(i64::MAX);
             let logged = claims.logged.unwrap_or(0);
-            let cover = Cover { logged, ..Cover::default() };
+            let cover = Cover { logged, told: logged, ..Cover::default() };
             self.vouching.chains.insert(key, cover);
             self.vouching.note(&stored.device, stored.chain, (claims.upto, claims.head), leaf);
         }
@@ -278,6 +317,36 @@ mod tests {
         assert!(vouching.cover(1_000).is_empty(), "told once");
         vouching.note(&device, chain, (5, None), 200);
         assert!(vouching.cover(1_000).is_empty(), "the same receipt again");
+    }
+
+    #[test]
+    fn many_are_told_in_turns_and_nobody_twice() {
+        let mut vouching = Vouching::default();
+        let name = |n: usize| format!("loa-{n:04}").parse::<DeviceId>().unwrap();
+        let many = 2 * AGAIN_AT_ONCE + 50;
+        for n in 0..many {
+            vouching.note(&name(n), ChainId([1; 16]), (5, None), 1);
+        }
+        let first = vouching.cover(1);
+        assert!(first.len() == AGAIN_AT_ONCE && vouching.short);
+        // The first ones send on, and are covered again: the others have their turn all the same.
+        for n in 0..AGAIN_AT_ONCE {
+            vouching.note(&name(n), ChainId([1; 16]), (6, None), 2);
+        }
+        // This one's own receipt says it.
+        vouching.said(&name(many - 1), ChainId([1; 16]));
+        vouching.short = false;
+        let second = vouching.cover(2);
+        assert!(second.len() == AGAIN_AT_ONCE && vouching.short);
+        assert!(second.iter().all(|told| !first.contains(told)), "those that wait come first");
+        vouching.short = false;
+        let third = vouching.cover(2);
+        let waited = third.iter().filter(|told| !first.contains(told)).count();
+        assert_eq!((third.len(), waited), (AGAIN_AT_ONCE, 49));
+        assert!(!third.contains(&(name(many - 1), ChainId([1; 16]))));
+        vouching.short = false;
+        assert_eq!((vouching.cover(2).len(), vouching.short), (49, false));
+        assert!(vouching.cover(2).is_empty());
     }
 
     #[test]

@@ -287,7 +287,12 @@ fn note_late(late: &mut BTreeSet<CueId>, listed: &Listed) {
 
 /// Reads a stored record, which was verified before it was stored; `None` when it cannot be read.
 pub fn content(stored: &StoredRecord) -> Option<Record> {
-    let payload = stored.jws.split('.').nth(1)?;
+    content_of(&stored.jws)
+}
+
+/// The same of its bytes.
+pub fn content_of(jws: &str) -> Option<Record> {
+    let payload = jws.split('.').nth(1)?;
     serde_json::from_slice(&b64::decode(payload)?).ok()
 }
 

@@ -16,6 +16,7 @@ use crate::report::rollup::{Broadcast, Days, Touch};
 use async_trait::async_trait;
 use chrono::NaiveDate;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What a number names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -143,6 +144,24 @@ pub struct ReportFile {
     pub head: Option<Checkpoint>,
 }
 
+/// A record that came in, as far as it tells of days.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    pub position: i64,
+    pub device: DeviceId,
+    /// By the device's clock.
+    pub at_ms: UtcMs,
+    /// The whole record where it speaks of a cue.
+    pub jws: Option<Arc<str>>,
+}
+
+impl Arrival {
+    /// Says whether records of a kind speak of a cue.
+    pub fn speaks(kind: &str) -> bool {
+        matches!(kind, "start" | "play" | "show")
+    }
+}
+
 /// Roll-ups and what they rest on.
 #[async_trait]
 pub trait RollupStore: Send + Sync {
@@ -173,6 +192,9 @@ pub trait RollupStore: Send + Sync {
         known: (UtcMs, UtcMs),
     ) -> Result<Vec<Listed>, StoreError>;
 
+    /// Returns what came in after a position, in order, at most so much: of each record only what
+    /// tells which days it speaks of.
+    async fn arrivals(&self, after: i64, limit: u32) -> Result<Vec<Arrival>, StoreError>;
     /// Returns how far marking has come.
     async fn marked(&self) -> Result<Marked, StoreError>;
     /// Returns what was done to devices since, oldest first, at most so much.

@@ -1,8 +1,8 @@
 //! Which days must be made anew, by what has come in since the last look.
 
 use super::{Rollup, RollupError, oldest};
-use crate::app::outcome::content;
-use crate::app::ports::{Marked, Page, PageKey, RecordFilter, StoredRecord};
+use crate::app::outcome::content_of;
+use crate::app::ports::{Arrival, Marked, PageKey};
 use crate::domain::ids::DeviceId;
 use crate::domain::proof::record::Body;
 use crate::domain::time::UtcMs;
@@ -16,15 +16,13 @@ use std::collections::{BTreeMap, BTreeSet};
 const AT_ONCE: u32 = 2_000;
 
 /// Returns the days that a record speaks of: its own, and that of the cue it closes.
-fn days(record: &StoredRecord, zone: Tz) -> BTreeSet<NaiveDate> {
-    let mut instants = vec![record.at_ms];
-    if matches!(record.kind.as_str(), "start" | "play" | "show") {
-        match content(record).map(|record| record.body) {
-            Some(Body::Start { started_ms, .. }) => instants.push(started_ms),
-            Some(Body::Play(play)) => instants.push(play.due_ms),
-            Some(Body::Show(show)) => instants.push(show.from_ms),
-            _ => {}
-        }
+fn days(arrival: &Arrival, zone: Tz) -> BTreeSet<NaiveDate> {
+    let mut instants = vec![arrival.at_ms];
+    match arrival.jws.as_deref().and_then(content_of).map(|record| record.body) {
+        Some(Body::Start { started_ms, .. }) => instants.push(started_ms),
+        Some(Body::Play(play)) => instants.push(play.due_ms),
+        Some(Body::Show(show)) => instants.push(show.from_ms),
+        _ => {}
     }
     instants.into_iter().map(|at| day_of(at, zone)).collect()
 }
@@ -59,8 +57,7 @@ impl Rollup {
     /// whether there was something, and so may be more.
     pub async fn look(&self, places: &Places, zone: Tz, now: UtcMs) -> Result<bool, RollupError> {
         let marked = self.store.marked().await?;
-        let after = Page::After { position: marked.records, limit: AT_ONCE };
-        let records = self.store.records(&RecordFilter::default(), after).await?;
+        let records = self.store.arrivals(marked.records, AT_ONCE).await?;
         let queued = self.store.queued(AT_ONCE).await?;
         let (today, oldest) = (day_of(now, zone), oldest(now, zone));
         if records.is_empty() && queued.is_empty() && marked.opened == Some(today) {
@@ -68,8 +65,8 @@ impl Rollup {
         }
         let mut found = Found { places, pages: BTreeSet::new() };
         let mut seen: BTreeMap<&DeviceId, BTreeSet<NaiveDate>> = BTreeMap::new();
-        for listed in &records {
-            seen.entry(&listed.record.device).or_default().extend(days(&listed.record, zone));
+        for arrival in &records {
+            seen.entry(&arrival.device).or_default().extend(days(arrival, zone));
         }
         for (device, days) in seen {
             for day in days {

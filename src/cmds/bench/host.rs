@@ -7,7 +7,7 @@ use crate::app::registry::{Reach, Register};
 use crate::app::{access, people};
 use crate::clock::{Clock as _, SharedClock, SystemClock};
 use crate::cmds::data::DataFolder;
-use crate::cmds::sample;
+use crate::cmds::{Answer, sample, serve};
 use crate::store::SqliteStore;
 use crate::wire::topic::Topics;
 use anyhow::Context as _;
@@ -20,6 +20,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// In a second, as Linux counts them for programs on every machine.
+const TICKS: f64 = 100.0;
 /// How long a server may take to be ready.
 const READY_MS: i64 = 60_000;
 
@@ -142,11 +144,33 @@ impl Host {
 
     /// The same on given ports, as after a restart.
     pub fn serve_at(&self, http: u16, mqtt: u16) -> anyhow::Result<Server> {
+        let mut command = self.command("serve");
+        command.args([
+            "--http",
+            &format!("127.0.0.1:{http}"),
+            "--mqtt",
+            &format!("127.0.0.1:{mqtt}"),
+        ]);
+        self.started(command, http, mqtt)
+    }
+
+    /// The same with a server that leaves the log out.
+    pub fn serve_unlogged(&self, http: u16, mqtt: u16) -> anyhow::Result<Server> {
+        let mut command = Command::new(&self.program);
+        command.args(["bench", "server"]);
+        command
+            .env("LOA_DATA", self.root.join("data"))
+            .env("LOA_PLAYLISTS", self.root.join("playlists"))
+            .env("LOA_PROFILES", self.profiles())
+            .env("LOA_HTTP", format!("127.0.0.1:{http}"))
+            .env("LOA_MQTT", format!("127.0.0.1:{mqtt}"));
+        self.started(command, http, mqtt)
+    }
+
+    fn started(&self, mut command: Command, http: u16, mqtt: u16) -> anyhow::Result<Server> {
         let log = self.root.join("server.log");
         let clock = SystemClock::new();
-        let child = self
-            .command("serve")
-            .args(["--http", &format!("127.0.0.1:{http}"), "--mqtt", &format!("127.0.0.1:{mqtt}")])
+        let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::create(&log)?)
@@ -233,6 +257,19 @@ impl Host {
     }
 }
 
+/// Serves as `loa serve` does with the options of the environment, but leaves the log out.
+pub fn unlogged() -> anyhow::Result<Answer> {
+    use clap::Parser as _;
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: serve::Args,
+    }
+    let options =
+        Line::try_parse_from(["loa"]).context("reading the environment")?.args.options()?;
+    serve::run_with(&serve::Options { logging: serve::Logging::LeftOut, ..options })
+}
+
 fn device(n: usize) -> String {
     format!("loa-{n:04}")
 }
@@ -268,6 +305,28 @@ pub struct Memory {
 }
 
 impl Process {
+    /// Asks it to end, as an operator does, and waits until it has.
+    pub fn end(mut self) -> anyhow::Result<()> {
+        let pid = i32::try_from(self.child.id()).context("a process without a number")?;
+        let pid = rustix::process::Pid::from_raw(pid).context("a process without a number")?;
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Returns how many seconds of processors' time it has taken.
+    pub fn cpu_s(&self) -> anyhow::Result<f64> {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let stat = fs::read_to_string(&path).with_context(|| format!("reading `{path}`"))?;
+        // The name in brackets may hold anything.
+        let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let mut ticks = fields.split_ascii_whitespace().skip(11);
+        let mut next = || -> anyhow::Result<f64> {
+            Ok(ticks.next().context("this system does not say how much time is taken")?.parse()?)
+        };
+        Ok((next()? + next()?) / TICKS)
+    }
+
     /// Starts `loa bench broker`: the embedded broker and nothing else. Returns it with the line
     /// in which it says where it listens.
     pub fn broker() -> anyhow::Result<(Self, String)> {

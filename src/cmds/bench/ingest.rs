@@ -1,12 +1,14 @@
 //! Records end to end: over MQTT, verified, durable, receipted; with as many connections as a
-//! large district has. Generator, broker and server share this machine.
+//! large district has. Generator, broker and server share this machine. The same server without the
+//! log, in turns with the one that keeps it, shows what the log costs.
 
 use super::Row;
-use super::host::{Host, Tone};
+use super::host::{Host, Server, Tone};
 use super::simulated::Simulated;
 use crate::app::link::LinkEvent;
 use crate::app::ports::Evidence as _;
 use crate::clock::{Clock as _, SystemClock};
+use crate::cmds::serve::Logging;
 use crate::cmds::{runtime, serve};
 use crate::domain::ids::ChainId;
 use crate::mqtt;
@@ -18,6 +20,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +31,8 @@ const UNDER_WAY: usize = 512;
 /// Records for the measurement of bare signature checks.
 const SAMPLE: usize = 10_000;
 const PATIENCE_MS: i64 = 600_000;
+/// Rest between the last connection and the first record.
+const CALM: Duration = Duration::from_secs(3);
 const CLIP: Tone = Tone { name: "ban-tin", hertz: 440, seconds: 10 };
 
 /// A device with the messages it is to send.
@@ -37,23 +42,100 @@ struct Sender {
     batches: Vec<Bytes>,
 }
 
+/// Whether the log is kept: each way as often, and neither always first, so that what slows the
+/// machine down for a while slows both.
+const TURNS: [Logging; 4] = [Logging::On, Logging::LeftOut, Logging::LeftOut, Logging::On];
+
+/// What a turn came to.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    logging: Logging,
+    records: u64,
+    seconds: f64,
+    /// Time of processors that the server took.
+    cpu_s: f64,
+    /// Memory of the server once all were connected, and at the most, in MB.
+    connected: f64,
+    most: f64,
+}
+
 /// Measures it: so many devices, and records for about so many seconds.
 pub fn rows(devices: usize, seconds: u64) -> anyhow::Result<Vec<Row>> {
     serve::raise_descriptors();
     let runtime = runtime()?;
     let host = Host::district(devices, &[CLIP])?;
-    let server = host.serve()?;
-    let enrolled = runtime.block_on(host.enrol(&server, devices))?;
+    let first = host.serve()?;
+    let (http, mqtt) = first.ports;
+    let enrolled = runtime.block_on(host.enrol(&first, devices))?;
+    first.process.end()?;
     let alone = verify_strict(&enrolled[0])?;
     // For that long at the rate that is aimed for.
-    let wanted = alone * 0.45 * seconds as f64;
+    let wanted = alone * 0.45 * seconds as f64 / TURNS.len() as f64;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some thousands")]
     let each = (wanted / (devices * BATCH) as f64).ceil().max(1.0) as usize;
-    eprintln!("signing {} records …", devices * each * BATCH);
-    let senders = sign(&enrolled, each)?;
-    let total = (devices * each * BATCH) as u64;
-    let before = runtime.block_on(stored(&host))?;
+    let mut turns = Vec::with_capacity(TURNS.len());
+    for logging in TURNS {
+        eprintln!("signing {} records …", devices * each * BATCH);
+        let senders = sign(&enrolled, each)?;
+        let server = match logging {
+            Logging::On => host.serve_at(http, mqtt)?,
+            Logging::LeftOut => host.serve_unlogged(http, mqtt)?,
+        };
+        let turn = turn(&host, &server, &runtime, senders, logging)?;
+        eprintln!(
+            "{}: {:.0} records a second, {:.1} µs of the server's time each",
+            if logging == Logging::On { "with the log" } else { "without it" },
+            turn.records as f64 / turn.seconds,
+            turn.cpu_s * 1e6 / turn.records as f64
+        );
+        turns.push(turn);
+        server.process.end()?;
+    }
+    runtime.shutdown_background();
+    Ok(told(&turns, alone, devices))
+}
 
+fn told(turns: &[Turn], alone: f64, devices: usize) -> Vec<Row> {
+    let of = |logging: Logging| turns.iter().filter(move |turn| turn.logging == logging);
+    let records = |logging| of(logging).map(|turn| turn.records).sum::<u64>() as f64;
+    let rate = |logging| records(logging) / of(logging).map(|turn| turn.seconds).sum::<f64>();
+    let cpu = |logging| of(logging).map(|turn| turn.cpu_s).sum::<f64>() * 1e6 / records(logging);
+    let (with, without) = (rate(Logging::On), rate(Logging::LeftOut));
+    let most = of(Logging::On).map(|turn| turn.most).fold(0.0, f64::max);
+    let connected = of(Logging::On).map(|turn| turn.connected).fold(0.0, f64::max);
+    let seconds: f64 = of(Logging::On).map(|turn| turn.seconds).sum();
+    vec![
+        Row::at_least("records verified, durable, receipted and logged", with, 5_000.0, "/s").note(
+            format!(
+                "{:.0} records, {BATCH} a message, {devices} connections, {seconds:.0} s; none \
+                 lost; server {connected:.0} MB with all connected, {most:.0} MB at the most",
+                records(Logging::On)
+            ),
+        ),
+        Row::at_most("cost of the log in that", (1.0 - with / without) * 100.0, 15.0, "%").note(
+            format!(
+                "{without:.0}/s by the same server without the log, in turns; of its processors' \
+                 time {:.1} µs a record with it, {:.1} µs without",
+                cpu(Logging::On),
+                cpu(Logging::LeftOut)
+            ),
+        ),
+        Row::at_least("the same, of `verify_strict` alone on one core", with / alone, 0.4, "×")
+            .note(format!("{alone:.0} signatures a second, measured before")),
+    ]
+}
+
+/// Delivers what the senders have.
+fn turn(
+    host: &Host,
+    server: &Server,
+    runtime: &Runtime,
+    senders: Vec<Sender>,
+    logging: Logging,
+) -> anyhow::Result<Turn> {
+    let devices = senders.len();
+    let total = senders.iter().map(|sender| sender.batches.len() * BATCH).sum::<usize>() as u64;
+    let before = runtime.block_on(stored(host))?;
     let receipted = Arc::new(AtomicU64::new(0));
     let begun = Arc::new(tokio::sync::watch::channel(false).0);
     let connected = Arc::new(AtomicU64::new(0));
@@ -83,23 +165,17 @@ pub fn rows(devices: usize, seconds: u64) -> anyhow::Result<Vec<Row>> {
         anyhow::Ok(clock.mono_ms() as f64 / 1_000.0)
     };
     wait(&connected, devices as u64)?;
+    // What the server does once all are there is not what is measured.
+    std::thread::sleep(CALM);
+    let (memory, cpu_s) = (server.process.memory()?.now, server.process.cpu_s()?);
     begun.send_replace(true);
-    let taken = wait(&receipted, total)?;
+    let seconds = wait(&receipted, total)?;
+    let cpu_s = server.process.cpu_s()? - cpu_s;
     stop.cancel();
-    let kept = runtime.block_on(stored(&host))? - before;
+    let kept = runtime.block_on(stored(host))? - before;
     anyhow::ensure!(kept == total, "{total} records were receipted, {kept} are in the store");
-    let memory = server.process.memory()?;
-    runtime.shutdown_background();
-    let rate = total as f64 / taken;
-    Ok(vec![
-        Row::at_least("records verified, durable and receipted", rate, 5_000.0, "/s").note(format!(
-            "{total} records, {BATCH} a message, {devices} connections, {taken:.0} s; none lost; \
-             server {:.0} MB at the most",
-            memory.most
-        )),
-        Row::at_least("the same, of `verify_strict` alone on one core", rate / alone, 0.4, "×")
-            .note(format!("{alone:.0} signatures a second, measured before")),
-    ])
+    let most = server.process.memory()?.most;
+    Ok(Turn { logging, records: total, seconds, cpu_s, connected: memory, most })
 }
 
 async fn stored(host: &Host) -> anyhow::Result<u64> {

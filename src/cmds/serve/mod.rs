@@ -38,7 +38,7 @@ mod upkeep;
 
 pub(super) use cosign::rule as cosign_rule;
 pub(super) use front::{certified, open as front_door};
-pub use options::{Args, Options};
+pub use options::{Args, Logging, Options};
 pub(super) use process::raise_descriptors;
 
 use super::data::{DataFolder, Hold};
@@ -105,11 +105,15 @@ fn aside(stage: &Stage) -> crate::app::draws::Aside {
 
 /// Runs the server until it is told to stop.
 pub fn run(args: Args) -> anyhow::Result<Answer> {
-    let options = args.options()?;
+    run_with(&args.options()?)
+}
+
+/// The same with options at hand.
+pub(super) fn run_with(options: &Options) -> anyhow::Result<Answer> {
     share_arenas();
     raise_descriptors();
     let runtime = runtime()?;
-    let end = runtime.block_on(serve(&options));
+    let end = runtime.block_on(serve(options));
     // An hour of audio under inspection need not hold up the end.
     runtime.shutdown_timeout(std::time::Duration::from_millis(300));
     let end = end?;
@@ -129,7 +133,9 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
     let keys = data.read_keys()?;
     let chain = data.read_epochs(&keys)?;
     let keys = Keyring::new(keys, chain);
-    let store_file = Arc::new(data.open_store().await?);
+    let store_file = data.open_store().await?;
+    let logging = options.logging == Logging::On;
+    let store_file = Arc::new(if logging { store_file } else { store_file.without_log() });
     let store: Arc<dyn Store> = store_file.clone();
     let live = Arc::new(Live::new(Picture::empty("–")));
 
@@ -335,8 +341,8 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
     let (vouched_in, vouched) = watch::channel(None);
     let ingest = Ingest::new(store.clone(), keys.clone(), topics.clone(), name, clock.clone())
         .sharing(shares)
-        .behind(outlet.orders())
-        .vouched_by(vouched);
+        .behind(outlet.orders());
+    let ingest = if logging { ingest.vouched_by(vouched) } else { ingest };
     upkeep.spawn(upkeep::watch_ingest(ingest.condition(), live.clone(), upkeep.token()));
     line.spawn(ingest.run(records, receipts, line.token()));
     line.spawn(hand_out(link.clone(), receipts_out));
@@ -375,8 +381,10 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
     upkeep.spawn(following);
     let ties =
         scribe::Ties { live: live.clone(), clock: clock.clone(), heads: log_heads, cosigned };
-    let logging = Scribe::new(store.clone(), log_place, clock.clone());
-    upkeep.spawn(scribe::run(logging, leads.clone(), ties, upkeep.token()));
+    if logging {
+        let scribe = Scribe::new(store.clone(), log_place, clock.clone());
+        upkeep.spawn(scribe::run(scribe, leads.clone(), ties, upkeep.token()));
+    }
 
     let (live_days, clock_days) = (live.clone(), clock.clone());
     upkeep.spawn(rollup::run(rollup, leads.clone(), live_days, clock_days, upkeep.token()));

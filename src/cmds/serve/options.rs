@@ -57,6 +57,19 @@ pub struct Options {
     pub broker: Option<String>,
     pub broker_user: Option<String>,
     pub log_heads: Option<PathBuf>,
+    /// Not for operators: no argument sets it.
+    pub logging: Logging,
+}
+
+/// Whether records go into the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Logging {
+    /// All of them.
+    #[default]
+    On,
+    /// None: the measure of what the log costs, for `loa bench` alone.
+    #[cfg(feature = "embedded-broker")]
+    LeftOut,
 }
 
 /// The file of `--config`.
@@ -92,6 +105,7 @@ impl Args {
             broker: self.broker.or(file.broker),
             broker_user: self.broker_user.or(file.broker_user),
             log_heads: self.log_heads.or(file.log_heads.map(|path| base.join(path))),
+            logging: Logging::On,
         })
     }
 }

@@ -5,9 +5,9 @@ mod write;
 
 pub(super) use write::count;
 
-use super::logbook::{add_records, newest, newest_record, say};
+use super::logbook::{add_records, newest, newest_record, say, shards_now};
 use super::rows::{Columns, big};
-use super::{SqliteStore, commit, failed, guard};
+use super::{Records, SqliteStore, commit, failed, guard};
 use crate::app::ports::{
     Conflict, Enclosure, Evidence, EvidenceCounts, Fence, IntakeRound, Listed, Logbook as _, Page,
     RecordFilter, Reject, Signed, StoreError, StoredChain, StoredReceipt,
@@ -144,12 +144,17 @@ impl Evidence for SqliteStore {
             put_chain(&mut tx, &intake.chain).await?;
         }
         let records: Vec<_> = round.intakes.iter().flat_map(|intake| &intake.add).collect();
+        let logged = self.records == Records::Logged;
+        let mut fresh = None;
         if !records.is_empty() {
             let before = newest_record(&mut tx).await?;
             put_records(&mut tx, &records).await?;
-            add_records(&mut tx, before).await?;
+            if logged {
+                let first = add_records(&mut tx, before).await?;
+                fresh = Some((shards_now(&mut tx).await?, first));
+            }
         }
-        for leaf in round.intakes.iter().map(crate::app::logbook::missing) {
+        for leaf in round.intakes.iter().filter(|_| logged).map(crate::app::logbook::missing) {
             for leaf in &leaf? {
                 say(&mut tx, leaf).await?;
             }
@@ -183,7 +188,11 @@ impl Evidence for SqliteStore {
                 put_receipt(&mut tx, receipt, leaf).await?;
             }
         }
-        commit(tx).await
+        commit(tx).await?;
+        if let Some((shards, first)) = fresh {
+            self.fresh.keep(shards, first, &records);
+        }
+        Ok(())
     }
 
     async fn receipt_of(&self, device: &DeviceId) -> Result<Option<StoredReceipt>, StoreError> {

@@ -2,8 +2,8 @@
 
 use super::{MemoryStore, State};
 use crate::app::ports::{
-    Descriptions, JudgedPage, KeptPage, KeptReach, Listed, Marked, NameKind, PageKey, Queued,
-    ReportFile, RollupStore, Stood, StoreError, StoredRecord,
+    Arrival, Descriptions, JudgedPage, KeptPage, KeptReach, Listed, Marked, NameKind, PageKey,
+    Queued, ReportFile, RollupStore, Stood, StoreError, StoredRecord,
 };
 use crate::app::trail::Entry;
 use crate::domain::ids::{CueId, DeviceId, Digest, ProfileId, UnitId};
@@ -173,6 +173,20 @@ impl RollupStore for MemoryStore {
         let mut found: Vec<Listed> = found.collect();
         found.sort_by_key(|listed| listed.position);
         Ok(found)
+    }
+
+    async fn arrivals(&self, after: i64, limit: u32) -> Result<Vec<Arrival>, StoreError> {
+        let state = self.read();
+        let mut listed: Vec<_> =
+            state.records.values().filter(|listed| listed.position > after).collect();
+        listed.sort_by_key(|listed| listed.position);
+        let arrival = |Listed { position, record, .. }: &Listed| Arrival {
+            position: *position,
+            device: record.device.clone(),
+            at_ms: record.at_ms,
+            jws: Arrival::speaks(&record.kind).then(|| record.jws.clone()),
+        };
+        Ok(listed.into_iter().take(limit as usize).map(arrival).collect())
     }
 
     async fn marked(&self) -> Result<Marked, StoreError> {

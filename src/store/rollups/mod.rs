@@ -7,8 +7,8 @@ use super::logbook::say;
 use super::rows::{Columns, big, json};
 use super::{SqliteStore, commit, failed};
 use crate::app::ports::{
-    JudgedPage, KeptPage, KeptReach, Listed, Marked, NameKind, PageKey, Queued, ReportFile,
-    RollupStore, Stood, StoreError, StoredRecord,
+    Arrival, JudgedPage, KeptPage, KeptReach, Listed, Marked, NameKind, PageKey, Queued,
+    ReportFile, RollupStore, Stood, StoreError, StoredRecord,
 };
 use crate::app::trail::Entry;
 use crate::domain::ids::{CueId, DeviceId, Digest, ProfileId};
@@ -198,6 +198,26 @@ impl RollupStore for SqliteStore {
             found.extend(self.listed(query).await?);
         }
         Ok(found)
+    }
+
+    async fn arrivals(&self, after: i64, limit: u32) -> Result<Vec<Arrival>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT position, device, at_ms, \
+             CASE WHEN kind IN ('start', 'play', 'show') THEN jws END AS jws FROM records \
+             WHERE position > $1 ORDER BY position LIMIT $2",
+        )
+        .bind(after)
+        .bind(i64::from(limit))
+        .fetch_all(&self.read)
+        .await
+        .map_err(failed("read what came in"))?;
+        let read = |row| {
+            let row = Columns::new(row, "record");
+            let (position, device) = (row.get("position")?, row.parse("device")?);
+            let jws: Option<&str> = row.get("jws")?;
+            Ok(Arrival { position, device, at_ms: row.at("at_ms")?, jws: jws.map(Into::into) })
+        };
+        rows.iter().map(read).collect()
     }
 
     async fn marked(&self) -> Result<Marked, StoreError> {

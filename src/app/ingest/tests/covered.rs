@@ -61,3 +61,42 @@ async fn leaves_that_a_new_shard_moved_are_covered_where_they_stand_now() {
     let told = desk.ingest.vouch().await.unwrap();
     assert_eq!(told.iter().map(|told| receipt(told).logged).collect::<Vec<_>>(), [Some(2)]);
 }
+
+#[tokio::test]
+async fn where_records_come_without_a_pause_devices_are_told_of_checkpoints_all_the_same() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    let mut desk = desk(Arc::clone(&store));
+    let mut loa = Signer::new("loa-1", 1);
+    loa.enrol(&*store).await;
+    let mut other = Signer::new("loa-2", 2);
+    other.enrol(&*store).await;
+    let heads = watch::Sender::new(None);
+    desk.ingest = desk.ingest.vouched_by(heads.subscribe());
+    store.begin_shard("2030", &statement(), 0, None).await.unwrap();
+    loa.beats(1);
+    desk.ingest.take(&[loa.batch([1])]).await.unwrap();
+    let newest = store.newest_leaf().await.unwrap();
+    store.note_logged("2030", newest, None).await.unwrap();
+    heads.send_replace(Some(vouch("2030", newest.unsigned_abs())));
+    // Something always waits: the channel is full whenever it is looked at.
+    other.beats(60);
+    let (into, records) = mpsc::channel(1);
+    let (out, mut told) = mpsc::channel(1_024);
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(desk.ingest.run(records, out, stop.clone()));
+    let clock = desk.clock.clone();
+    let batches: Vec<Arrived> = (1..=60).map(|seq| other.batch([seq])).collect();
+    for batch in batches {
+        clock.pass(100);
+        into.send(batch).await.unwrap();
+    }
+    let mut covered = false;
+    for _ in 0..40 {
+        let publication = told.recv().await.unwrap();
+        let receipt = receipt(&publication);
+        covered |= receipt.aud == loa.id && receipt.logged == Some(1);
+    }
+    stop.cancel();
+    running.await.unwrap();
+    assert!(covered, "before the flood is over");
+}
