@@ -7,11 +7,12 @@
 
 mod opening;
 mod parts;
+mod quotes;
 mod shelf;
 
 use super::Options;
 use super::bundle::{Done, Leaf};
-use super::checkpoints::{Heads, Pin, Quoted};
+use super::checkpoints::{Heads, Pin};
 use super::drawn::Drawing;
 use super::facts::Fact;
 use super::hash::{Hash, sha256, short};
@@ -19,7 +20,7 @@ use super::index::Index;
 use super::layout::{File, TILE, Tile};
 use super::leaf::Statement;
 use super::receipts::Receipts;
-use super::record::{Body, Record, Seen};
+use super::record::{Body, Record};
 use super::register::{Device, Place};
 use super::trail::{Chain, Placed, Trail};
 use super::verdict::{Fault, FaultKind, Verdict};
@@ -34,8 +35,6 @@ const CLOCK_MS: i64 = 120_000;
 const FAULTS: usize = 64;
 /// Chains of one device of which the server said that numbers are missing.
 const TOLD: usize = 4_096;
-/// Quoted checkpoints that are looked up in one walk.
-const QUOTES: usize = 100_000;
 
 /// A timetable as the log says it was published.
 #[derive(Debug)]
@@ -200,7 +199,12 @@ impl<'a> State<'a> {
             match leaf {
                 Leaf::Statement(said) => self.statement(said, received, place),
                 Leaf::Record(device, record, digest) => {
+                    let told = |all: &HashMap<Device, Tracked>| {
+                        all.get(&device).map_or(0, Tracked::bytes_but_trail)
+                    };
+                    let before = told(&self.tracked);
                     self.record(device, &record, &digest, place, check);
+                    self.used += told(&self.tracked).saturating_sub(before);
                 }
                 Leaf::Unverifiable | Leaf::Other => {}
             }
@@ -251,7 +255,9 @@ impl<'a> State<'a> {
                     let fault = Fault::new(FaultKind::Conflict, self.file(place), why).of(&dev);
                     let fault = fault.seq(seq).at(place.index());
                     let tracked = tracked(&mut self.tracked, device, &self.salt, &mut self.used);
+                    let before = tracked.bytes_but_trail();
                     tracked.conflict(chain, seq, fault);
+                    self.used += tracked.bytes_but_trail() - before;
                 }
             }
             Statement::Gap { dev, chain, to } => {
@@ -307,7 +313,6 @@ impl<'a> State<'a> {
             _ => None,
         };
         let tracked = tracked(&mut self.tracked, device, &self.salt, &mut self.used);
-        let kept = tracked.bytes_but_trail();
         let chains = tracked.trail.chains.len();
         let first = (self.complete > Place::new(0, 0)).then_some(record.seq);
         let Some(chain) = tracked.trail.chain(&record.chain, first) else {
@@ -350,7 +355,7 @@ impl<'a> State<'a> {
             let broken = Fault { seq: Some(seq), ..fault(FaultKind::Chain, why) };
             tracked.fault(broken.at(at.index()));
         }
-        self.used += (after + tracked.bytes_but_trail()).saturating_sub(before + kept);
+        self.used += after.saturating_sub(before);
         // Not before what it quotes, or what an earlier record of its chain quotes.
         let Some(chain) = tracked.trail.chains.get_mut(chain) else { return };
         chain.floor_ms = chain.floor_ms.max(quoted_ms);
@@ -372,43 +377,6 @@ impl<'a> State<'a> {
                 let why = "it says it was written after a checkpoint that holds it was signed";
                 tracked.fault(fault(FaultKind::Clock, why.to_owned()));
             }
-        }
-    }
-
-    /// Remembers a quoted checkpoint, unless the pack has it.
-    fn quote(&mut self, device: Device, seq: u64, seen: &Seen, place: Place) {
-        let logs = &self.index.about.logs;
-        let Some(log) = logs.iter().position(|log| log.origin == seen.origin) else { return };
-        let Some(heads) = self.heads.get(log) else { return };
-        let at = Place::new(log, seen.size);
-        if at < self.quoted.from || at > self.quoted.to || seen.size >= super::layout::LEAVES {
-            return;
-        }
-        let known = heads.newest.iter().find(|newest| newest.size == seen.size);
-        let known = known.or_else(|| {
-            let at = heads.pins.partition_point(|pin| pin.size < seen.size);
-            heads.pins.get(at).filter(|pin| pin.size == seen.size)
-        });
-        let known = known.or_else(|| self.quotes.get(&at));
-        let beyond = log > place.log() || (log == place.log() && seen.size > place.index());
-        if known.is_some_and(|known| known.root == seen.root) && !beyond {
-            return;
-        }
-        let device = self.index.register.name(device).to_owned();
-        let quoted = Some(Box::new(Quoted { device, seq, index: place.index() }));
-        let file = self.file(place).into();
-        let pin = Pin { size: seen.size, root: seen.root, file, quoted };
-        if known.is_some() || beyond {
-            self.verdict.fault(pin.fault());
-            return;
-        }
-        self.quotes.insert(at, pin);
-        if self.quotes.len() > QUOTES {
-            let mut places: Vec<Place> = self.quotes.keys().copied().collect();
-            places.sort_unstable();
-            self.quoted.to = places[places.len() / 2];
-            let to = self.quoted.to;
-            self.quotes.retain(|place, _| *place <= to);
         }
     }
 
