@@ -7,8 +7,8 @@ use super::super::limit::{Door, Turnstile};
 use super::super::state::{AppState, Site};
 use super::waiting;
 use super::{
-    AirRow, DeviceLight, DeviceRow, FaultRow, Language, LogRow, PageView, RecordRow, STYLE, locked,
-    render,
+    AirRow, DeviceLight, DeviceRow, FaultRow, Language, LogRow, PageView, RecordRow, STYLE,
+    Stamped, locked, render,
 };
 use crate::app::access;
 use crate::app::air::{self, Airing};
@@ -184,6 +184,15 @@ fn view(live: &Live, records: Vec<Listed>, now: UtcMs, lang: Language) -> PageVi
             waiting: log.waiting,
             at: clock_text(log.at_ms, now, zone),
             witnessed: log.witnessed.map(|w| (w.size, clock_text(w.at_ms, now, zone))),
+            stamped: match picture.tokens.as_ref().map(|tokens| tokens.last.as_ref()) {
+                None => Stamped::NotAsked,
+                Some(None) => Stamped::Never,
+                Some(Some(head)) => Stamped::At {
+                    at: clock_text(head.at_ms, now, zone),
+                    size: head.size,
+                    by: head.authority.clone(),
+                },
+            },
         }),
         records: records.into_iter().map(|one| record_row(one, &devices, zone, now)).collect(),
         faults: picture

@@ -13,7 +13,7 @@ mod words;
 pub use get::{enter, get, style};
 pub use view::{
     AirRow, ChangeRow, DeviceLight, DeviceRow, FaultRow, HoldRow, LogRow, NoticeRow, PageView,
-    ProposalRow, RecordRow,
+    ProposalRow, RecordRow, Stamped,
 };
 pub use words::Language;
 
@@ -280,6 +280,16 @@ fn evidence_log(log: &LogRow, lang: Language) -> Markup {
                 }
                 None => {
                     (say("Chưa có nhân chứng nào xác nhận.", "No witness vouches for it yet."))
+                }
+            }
+            @match &log.stamped {
+                Stamped::NotAsked => {}
+                Stamped::Never => {
+                    " " (say("Chưa có dấu thời gian nào.", "No time stamp yet."))
+                }
+                Stamped::At { at, size, by } => {
+                    " " (say("Dấu thời gian mới nhất: ", "Last time stamp: ")) (by)
+                    (say(", lúc ", ", at ")) (at) ", " (size) (say(" mục.", " leaves."))
                 }
             }
         }

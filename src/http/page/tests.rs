@@ -67,6 +67,7 @@ fn sample() -> PageView {
             waiting: 5,
             at: "17:04:03".into(),
             witnessed: Some((1_230, "17:04:01".into())),
+            stamped: Stamped::NotAsked,
         }),
         faults: vec![FaultRow {
             place: "buoi-chieu.toml:3:5".into(),
@@ -95,6 +96,20 @@ fn nothing_from_outside_becomes_markup_and_nothing_runs() {
         }
         assert!(page.contains("21/11/2026 17:04:05") && page.contains("Asia/Ho_Chi_Minh"));
     }
+}
+
+#[test]
+fn the_last_time_stamp_stands_beside_the_log_where_an_authority_is_asked() {
+    let page = |stamped: Stamped| {
+        let mut view = sample();
+        view.log.as_mut().unwrap().stamped = stamped;
+        render(&view, Language::Vietnamese).into_string()
+    };
+    assert!(!page(Stamped::NotAsked).contains("ấu thời gian"));
+    assert!(page(Stamped::Never).contains("Chưa có dấu thời gian nào."));
+    let by = "TSA <Việt>".to_owned();
+    let told = page(Stamped::At { at: "16:00:00".into(), size: 99, by });
+    assert!(told.contains("Dấu thời gian mới nhất: TSA &lt;Việt&gt;, lúc 16:00:00, 99 mục."));
 }
 
 #[test]

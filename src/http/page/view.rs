@@ -48,6 +48,22 @@ pub struct LogRow {
     pub at: String,
     /// Leaves that witnesses last vouched for, and when.
     pub witnessed: Option<(u64, String)>,
+    pub stamped: Stamped,
+}
+
+/// When an authority last stamped a head of the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Stamped {
+    /// Nobody is asked.
+    #[default]
+    NotAsked,
+    Never,
+    At {
+        at: String,
+        size: u64,
+        /// The name in the authority's certificate.
+        by: String,
+    },
 }
 
 /// A change that waits.

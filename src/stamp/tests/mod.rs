@@ -116,6 +116,38 @@ fn authorities_between_are_found_among_what_the_stamp_brings() {
 }
 
 #[test]
+fn a_file_with_the_whole_chain_is_trusted_as_authorities_publish_it() {
+    let authority = Authority::new();
+    authority.certificate("between", "ca", "middle", Key::Rsa);
+    authority.certificate("tsa", "between", "stamps", Key::P256);
+    authority.write("note", NOTE);
+    let read = |name: &str| String::from_utf8(authority.read(name)).unwrap();
+    let (root, middle) = (read("ca.pem"), read("between.pem"));
+    let request = Request::of(NOTE, NONCE);
+    // With the one between in the stamp or left out, the root first or last.
+    for brought in [None, Some("between.pem")] {
+        let answer = authority.answer(&request.bytes(), "tsa", brought);
+        for chain in [format!("{root}{middle}"), format!("Issued by x\n{middle}\n{root}")] {
+            let trust = Trust::from_pem(chain.as_bytes()).unwrap();
+            let (token, stamp) = request.accept(&answer, NOTE, &trust).unwrap();
+            assert_eq!(stamp.authority, "tsa");
+            authority.write("chain.pem", chain.as_bytes());
+            authority.write("kept.tst", token.bytes());
+            let line = "ts -verify -in kept.tst -token_in -data note -CAfile chain.pem";
+            let (said, good) = authority.openssl(line);
+            assert!(good && said.contains("Verification: OK"), "{said}");
+        }
+    }
+    // Of another branch below the same root is no way up.
+    authority.certificate("other", "ca", "middle", Key::Rsa);
+    let answer = authority.answer(&request.bytes(), "tsa", None);
+    let chain = format!("{root}{}", read("other.pem"));
+    let trust = Trust::from_pem(chain.as_bytes()).unwrap();
+    let error = request.accept(&answer, NOTE, &trust).unwrap_err();
+    assert_eq!(error, StampError::Untrusted { subject: "tsa".into() });
+}
+
+#[test]
 fn a_stamp_under_an_accepted_policy_is_believed() {
     let authority = Authority::usual();
     let request = Request::of(NOTE, NONCE).under("1.2.3.4.5".parse().unwrap());
