@@ -182,8 +182,12 @@ impl Gather<'_> {
         pins.dedup_by_key(|pin| (pin.size, pin.root));
         for pair in pins.windows(2) {
             if pair[0].size == pair[1].size {
-                let why = format!("two trees of {} leaves were signed", pair[0].size);
-                self.verdict.fault(Fault::new(FaultKind::Fork, &*pair[1].file, why));
+                // The pack's own head is what the tree was built by: the other one stands out.
+                let own = newest.as_ref().is_some_and(|newest| newest.root == pair[1].root);
+                let (known, odd) = if own { (1, 0) } else { (0, 1) };
+                let (size, known) = (pair[0].size, &pair[known].file);
+                let why = format!("two trees of {size} leaves were signed, the other in `{known}`");
+                self.verdict.fault(Fault::new(FaultKind::Fork, &*pair[odd].file, why));
             }
         }
         if let Some(newest) = newest {

@@ -195,3 +195,20 @@ fn what_devices_send_again_after_a_loss_is_no_duplicate() {
     let verdict = judge(&world, &world.pack());
     assert_eq!(only(&verdict, FaultKind::Shard).place, "logs/2/tile/entries/000.p/1");
 }
+
+#[test]
+fn of_two_heads_of_a_size_the_one_that_is_not_the_packs_own_is_named() {
+    for root in [[0; 32], [0xff; 32]] {
+        let mut world = live(2, &mut |_, _| false);
+        let head = world.log().head();
+        let other = Checkpoint { root: TreeHash(root), ..head };
+        let note = world.log().sign(&other, DAY, &[]);
+        let kept = world.log().cosigned.values_mut().last().unwrap();
+        kept.push_str(&note);
+        kept.push('\n');
+        let verdict = judge(&world, &world.pack());
+        let fault = only(&verdict, FaultKind::Fork);
+        assert!(fault.place.contains("cosigned/"), "{fault:?}");
+        assert!(fault.message.contains("/checkpoint`"), "{fault:?}");
+    }
+}
