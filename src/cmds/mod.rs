@@ -46,6 +46,8 @@ mod oversize;
 mod plan;
 #[cfg(feature = "speaker")]
 mod play;
+#[cfg(feature = "raster")]
+mod preview;
 #[cfg(feature = "server")]
 mod propose;
 #[cfg(feature = "server")]
@@ -125,6 +127,8 @@ enum Command {
     #[cfg(feature = "server")]
     Hold(hold::Args),
     Inspect(inspect::Args),
+    #[cfg(feature = "raster")]
+    Preview(preview::Args),
     #[cfg(feature = "server")]
     Device(device::Args),
     #[cfg(feature = "server")]
@@ -206,6 +210,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Answer> {
         #[cfg(feature = "server")]
         Command::Hold(args) => hold::run(args),
         Command::Inspect(args) => inspect::run(args),
+        #[cfg(feature = "raster")]
+        Command::Preview(args) => preview::run(args),
         #[cfg(feature = "server")]
         Command::Device(args) => device::run(args),
         #[cfg(feature = "server")]

@@ -4,7 +4,7 @@
 //! profile; every clip that a playlist names stands in the library (as known or as missing).
 
 use super::ids::{DeviceId, Digest, ItemId, PlaylistId, ProfileId, SlotId, Tag, UnitId};
-use super::playlist::{ClipPath, Playlist};
+use super::playlist::{ClipPath, Playlist, Targets};
 use super::policy::Policy;
 use super::profile::Profile;
 use super::recurrence::Calendar;
@@ -156,5 +156,17 @@ impl Station {
             next.clone_from(&unit.parent);
         }
         found
+    }
+
+    /// Says whether the targets mean a device, on whatever date; exclusions win.
+    pub fn means(&self, targets: &Targets, device: &Device) -> bool {
+        let lineage = self.lineage(&device.unit);
+        let named = |units: &[UnitId], tags: &[Tag], devices: &[DeviceId]| {
+            devices.contains(&device.id)
+                || tags.iter().any(|tag| device.tags.contains(tag))
+                || units.iter().any(|unit| lineage.iter().any(|above| above.id == *unit))
+        };
+        named(&targets.units, &targets.tags, &targets.devices)
+            && !named(&targets.except_units, &targets.except_tags, &targets.except_devices)
     }
 }

@@ -35,6 +35,8 @@ mod log_judges;
 mod peers;
 #[cfg(feature = "server")]
 mod plans;
+#[cfg(feature = "raster")]
+mod preview;
 #[cfg(feature = "server")]
 mod records;
 mod recurrence;

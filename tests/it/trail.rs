@@ -140,6 +140,7 @@ const COMMANDS: &[(&str, Leaves)] = &[
     ("urgent show", Nothing),
     ("urgent list", Nothing),
     ("inspect", Nothing),
+    ("preview", Nothing),
     ("device list", Nothing),
     ("device export", Nothing),
     ("unit list", Nothing),
