@@ -11,6 +11,7 @@ use super::record::{Cue, Said, What};
 use super::register::{Ordered, Place};
 use super::trail::Trail;
 use super::verdict::Outcomes;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -75,36 +76,45 @@ pub fn fold(versions: &[Version]) -> BTreeMap<Cue, Planned> {
         }
     }
     let mut planned: BTreeMap<Cue, Planned> = BTreeMap::new();
+    // A year's versions name a device's cues thousands of times: sorted, they cost no tree each.
+    let mut named: Vec<&Due> = Vec::new();
     for version in rising.into_iter().rev() {
         let published = version.published_ms;
-        let mut named: BTreeMap<Cue, Due> = BTreeMap::new();
-        for due in version.cues() {
-            named.entry(due.cue).or_insert(*due);
-        }
+        named.clear();
+        named.extend(version.cues());
+        // Of a cue that is named twice the first counts.
+        named.sort_by_key(|due| due.cue);
+        named.dedup_by_key(|due| due.cue);
         for (cue, known) in &mut planned {
             let ahead = known.stand == Stand::InForce && known.from_ms > published;
-            if ahead && !named.contains_key(cue) {
+            if ahead && named.binary_search_by_key(cue, |due| due.cue).is_err() {
                 known.stand = Stand::Withdrawn;
             }
         }
-        for (cue, due) in named {
+        for due in &named {
             if planned.len() >= PLANNED {
                 break;
             }
-            let since = planned.get(&cue).map_or(version.place, |known| known.since);
-            let begun =
-                |known: &Planned| known.stand == Stand::InForce && known.from_ms <= published;
-            if planned.get(&cue).is_some_and(begun) {
-                continue;
-            }
-            let (by, from_ms) = (version.place, due.at_ms.max(published));
+            let (due, by, from_ms) = (**due, version.place, due.at_ms.max(published));
             // A board goes over at once to what is ordered; a clip that has begun is lost.
             let shows = due.output == Output::Pages && published < due.end_ms;
-            if due.at_ms > published || shows {
-                planned.insert(cue, Planned { due, from_ms, stand: Stand::InForce, since, by });
-            } else {
-                let (stand, from_ms) = (Stand::TooLate, due.at_ms);
-                planned.entry(cue).or_insert(Planned { due, from_ms, stand, since, by });
+            let in_time = due.at_ms > published || shows;
+            match planned.entry(due.cue) {
+                Entry::Occupied(mut known) => {
+                    let known = known.get_mut();
+                    let begun = known.stand == Stand::InForce && known.from_ms <= published;
+                    if in_time && !begun {
+                        let since = known.since;
+                        *known = Planned { due, from_ms, stand: Stand::InForce, since, by };
+                    }
+                }
+                Entry::Vacant(new) if in_time => {
+                    new.insert(Planned { due, from_ms, stand: Stand::InForce, since: by, by });
+                }
+                Entry::Vacant(new) => {
+                    let (stand, from_ms) = (Stand::TooLate, due.at_ms);
+                    new.insert(Planned { due, from_ms, stand, since: by, by });
+                }
             }
         }
     }
