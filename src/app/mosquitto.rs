@@ -16,7 +16,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha512;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{
@@ -30,6 +30,72 @@ pub const SERVER_USER: &str = "loa.server";
 
 /// Rounds of PBKDF2, mosquitto's own figure; a device's password has 128 random bits.
 const ROUNDS: u32 = 101;
+
+/// What a client may do on topics that a filter covers.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rule {
+    pub access: Access,
+    /// Topic, or filter with wildcards.
+    pub filter: String,
+}
+
+/// Which way messages go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// To the client: what it subscribes to.
+    Read,
+    /// From the client: what it publishes.
+    Write,
+}
+
+impl Rule {
+    fn read(filter: String) -> Self {
+        Self { access: Access::Read, filter }
+    }
+
+    fn write(filter: String) -> Self {
+        Self { access: Access::Write, filter }
+    }
+}
+
+/// As mosquitto's access list writes it.
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = match self.access {
+            Access::Read => "read",
+            Access::Write => "write",
+        };
+        write!(f, "{word} {}", self.filter)
+    }
+}
+
+/// Returns what every device may do.
+pub fn common_rules(topics: &Topics) -> Vec<Rule> {
+    let below = |rest: &str| format!("{}/{rest}", topics.prefix());
+    vec![
+        Rule::read(topics.of(&Topic::Keys)),
+        Rule::read(topics.of(&Topic::Server)),
+        Rule::read(below("s/+")),
+        Rule::read(below("a/+/+/+")),
+    ]
+}
+
+/// Returns what a device may do because of its id.
+pub fn device_rules(topics: &Topics, device: &DeviceId) -> Vec<Rule> {
+    vec![
+        Rule::write(topics.of(&Topic::State(device.clone()))),
+        Rule::write(topics.of(&Topic::Records(device.clone()))),
+        Rule::read(format!("{}/d/{device}/+", topics.prefix())),
+    ]
+}
+
+/// Returns what the devices of a unit may do, and those of the units below it.
+pub fn unit_rules(topics: &Topics, unit: &UnitId) -> Vec<Rule> {
+    vec![
+        Rule::read(topics.of(&Topic::Hold(unit.clone()))),
+        Rule::read(topics.urgent_filter(unit)),
+    ]
+}
 
 /// Returns the access list: the server may use everything below the prefix, each device what the
 /// contract says. Units are those of its timetable, from hamlet to province.
@@ -45,23 +111,17 @@ pub fn acl<'a>(
         let _ = writeln!(text, "user {}\ntopic readwrite {topics}/#\n", user.as_ref());
     }
     let _ = writeln!(text, "# Every device; its user name is its id.");
-    for line in [
-        "write {}/d/%u/state",
-        "read {}/d/%u/+",
-        "read {}/keys",
-        "read {}/server",
-        "read {}/s/+",
-        "read {}/a/+/+/+",
-    ] {
+    for line in ["write {}/d/%u/state", "read {}/d/%u/+"] {
         let _ = writeln!(text, "pattern {}", line.replace("{}", topics.prefix()));
+    }
+    for rule in common_rules(topics) {
+        let _ = writeln!(text, "pattern {rule}");
     }
     for (device, units) in devices {
         let records = topics.of(&Topic::Records(device.clone()));
         let _ = writeln!(text, "\nuser {device}\ntopic write {records}");
-        for unit in units {
-            let hold = topics.of(&Topic::Hold(unit.clone()));
-            let urgent = topics.urgent_filter(unit);
-            let _ = writeln!(text, "topic read {hold}\ntopic read {urgent}");
+        for rule in units.into_iter().flat_map(|unit| unit_rules(topics, unit)) {
+            let _ = writeln!(text, "topic {rule}");
         }
     }
     text
