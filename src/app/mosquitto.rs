@@ -91,10 +91,7 @@ pub fn device_rules(topics: &Topics, device: &DeviceId) -> Vec<Rule> {
 
 /// Returns what the devices of a unit may do, and those of the units below it.
 pub fn unit_rules(topics: &Topics, unit: &UnitId) -> Vec<Rule> {
-    vec![
-        Rule::read(topics.of(&Topic::Hold(unit.clone()))),
-        Rule::read(topics.urgent_filter(unit)),
-    ]
+    vec![Rule::read(topics.of(&Topic::Hold(unit.clone()))), Rule::read(topics.urgent_filter(unit))]
 }
 
 /// Returns the access list: the server may use everything below the prefix, each device what the

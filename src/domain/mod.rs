@@ -20,6 +20,7 @@
 
 pub mod approval;
 pub mod chunk;
+pub mod fleet;
 pub mod ids;
 pub mod login;
 pub mod playlist;

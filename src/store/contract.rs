@@ -41,6 +41,8 @@ contract!(
     leases_are_taken_together_and_listed,
     a_write_under_a_lost_lease_is_refused,
     the_register_is_read_back_as_it_was_put,
+    a_change_of_the_register_is_whole_and_told,
+    stands_and_turns_are_read_back_and_bounded,
     a_code_enrols_once,
     a_revoked_key_never_comes_back,
     a_token_is_used_up,
@@ -251,6 +253,88 @@ async fn the_register_is_read_back_as_it_was_put(store: &dyn Store) {
     assert_eq!(store.device(&device("loa-9")).await.unwrap(), None);
     store.remove_devices(&[device("loa-2")], UtcMs(9)).await.unwrap();
     assert_eq!(store.devices().await.unwrap().len(), 1);
+}
+
+async fn a_change_of_the_register_is_whole_and_told(store: &dyn Store) {
+    use crate::domain::fleet::{Card, Point};
+    let card = Card {
+        place: "Cổng chợ".into(),
+        point: Some(Point { lat_e6: 21_273_000, lon_e6: 106_194_000 }),
+        serial: "SN-1".into(),
+        installer: "Lan".into(),
+        installed: chrono::NaiveDate::from_ymd_opt(2026, 1, 2),
+        photo: Some(Digest([7; 32])),
+        notes: String::new(),
+    };
+    let lan = Actor::new("lan", "10.0.0.7");
+    let told = |n: i64, of: &str| lan.did(UtcMs(n), "set-card", of).after("x");
+    let change = RegisterChange {
+        at_ms: UtcMs(5),
+        devices: vec![registered("loa-1"), registered("loa-2")],
+        cards: [(device("loa-1"), card.clone())].into(),
+        people: vec![Person::new("lan".parse().unwrap(), "Lan", UtcMs(1), Vec::new())],
+        entries: vec![told(1, "loa-1"), told(2, "loa-2"), told(3, "loa-1")],
+        ..RegisterChange::default()
+    };
+    store.change_register(&change).await.unwrap();
+    assert_eq!(store.devices().await.unwrap().len(), 2);
+    assert_eq!(store.cards().await.unwrap(), change.cards);
+    assert_eq!(store.card(&device("loa-1")).await.unwrap(), card);
+    assert!(store.card(&device("loa-2")).await.unwrap().is_empty());
+    assert_eq!(store.people().await.unwrap(), change.people);
+    let of = store.trail_of("loa-1", 10).await.unwrap();
+    let of: Vec<_> = of.iter().map(|one| (one.position, one.entry.at)).collect();
+    assert_eq!(of, [(3, UtcMs(3)), (1, UtcMs(1))]);
+    assert_eq!(store.trail_of("loa-1", 1).await.unwrap().len(), 1);
+    assert_eq!(store.trail_of("loa-9", 10).await.unwrap(), []);
+
+    let none = RegisterChange {
+        cards: [(device("loa-1"), Card::default())].into(),
+        ..RegisterChange::default()
+    };
+    store.change_register(&none).await.unwrap();
+    assert!(store.cards().await.unwrap().is_empty(), "an empty card is none");
+    store.change_register(&change).await.unwrap();
+    let gone = RegisterChange { gone: vec![device("loa-1")], ..RegisterChange::default() };
+    store.change_register(&gone).await.unwrap();
+    assert!(store.cards().await.unwrap().is_empty(), "it goes with its device");
+    assert_eq!(store.devices().await.unwrap().len(), 1);
+}
+
+async fn stands_and_turns_are_read_back_and_bounded(store: &dyn Store) {
+    use crate::domain::fleet::{FaultKind, Reach};
+    let stand = |of: &str, reach| StoredStand {
+        device: device(of),
+        reach,
+        since_ms: UtcMs(9),
+        faults: [(FaultKind::ClockOff, UtcMs(4)), (FaultKind::StorageLow, UtcMs(6))].into(),
+    };
+    let turn = |at, kind| StoredTurn { device: device("loa-1"), at_ms: UtcMs(at), kind };
+    let mut round = StandRound {
+        put: vec![stand("loa-1", Reach::Here), stand("loa-2", Reach::Away)],
+        gone: Vec::new(),
+        turns: vec![
+            turn(1, TurnKind::Reach(Reach::Here)),
+            turn(2, TurnKind::Began(FaultKind::ClockOff)),
+            turn(3, TurnKind::Ended(FaultKind::ClockOff)),
+        ],
+    };
+    store.keep_stands(&round, None).await.unwrap();
+    assert_eq!(store.stands().await.unwrap(), round.put);
+    let mut newest = round.turns.clone();
+    newest.reverse();
+    assert_eq!(store.turns_of(&device("loa-1")).await.unwrap(), newest);
+    assert_eq!(store.turns_of(&device("loa-2")).await.unwrap(), []);
+    let many = (10..).take(TURNS + 5).map(|at| turn(at, TurnKind::Reach(Reach::Away)));
+    round = StandRound { put: vec![stand("loa-1", Reach::Away)], turns: many.collect(), ..round };
+    round.gone = vec![device("loa-2")];
+    store.keep_stands(&round, None).await.unwrap();
+    assert_eq!(store.stands().await.unwrap(), round.put);
+    let kept = store.turns_of(&device("loa-1")).await.unwrap();
+    assert_eq!((kept.len(), kept[TURNS - 1].at_ms), (TURNS, UtcMs(15)));
+    let lost = Fence { name: LeaseName::Publisher, number: 3 };
+    let refused = store.keep_stands(&StandRound::default(), Some(lost)).await;
+    assert!(matches!(refused, Err(StoreError::Fenced { .. })));
 }
 
 fn code(id: u8, of: &str) -> EnrolmentCode {

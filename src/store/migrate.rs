@@ -70,6 +70,12 @@ pub(super) const STEPS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0010_told.sql"),
         include_str!("../../migrations/postgres/0010_told.sql"),
     ),
+    (
+        12,
+        "fleet",
+        include_str!("../../migrations/sqlite/0012_fleet.sql"),
+        include_str!("../../migrations/postgres/0012_fleet.sql"),
+    ),
 ];
 
 /// Brings the schema to the newest version.

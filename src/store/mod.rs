@@ -15,6 +15,7 @@ mod draws;
 mod enclosure;
 mod evidence;
 mod facts;
+mod fleet;
 mod fresh;
 mod leases;
 mod logbook;

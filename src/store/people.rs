@@ -8,6 +8,7 @@ use crate::app::ports::{People, StoreError};
 use crate::app::trail::Entry;
 use crate::domain::ids::{PersonId, UnitId};
 use async_trait::async_trait;
+use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
 fn person(row: &SqliteRow) -> Result<Person, StoreError> {
@@ -70,32 +71,41 @@ impl People for SqliteStore {
 
     async fn put_person(&self, person: &Person, entry: &Entry) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        sqlx::query(
-            "INSERT INTO people (id, name, since_ms, ended_ms) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (id) DO UPDATE SET name = excluded.name, ended_ms = excluded.ended_ms",
-        )
-        .bind(person.id.as_str())
-        .bind(&person.name)
-        .bind(person.since_ms.0)
-        .bind(person.ended_ms.map(|at| at.0))
-        .execute(&mut *tx)
-        .await
-        .map_err(failed("keep a person"))?;
-        sqlx::query("DELETE FROM grants WHERE person = $1")
-            .bind(person.id.as_str())
-            .execute(&mut *tx)
-            .await
-            .map_err(failed("replace grants"))?;
-        for grant in &person.grants {
-            sqlx::query("INSERT INTO grants (person, role, unit) VALUES ($1, $2, $3)")
-                .bind(person.id.as_str())
-                .bind(grant.role.word())
-                .bind(grant.unit.as_ref().map_or("", UnitId::as_str))
-                .execute(&mut *tx)
-                .await
-                .map_err(failed("keep a grant"))?;
-        }
+        put_person(&mut tx, person).await?;
         append(&mut tx, entry).await?;
         commit(tx).await
     }
+}
+
+/// Adds a person or replaces what is known, with all grants, within a write.
+pub(super) async fn put_person(
+    conn: &mut SqliteConnection,
+    person: &Person,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO people (id, name, since_ms, ended_ms) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (id) DO UPDATE SET name = excluded.name, ended_ms = excluded.ended_ms",
+    )
+    .bind(person.id.as_str())
+    .bind(&person.name)
+    .bind(person.since_ms.0)
+    .bind(person.ended_ms.map(|at| at.0))
+    .execute(&mut *conn)
+    .await
+    .map_err(failed("keep a person"))?;
+    sqlx::query("DELETE FROM grants WHERE person = $1")
+        .bind(person.id.as_str())
+        .execute(&mut *conn)
+        .await
+        .map_err(failed("replace grants"))?;
+    for grant in &person.grants {
+        sqlx::query("INSERT INTO grants (person, role, unit) VALUES ($1, $2, $3)")
+            .bind(person.id.as_str())
+            .bind(grant.role.word())
+            .bind(grant.unit.as_ref().map_or("", UnitId::as_str))
+            .execute(&mut *conn)
+            .await
+            .map_err(failed("keep a grant"))?;
+    }
+    Ok(())
 }

@@ -12,6 +12,7 @@ use crate::domain::station::{Device, Unit};
 use crate::domain::time::UtcMs;
 use crate::wire::limits;
 use async_trait::async_trait;
+use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
 pub(super) fn unit(row: &SqliteRow) -> Result<Unit, StoreError> {
@@ -104,6 +105,93 @@ fn token(row: &SqliteRow) -> Result<Token, StoreError> {
     })
 }
 
+/// Adds or replaces a unit, within a write.
+pub(super) async fn put_unit(conn: &mut SqliteConnection, unit: &Unit) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO units (id, name, parent, valid_from, valid_until, successors, population) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET \
+         name = excluded.name, parent = excluded.parent, \
+         valid_from = excluded.valid_from, valid_until = excluded.valid_until, \
+         successors = excluded.successors, population = excluded.population",
+    )
+    .bind(unit.id.as_str())
+    .bind(&unit.name)
+    .bind(unit.parent.as_ref().map(UnitId::as_str))
+    .bind(unit.valid_from.map(|date| date.to_string()))
+    .bind(unit.valid_until.map(|date| date.to_string()))
+    .bind(json(&texts(&unit.successors)))
+    .bind(unit.population.map(i64::from))
+    .execute(conn)
+    .await
+    .map_err(failed("keep units"))?;
+    Ok(())
+}
+
+/// Removes a unit, within a write.
+pub(super) async fn remove_unit(
+    conn: &mut SqliteConnection,
+    id: &UnitId,
+) -> Result<(), StoreError> {
+    super::rollups::unit_goes(&mut *conn, id).await?;
+    sqlx::query("DELETE FROM units WHERE id = $1")
+        .bind(id.as_str())
+        .execute(conn)
+        .await
+        .map_err(failed("remove units"))?;
+    Ok(())
+}
+
+/// Adds a device or replaces what the register says of it, within a write.
+pub(super) async fn put_device(
+    conn: &mut SqliteConnection,
+    device: &Device,
+    now: UtcMs,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO devices (id, name, unit, tags, profile, volume_cap, trim_ms, \
+         registered_ms, standing, standing_ms) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'awaiting', $8) \
+         ON CONFLICT (id) DO UPDATE SET name = excluded.name, unit = excluded.unit, \
+         tags = excluded.tags, profile = excluded.profile, \
+         volume_cap = excluded.volume_cap, trim_ms = excluded.trim_ms",
+    )
+    .bind(device.id.as_str())
+    .bind(&device.name)
+    .bind(device.unit.as_str())
+    .bind(json(&texts(&device.tags)))
+    .bind(device.profile.as_str())
+    .bind(i64::from(device.volume_cap))
+    .bind(device.trim_ms)
+    .bind(now.0)
+    .execute(&mut *conn)
+    .await
+    .map_err(failed("keep devices"))?;
+    super::rollups::stands(conn, device, Some(&device.unit), now).await
+}
+
+/// Removes a device, within a write; its keys and all evidence stay.
+pub(super) async fn remove_device(
+    conn: &mut SqliteConnection,
+    id: &DeviceId,
+    now: UtcMs,
+) -> Result<(), StoreError> {
+    let known = sqlx::query("SELECT * FROM devices WHERE id = $1")
+        .bind(id.as_str())
+        .fetch_optional(&mut *conn)
+        .await
+        .map_err(failed("read a device"))?;
+    if let Some(row) = &known {
+        super::rollups::stands(&mut *conn, &registered(row)?.device, None, now).await?;
+    }
+    super::fleet::forget(&mut *conn, id).await?;
+    sqlx::query("DELETE FROM devices WHERE id = $1")
+        .bind(id.as_str())
+        .execute(conn)
+        .await
+        .map_err(failed("remove devices"))?;
+    Ok(())
+}
+
 #[async_trait]
 impl Registry for SqliteStore {
     async fn units(&self) -> Result<Vec<Unit>, StoreError> {
@@ -117,24 +205,7 @@ impl Registry for SqliteStore {
     async fn put_units(&self, units: &[Unit]) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         for unit in units {
-            sqlx::query(
-                "INSERT INTO units \
-                 (id, name, parent, valid_from, valid_until, successors, population) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET \
-                 name = excluded.name, parent = excluded.parent, \
-                 valid_from = excluded.valid_from, valid_until = excluded.valid_until, \
-                 successors = excluded.successors, population = excluded.population",
-            )
-            .bind(unit.id.as_str())
-            .bind(&unit.name)
-            .bind(unit.parent.as_ref().map(UnitId::as_str))
-            .bind(unit.valid_from.map(|date| date.to_string()))
-            .bind(unit.valid_until.map(|date| date.to_string()))
-            .bind(json(&texts(&unit.successors)))
-            .bind(unit.population.map(i64::from))
-            .execute(&mut *tx)
-            .await
-            .map_err(failed("keep units"))?;
+            put_unit(&mut tx, unit).await?;
         }
         commit(tx).await
     }
@@ -142,12 +213,7 @@ impl Registry for SqliteStore {
     async fn remove_units(&self, ids: &[UnitId]) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         for id in ids {
-            super::rollups::unit_goes(&mut tx, id).await?;
-            sqlx::query("DELETE FROM units WHERE id = $1")
-                .bind(id.as_str())
-                .execute(&mut *tx)
-                .await
-                .map_err(failed("remove units"))?;
+            remove_unit(&mut tx, id).await?;
         }
         commit(tx).await
     }
@@ -172,26 +238,7 @@ impl Registry for SqliteStore {
     async fn put_devices(&self, devices: &[Device], now: UtcMs) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         for device in devices {
-            sqlx::query(
-                "INSERT INTO devices (id, name, unit, tags, profile, volume_cap, trim_ms, \
-                 registered_ms, standing, standing_ms) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'awaiting', $8) \
-                 ON CONFLICT (id) DO UPDATE SET name = excluded.name, unit = excluded.unit, \
-                 tags = excluded.tags, profile = excluded.profile, \
-                 volume_cap = excluded.volume_cap, trim_ms = excluded.trim_ms",
-            )
-            .bind(device.id.as_str())
-            .bind(&device.name)
-            .bind(device.unit.as_str())
-            .bind(json(&texts(&device.tags)))
-            .bind(device.profile.as_str())
-            .bind(i64::from(device.volume_cap))
-            .bind(device.trim_ms)
-            .bind(now.0)
-            .execute(&mut *tx)
-            .await
-            .map_err(failed("keep devices"))?;
-            super::rollups::stands(&mut tx, device, Some(&device.unit), now).await?;
+            put_device(&mut tx, device, now).await?;
         }
         commit(tx).await
     }
@@ -199,19 +246,7 @@ impl Registry for SqliteStore {
     async fn remove_devices(&self, ids: &[DeviceId], now: UtcMs) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         for id in ids {
-            let known = sqlx::query("SELECT * FROM devices WHERE id = $1")
-                .bind(id.as_str())
-                .fetch_optional(&mut *tx)
-                .await
-                .map_err(failed("read a device"))?;
-            if let Some(row) = &known {
-                super::rollups::stands(&mut tx, &registered(row)?.device, None, now).await?;
-            }
-            sqlx::query("DELETE FROM devices WHERE id = $1")
-                .bind(id.as_str())
-                .execute(&mut *tx)
-                .await
-                .map_err(failed("remove devices"))?;
+            remove_device(&mut tx, id, now).await?;
         }
         commit(tx).await
     }

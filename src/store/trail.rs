@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
-fn trailed(row: &SqliteRow) -> Result<Trailed, StoreError> {
+pub(super) fn trailed(row: &SqliteRow) -> Result<Trailed, StoreError> {
     let row = Columns::new(row, "entry of the trail");
     Ok(Trailed {
         position: row.get("position")?,

@@ -15,6 +15,7 @@ mod byhand;
 mod draws;
 mod evidence;
 mod facts;
+mod fleet;
 mod lease;
 mod logbook;
 mod orders;
@@ -31,6 +32,7 @@ pub use byhand::*;
 pub use draws::*;
 pub use evidence::*;
 pub use facts::*;
+pub use fleet::*;
 pub use lease::*;
 pub use logbook::*;
 pub use orders::*;
@@ -122,6 +124,7 @@ pub trait Store:
     + RollupStore
     + Draws
     + Tails
+    + Fleet
 {
 }
 impl<T> Store for T where
@@ -140,5 +143,6 @@ impl<T> Store for T where
         + RollupStore
         + Draws
         + Tails
+        + Fleet
 {
 }

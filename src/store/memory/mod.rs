@@ -3,6 +3,7 @@
 mod approval;
 mod draws;
 mod evidence;
+mod fleet;
 mod logbook;
 mod orders;
 mod people;
@@ -19,9 +20,10 @@ use crate::app::ports::{
     EnrolmentCode, EvidenceCounts, Facts, Fence, Floor, KeptHead, KnownClip, Lease, LeaseName,
     Leases, Listed, Loss, Registered, RetainedDocument, StationFile, StoreError, StoredChain,
     StoredDraw, StoredEntry, StoredFindings, StoredHold, StoredNotice, StoredReceipt, StoredShard,
-    StoredSheet, StoredTail, StoredTimetable, StoredTopics, Token,
+    StoredSheet, StoredStand, StoredTail, StoredTimetable, StoredTopics, StoredTurn, Token,
 };
 use crate::app::trail::Entry;
+use crate::domain::fleet::Card;
 use crate::domain::ids::{ChainId, DeviceId, Digest, PersonId, PlanId, TopicListId, UnitId};
 use crate::domain::station::Unit;
 use crate::domain::time::UtcMs;
@@ -79,6 +81,9 @@ struct State {
     floors: BTreeMap<(DeviceId, ChainId), Floor>,
     rolled: rollups::Rolled,
     tails: BTreeMap<(DeviceId, ChainId), StoredTail>,
+    cards: BTreeMap<DeviceId, Card>,
+    stands: BTreeMap<DeviceId, StoredStand>,
+    turns: BTreeMap<DeviceId, Vec<StoredTurn>>,
 }
 
 impl MemoryStore {

@@ -1,11 +1,18 @@
 //! People and the trail in memory.
 
-use super::MemoryStore;
+use super::{MemoryStore, State};
 use crate::app::people::Person;
 use crate::app::ports::{Page, People, StoreError, Trail, Trailed};
 use crate::app::trail::Entry;
 use crate::domain::ids::PersonId;
 use async_trait::async_trait;
+
+impl State {
+    pub(super) fn put_person(&mut self, person: &Person) {
+        let since_ms = self.people.get(&person.id).map_or(person.since_ms, |old| old.since_ms);
+        self.people.insert(person.id.clone(), Person { since_ms, ..person.clone() });
+    }
+}
 
 #[async_trait]
 impl People for MemoryStore {
@@ -19,8 +26,7 @@ impl People for MemoryStore {
 
     async fn put_person(&self, person: &Person, entry: &Entry) -> Result<(), StoreError> {
         let mut state = self.write()?;
-        let since_ms = state.people.get(&person.id).map_or(person.since_ms, |old| old.since_ms);
-        state.people.insert(person.id.clone(), Person { since_ms, ..person.clone() });
+        state.put_person(person);
         state.trail.push(entry.clone());
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The register, in memory.
 
-use super::MemoryStore;
+use super::{MemoryStore, State};
 use crate::app::ports::{
     CodeUse, DeviceKey, Enrolled, Enrolment, EnrolmentCode, KeyEnd, Registered, Registry, Standing,
     StoreError, Token,
@@ -9,6 +9,36 @@ use crate::domain::ids::{DeviceId, Digest, UnitId};
 use crate::domain::station::{Device, Unit};
 use crate::domain::time::UtcMs;
 use async_trait::async_trait;
+
+impl State {
+    pub(super) fn put_unit(&mut self, unit: &Unit) {
+        self.units.insert(unit.id.clone(), unit.clone());
+    }
+
+    pub(super) fn remove_unit(&mut self, id: &UnitId) {
+        if let Some(unit) = self.units.remove(id) {
+            self.rolled.unit_goes(&unit);
+        }
+    }
+
+    pub(super) fn put_device(&mut self, device: &Device, now: UtcMs) {
+        let known = self.devices.entry(device.id.clone()).or_insert_with(|| Registered {
+            device: device.clone(),
+            registered_ms: now,
+            standing: Standing::Awaiting,
+        });
+        known.device = device.clone();
+        self.rolled.stands(device, Some(&device.unit), now);
+    }
+
+    pub(super) fn remove_device(&mut self, id: &DeviceId, now: UtcMs) {
+        self.cards.remove(id);
+        self.stands.remove(id);
+        if let Some(known) = self.devices.remove(id) {
+            self.rolled.stands(&known.device, None, now);
+        }
+    }
+}
 
 #[async_trait]
 impl Registry for MemoryStore {
@@ -19,7 +49,7 @@ impl Registry for MemoryStore {
     async fn put_units(&self, units: &[Unit]) -> Result<(), StoreError> {
         let mut state = self.write()?;
         for unit in units {
-            state.units.insert(unit.id.clone(), unit.clone());
+            state.put_unit(unit);
         }
         Ok(())
     }
@@ -27,9 +57,7 @@ impl Registry for MemoryStore {
     async fn remove_units(&self, ids: &[UnitId]) -> Result<(), StoreError> {
         let mut state = self.write()?;
         for id in ids {
-            if let Some(unit) = state.units.remove(id) {
-                state.rolled.unit_goes(&unit);
-            }
+            state.remove_unit(id);
         }
         Ok(())
     }
@@ -45,13 +73,7 @@ impl Registry for MemoryStore {
     async fn put_devices(&self, devices: &[Device], now: UtcMs) -> Result<(), StoreError> {
         let mut state = self.write()?;
         for device in devices {
-            let known = state.devices.entry(device.id.clone()).or_insert_with(|| Registered {
-                device: device.clone(),
-                registered_ms: now,
-                standing: Standing::Awaiting,
-            });
-            known.device = device.clone();
-            state.rolled.stands(device, Some(&device.unit), now);
+            state.put_device(device, now);
         }
         Ok(())
     }
@@ -59,9 +81,7 @@ impl Registry for MemoryStore {
     async fn remove_devices(&self, ids: &[DeviceId], now: UtcMs) -> Result<(), StoreError> {
         let mut state = self.write()?;
         for id in ids {
-            if let Some(known) = state.devices.remove(id) {
-                state.rolled.stands(&known.device, None, now);
-            }
+            state.remove_device(id, now);
         }
         Ok(())
     }
