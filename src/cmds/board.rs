@@ -14,7 +14,9 @@ use crate::domain::profile::BoardProfile;
 pub struct Args {
     #[command(flatten)]
     device: DeviceArgs,
-    /// Where text goes: `terminal`, `png:DIR` (the newest frame and each different one), `null`
+    /// Where text goes: `terminal`, `png:DIR` (the newest frame and each different one), `null`,
+    /// or lamps: `ddp://HOST`, `e131://HOST?universe=1`, `e131://multicast?universe=1`,
+    /// `artnet://HOST?universe=0`, `wled://HOST`, each with `&refresh=MS` and `&from=ADDRESS`
     #[arg(long, default_value = "terminal", value_name = "OUTPUT")]
     output: String,
 }
@@ -25,14 +27,14 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
         .output
         .parse()
         .map_err(|e: crate::device::board::OutputKindError| wrong_use(&e, e.hint()))?;
-    // A panel nobody can see proves nothing beyond the program's own word.
-    let grade = if kind == OutputKind::Null { 2 } else { 3 };
+    let grade = kind.grade();
     let board = BoardProfile {
         width_px: 128,
         height_px: 32,
         colours: vec!["red".to_owned()],
         fonts: vec!["unifont".to_owned()],
         scroll_px_s: 40,
+        ..BoardProfile::default()
     };
     let usual = agent::usual(None, Some(board));
     agent::run(
@@ -44,7 +46,7 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
                     "run it with `loa speaker`, or name another profile",
                 ));
             };
-            let output = kind.open().map_err(|error| {
+            let output = kind.open(&board, opened.device.id().as_str()).map_err(|error| {
                 let hint = error.hint();
                 failed(error, hint)
             })?;

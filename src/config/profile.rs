@@ -182,5 +182,6 @@ fn board(table: &Reader<'_>) -> BoardProfile {
         colours,
         fonts,
         scroll_px_s: small("scroll_px_s", 40),
+        ..BoardProfile::default()
     }
 }

@@ -1,7 +1,9 @@
 //! Drives a board: one thread that turns pages into frames and holds each for its time.
 //!
 //! A pass is reported when its first frame stands and when it ends, with what was really shown;
-//! the last frame stands until the next order or [`Panel::blank`]. A board that fails ends the pass with what was shown so far.
+//! the last frame stands until the next order or [`Panel::blank`]. A board that fails ends the
+//! pass with what was shown so far. What an output forgets by itself is told again while it
+//! stands, by this very thread: one that hangs keeps no old page alive.
 
 use super::board::Output;
 use super::executor::{Event, PassEnd, ShowOrder};
@@ -16,6 +18,8 @@ use tokio::sync::mpsc::Sender;
 const QUEUE: usize = 16;
 /// How often a standing frame looks at the clock.
 const LOOK: Duration = Duration::from_millis(100);
+/// After a failure nothing is told again for so long.
+const RETRY_MS: i64 = 5_000;
 
 #[derive(Debug)]
 enum Command {
@@ -45,7 +49,8 @@ impl Panel {
         let (commands, orders) = sync_channel(QUEUE);
         std::thread::Builder::new().name("board".to_owned()).spawn(move || {
             let (board, faces) = (Board::from(&profile), Faces::of_profile(&profile));
-            Thread { output, board, faces, clock, events, failing: false }.run(&orders);
+            let (failing, told_mono) = (false, clock.mono_ms());
+            Thread { output, board, faces, clock, events, failing, told_mono }.run(&orders);
         })?;
         Ok(Self { commands })
     }
@@ -68,6 +73,8 @@ struct Thread {
     clock: SharedClock,
     events: Sender<Event>,
     failing: bool,
+    /// When the output was last told something, by the clock that never steps.
+    told_mono: i64,
 }
 
 enum Held {
@@ -78,13 +85,13 @@ enum Held {
 
 impl Thread {
     fn run(mut self, orders: &Receiver<Command>) {
-        let mut next = orders.recv().ok();
+        let mut next = self.idle(orders);
         while let Some(command) = next.take() {
             match command {
                 Command::Blank => {
                     let blanked = self.output.blank();
                     self.note(blanked);
-                    next = orders.recv().ok();
+                    next = self.idle(orders);
                 }
                 Command::Show(order) => {
                     let token = order.token;
@@ -105,12 +112,45 @@ impl Thread {
                     }
                     next = match then {
                         Held::Interrupted(command) => command,
-                        Held::Whole | Held::Over => orders.recv().ok(),
+                        Held::Whole | Held::Over => self.idle(orders),
                     };
                 }
             }
         }
-        drop(self.output.blank());
+        if let Err(error) = self.output.end() {
+            tracing::debug!(error = %error, "The board was not told that this is the end");
+        }
+    }
+
+    /// Waits for an order; what stands, or the dark, is told again meanwhile.
+    fn idle(&mut self, orders: &Receiver<Command>) -> Option<Command> {
+        loop {
+            let Some(wait) = self.refresh_wait() else { return orders.recv().ok() };
+            match orders.recv_timeout(wait) {
+                Ok(command) => return Some(command),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.refresh();
+                }
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+    }
+
+    /// How long what was told last holds.
+    fn refresh_wait(&self) -> Option<Duration> {
+        let every = self.output.refresh_ms()?;
+        let every = if self.failing { every.max(RETRY_MS) } else { every };
+        let since = self.clock.mono_ms().saturating_sub(self.told_mono);
+        Some(Duration::from_millis(every.saturating_sub(since).max(0).unsigned_abs()))
+    }
+
+    /// Tells again what stands, when it is time; says whether that went well.
+    fn refresh(&mut self) -> bool {
+        if self.refresh_wait().is_none_or(|wait| !wait.is_zero()) {
+            return true;
+        }
+        let told = self.output.refresh();
+        self.note(told)
     }
 
     /// Shows the pages once, until the end, an error or the next order.
@@ -152,7 +192,7 @@ impl Thread {
         (PassEnd { from, to: from.plus(shown_ms), shown_ms, whole, frame: first }, held)
     }
 
-    fn hold(&self, hold_ms: i64, order: &ShowOrder, orders: &Receiver<Command>) -> Held {
+    fn hold(&mut self, hold_ms: i64, order: &ShowOrder, orders: &Receiver<Command>) -> Held {
         let end = self.clock.mono_ms().saturating_add(hold_ms);
         loop {
             let left = end.saturating_sub(self.clock.mono_ms());
@@ -164,9 +204,11 @@ impl Thread {
                 return Held::Over;
             }
             let wait = Duration::from_millis(left.min(until).unsigned_abs()).min(LOOK);
+            let wait = self.refresh_wait().map_or(wait, |again| wait.min(again));
             match orders.recv_timeout(wait) {
                 Ok(command) => return Held::Interrupted(Some(command)),
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) if self.refresh() => {}
+                Err(RecvTimeoutError::Timeout) => return Held::Over,
                 Err(RecvTimeoutError::Disconnected) => return Held::Interrupted(None),
             }
         }
@@ -174,6 +216,7 @@ impl Thread {
 
     /// Logs the first failure of a row; says whether it went well.
     fn note(&mut self, result: Result<(), super::board::OutputError>) -> bool {
+        self.told_mono = self.clock.mono_ms();
         match result {
             Ok(()) => {
                 self.failing = false;
@@ -214,6 +257,7 @@ mod tests {
             colours: Vec::new(),
             fonts: Vec::new(),
             scroll_px_s: 40,
+            ..BoardProfile::default()
         };
         let output = Box::new(super::super::board::Null);
         let panel = Panel::start(output, profile, clock.clone(), events_tx).unwrap();
@@ -264,6 +308,7 @@ mod tests {
             colours: Vec::new(),
             fonts: Vec::new(),
             scroll_px_s: 40,
+            ..BoardProfile::default()
         };
         let ((let_go, go), (shown, seen)) =
             (std::sync::mpsc::channel(), std::sync::mpsc::channel());
@@ -289,5 +334,77 @@ mod tests {
             [Ok("blank"), Ok("blank"), Ok("frame")]
         );
         drop(let_go);
+    }
+
+    /// A board that forgets after 20 ms what it was told, and fails when its cable is pulled.
+    struct Forgetful {
+        told: std::sync::mpsc::Sender<&'static str>,
+        pulled: Arc<std::sync::atomic::AtomicBool>,
+    }
+
+    impl Forgetful {
+        fn tell(&self, what: &'static str) -> Result<(), super::super::board::OutputError> {
+            let _ = self.told.send(what); // or nobody listens any more
+            if self.pulled.load(std::sync::atomic::Ordering::Relaxed) {
+                let source = std::io::ErrorKind::NetworkUnreachable.into();
+                return Err(super::super::board::OutputError::Terminal(source));
+            }
+            Ok(())
+        }
+    }
+
+    impl Output for Forgetful {
+        fn show(
+            &mut self,
+            _: &crate::raster::Frame,
+            _: i64,
+        ) -> Result<(), super::super::board::OutputError> {
+            self.tell("frame")
+        }
+        fn blank(&mut self) -> Result<(), super::super::board::OutputError> {
+            self.tell("dark")
+        }
+        fn refresh_ms(&self) -> Option<i64> {
+            Some(20)
+        }
+        fn refresh(&mut self) -> Result<(), super::super::board::OutputError> {
+            self.tell("again")
+        }
+        fn end(&mut self) -> Result<(), super::super::board::OutputError> {
+            self.tell("end")
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_board_forgets_is_told_again_while_it_stands_and_while_it_is_dark() {
+        let clock = Arc::new(SystemClock::new());
+        let (events_tx, mut events) = tokio::sync::mpsc::channel(8);
+        let (told, seen) = std::sync::mpsc::channel();
+        let next = || seen.recv_timeout(Duration::from_secs(20)).unwrap();
+        let pulled = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let output = Box::new(Forgetful { told, pulled: pulled.clone() });
+        let profile = BoardProfile::default();
+        let panel = Panel::start(output, profile, clock.clone(), events_tx).unwrap();
+        assert_eq!([next(), next()], ["again"; 2], "before the first order it is dark");
+        panel.show(order(1, 60_000, &clock)).unwrap();
+        while next() != "frame" {}
+        assert_eq!([next(), next(), next()], ["again"; 3]);
+        panel.blank().unwrap();
+        while next() != "dark" {}
+        assert_eq!([next(), next()], ["again"; 2]);
+        panel.show(order(2, 60_000, &clock)).unwrap();
+        while next() != "frame" {}
+        assert_eq!(next(), "again");
+        pulled.store(true, std::sync::atomic::Ordering::Relaxed);
+        let ended = loop {
+            match events.recv().await {
+                Some(Event::Passed { token: 2, pass }) => break pass,
+                Some(_) => {}
+                None => panic!(),
+            }
+        };
+        assert!(!ended.whole && ended.frame.is_some(), "{ended:?}");
+        drop(panel);
+        while next() != "end" {}
     }
 }

@@ -2,7 +2,9 @@
 
 use super::colour::{Depth, Rgb, named};
 use super::frame::Frame;
-use crate::domain::profile::BoardProfile;
+use crate::domain::profile::{ANY_COLOUR, BoardProfile};
+
+pub use crate::domain::profile::{Panel, Turn};
 
 /// Most pixels across.
 pub const MOST_WIDTH_PX: u32 = 1_024;
@@ -66,52 +68,41 @@ impl Board {
     }
 }
 
-/// A board of a profile: no colours means on and off, else the colours it names are a palette.
+/// A board of a profile: no colours means on and off, `rgb` any, else those it names are a palette.
 impl From<&BoardProfile> for Board {
     fn from(profile: &BoardProfile) -> Self {
         let colours: Vec<Rgb> = profile.colours.iter().filter_map(|name| named(name)).collect();
-        let depth = if colours.is_empty() { Depth::Mono } else { Depth::Palette(colours) };
+        let depth = if profile.colours.iter().any(|name| name == ANY_COLOUR) {
+            Depth::Full
+        } else if colours.is_empty() {
+            Depth::Mono
+        } else {
+            Depth::Palette(colours)
+        };
         Self::new(profile.width_px, profile.height_px, depth, profile.scroll_px_s)
     }
 }
 
-/// How a panel is mounted, clockwise as seen from the front.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Turn {
-    /// As made.
-    #[default]
-    None,
-    /// A quarter.
-    Quarter,
-    /// Upside down, as every second row of a serpentine chain.
-    Half,
-    /// Three quarters.
-    ThreeQuarters,
-}
-
-/// A panel of a board: where its picture lies in the whole, and its own size as made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Panel {
-    /// Left edge in the whole picture.
-    pub left_px: u32,
-    /// Top edge in the whole picture.
-    pub top_px: u32,
-    /// Its own width as made.
-    pub width_px: u32,
-    /// Its own height as made.
-    pub height_px: u32,
-    /// How it is mounted.
-    pub turn: Turn,
-}
-
-impl Panel {
-    /// The size it takes in the whole picture.
-    fn mounted(&self) -> (u32, u32) {
-        match self.turn {
-            Turn::None | Turn::Half => (self.width_px, self.height_px),
-            Turn::Quarter | Turn::ThreeQuarters => (self.height_px, self.width_px),
-        }
+/// The size a panel takes in the whole picture.
+fn mounted(panel: &Panel) -> (u32, u32) {
+    match panel.turn {
+        Turn::None | Turn::Half => (panel.width_px, panel.height_px),
+        Turn::Quarter | Turn::ThreeQuarters => (panel.height_px, panel.width_px),
     }
+}
+
+/// Where a lamp of a panel, counted in the panel's own rows and columns, stands in the whole
+/// picture.
+pub(super) fn place(panel: &Panel, x: u32, y: u32) -> (u32, u32) {
+    let (w, h) = (panel.width_px, panel.height_px);
+    let (dx, dy) = match panel.turn {
+        Turn::None => (x, y),
+        Turn::Half => (w - 1 - x, h - 1 - y),
+        // The panel's top edge points right, so its columns run down the picture.
+        Turn::Quarter => (h - 1 - y, x),
+        Turn::ThreeQuarters => (y, w - 1 - x),
+    };
+    (panel.left_px + dx, panel.top_px + dy)
 }
 
 /// Panels that do not make up the board.
@@ -161,7 +152,7 @@ impl Wall {
                 let (width_px, height_px) = (panel.width_px, panel.height_px);
                 return Err(WallError::Size { panel: at, width_px, height_px });
             }
-            let (wide, high) = panel.mounted();
+            let (wide, high) = mounted(panel);
             let right_px = u64::from(panel.left_px) + u64::from(wide);
             let bottom_px = u64::from(panel.top_px) + u64::from(high);
             if right_px > u64::from(width_px) || bottom_px > u64::from(height_px) {
@@ -184,6 +175,17 @@ impl Wall {
             return Err(WallError::Bare { bare, x: first % width_px, y: first / width_px });
         }
         Ok(Self { panels })
+    }
+
+    /// Returns the wall of a profile; without panels, one as large as the board.
+    pub fn of_profile(profile: &BoardProfile) -> Result<Self, WallError> {
+        let board = Board::from(profile);
+        if !profile.panels.is_empty() {
+            return Self::new(&board, profile.panels.clone());
+        }
+        let (width_px, height_px) = (board.width_px, board.height_px);
+        let turn = Turn::None;
+        Self::new(&board, vec![Panel { left_px: 0, top_px: 0, width_px, height_px, turn }])
     }
 
     /// Returns equal panels in rows, the chain running from left to right in every row or, as a
@@ -219,14 +221,8 @@ impl Wall {
             let mut part = whole.sized(w, h);
             for y in 0..h {
                 for x in 0..w {
-                    let (dx, dy) = match panel.turn {
-                        Turn::None => (x, y),
-                        Turn::Half => (w - 1 - x, h - 1 - y),
-                        // The panel's top edge points right, so its columns run down the picture.
-                        Turn::Quarter => (h - 1 - y, x),
-                        Turn::ThreeQuarters => (y, w - 1 - x),
-                    };
-                    part.set(x, y, whole.pixel(panel.left_px + dx, panel.top_px + dy));
+                    let (from_x, from_y) = place(panel, x, y);
+                    part.set(x, y, whole.pixel(from_x, from_y));
                 }
             }
             part

@@ -189,9 +189,14 @@ impl Faces {
     }
 
     /// Returns the faces that a profile names, in its order; those that fit its height where it
-    /// names none that is compiled in.
+    /// names none that is compiled in or came as a file. Reads the files: keep what comes out.
     pub fn of_profile(board: &BoardProfile) -> Self {
-        let named = board.fonts.iter().filter_map(|name| Face::built_in(name)).collect();
+        let file = |name: &str| {
+            let file = board.font_files.iter().find(|file| file.name == name)?;
+            bdf::read(name, &file.bytes).ok().map(Face::file)
+        };
+        let face = |name: &String| Face::built_in(name).or_else(|| file(name));
+        let named = board.fonts.iter().filter_map(face).collect();
         Self::only(named).unwrap_or_else(|| Self::for_height(board.height_px))
     }
 

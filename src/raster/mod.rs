@@ -16,6 +16,7 @@
 //! | `design`, `template`, `scene` | what a page shall look like, its fields, what fills them |
 //! | `layout`, `pass` | lines, and what stands at each moment of one full pass |
 //! | `board`, `colour`, `frame` | size, colours, several panels; pixels and what is hashed |
+//! | `wiring` | a frame as the bytes that lamps take |
 //! | `font`, `face` | BDF in and out, our own fonts, names |
 //! | `lunar` | the Vietnamese lunar calendar |
 //! | `picture` | PNG within bounds |
@@ -52,6 +53,7 @@ pub mod picture;
 pub mod review;
 pub mod scene;
 pub mod template;
+pub mod wiring;
 
 pub use board::Board;
 pub use colour::Rgb;

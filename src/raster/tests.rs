@@ -237,6 +237,7 @@ fn colours_are_those_the_board_can_show() {
         colours: colours.iter().map(|c| (*c).to_owned()).collect(),
         fonts: vec![],
         scroll_px_s: 40,
+        ..BoardProfile::default()
     };
     let (red, green, amber) = (Rgb(255, 0, 0), Rgb(0, 255, 0), Rgb(255, 160, 0));
     let used = |design: &Design, board: &Board| {

@@ -77,6 +77,7 @@ fn on_the_board(text: &str, at: UtcMs) -> String {
         colours: vec![],
         fonts: vec![],
         scroll_px_s: 32,
+        ..BoardProfile::default()
     };
     let (board, faces) = (Board::from(&profile), Faces::of_profile(&profile));
     let (design, scene) = (Design::still(text, 3_000), Scene::at(at));

@@ -80,6 +80,7 @@ mod tests {
                 colours: vec![],
                 fonts: vec!["unifont".into()],
                 scroll_px_s: 40,
+                ..crate::domain::profile::BoardProfile::default()
             });
         let compile =
             |station: &Station| Compiler::new().compile(station, Horizon { from: day, days: 2 });

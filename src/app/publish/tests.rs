@@ -345,6 +345,7 @@ async fn a_day_whose_cue_runs_over_midnight_stays_until_it_is_over() {
             colours: vec![],
             fonts: vec!["unifont".into()],
             scroll_px_s: 40,
+            ..crate::domain::profile::BoardProfile::default()
         });
     let mut night =
         playlist("dem", &["10363"], &["23:00"], vec![pages("b", "Phòng chống lừa đảo")]);
@@ -382,6 +383,7 @@ async fn too_large_a_sheet_is_a_fault_and_the_last_good_one_stays() {
             colours: vec![],
             fonts: vec!["unifont".into()],
             scroll_px_s: 40,
+            ..crate::domain::profile::BoardProfile::default()
         });
     desk.clock.pass(1_000);
     let bad = with(station, playlist("bang", &["10363-doai"], &["08:00"], many));

@@ -80,6 +80,7 @@ mod tests {
                 colours,
                 fonts: vec![],
                 scroll_px_s: 32,
+                ..BoardProfile::default()
             };
             let page = Page { colour: Some("red".into()), ..Page::still("Xã Ba Vì", 3_000) };
             let (design, scene) = (Design::from(&page), Scene::at(UtcMs(0)));

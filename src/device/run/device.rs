@@ -10,6 +10,7 @@ use crate::device::ledger::{Ledger, LedgerConfig, LedgerError};
 use crate::device::progress::Progress;
 use crate::device::storage::{Storage, StorageError};
 use crate::device::trust::ClockMode;
+use crate::domain::ids::DeviceId;
 use crate::domain::profile::Profile;
 use crate::wire::doc::{State, StateKind};
 use crate::wire::topic::{PrefixError, Topic, Topics};
@@ -106,6 +107,11 @@ impl Device {
             gate,
             connections,
         })
+    }
+
+    /// Returns who it is.
+    pub fn id(&self) -> &DeviceId {
+        &self.home.identity.id
     }
 
     /// Returns the device's clock: what outputs run on.

@@ -7,6 +7,20 @@ const NAME: &[u8] = b"Loa";
 /// Priority of ordinary data (section 6.2.3).
 const PRIORITY: u8 = 100;
 
+/// How often the end of a stream is told (section 6.2.6).
+pub(super) const FAREWELLS: usize = 3;
+/// The option that says so.
+const TERMINATED: u8 = 0x40;
+/// Where the options stand in a packet.
+const OPTIONS: usize = 112;
+
+/// Returns one packet that ends the stream.
+pub(super) fn last_packet(cid: &[u8; 16], universe: u16, sequence: u8, slots: &[u8]) -> Vec<u8> {
+    let mut packet = packet(cid, universe, sequence, slots);
+    packet[OPTIONS] = TERMINATED;
+    packet
+}
+
 /// Returns one packet. `slots` holds 512 bytes at most.
 pub(super) fn packet(cid: &[u8; 16], universe: u16, sequence: u8, slots: &[u8]) -> Vec<u8> {
     let total = 126 + slots.len();

@@ -52,6 +52,18 @@ fn an_e131_packet_has_the_layers_of_the_standard() {
 }
 
 #[test]
+fn the_end_of_an_e131_stream_is_told_three_times_in_each_universe() {
+    let mut packer = packer(PixelProtocol::E131, 7);
+    let before = packer.packets(&ramp(32, 16)).len();
+    let packets = packer.farewell(32 * 16 * 3);
+    assert_eq!(packets.len(), 3 * before);
+    let told: Vec<_> = packets.iter().map(|p| (p[111], p[112], p[114])).collect();
+    assert_eq!(told[..5], [(1, 0x40, 7), (1, 0x40, 8), (1, 0x40, 9), (1, 0x40, 10), (2, 0x40, 7)]);
+    let mut ddp = Packer::new(PixelProtocol::Ddp, 0, 170, 800, [0; 16]);
+    assert!(ddp.farewell(6).is_empty());
+}
+
+#[test]
 fn universes_follow_each_other_with_170_pixels_each() {
     let packets = packer(PixelProtocol::E131, 7).packets(&ramp(32, 16));
     let universes: Vec<&[u8]> = packets.iter().map(|p| &p[113..115]).collect();

@@ -67,6 +67,7 @@ fn profile(id: &str, speaker: bool, board: bool) -> (ProfileId, Profile) {
             colours: vec![],
             fonts: vec!["unifont".into()],
             scroll_px_s: 40,
+            ..BoardProfile::default()
         }),
         storage_bytes: 1 << 30,
         sheet_bytes: 65_536,
