@@ -78,6 +78,9 @@ pub enum Event {
     Failed { token: u64, why: PlayFault },
     /// A board ended a pass.
     Passed { token: u64, pass: PassEnd },
+    /// What the output can prove of this play or pass, where that differs from one to the next;
+    /// it counts for what is recorded afterwards, the last word for all of it.
+    Graded { token: u64, grade: u8 },
     /// A judged and persisted urgent notice or drill.
     Notice(Box<Notice>),
     /// A notice or drill that the server signed for this device was refused, in a word of the
@@ -129,8 +132,8 @@ impl Action {
 /// What the device has to sound or show with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// A loudspeaker and the grade its plays deserve.
+    /// A loudspeaker and the grade its plays deserve, unless it says otherwise of one.
     Speaker { grade: u8, method: &'static str },
-    /// A board and the grade its showings deserve.
+    /// A board and the grade its showings deserve, unless it says otherwise of one.
     Board { grade: u8 },
 }

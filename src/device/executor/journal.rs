@@ -80,6 +80,11 @@ impl OpenPlay {
         Self { started: Some(started), reach_ms: i64::MAX, known_ms: 0, draft }
     }
 
+    /// Says whether no journal knew of it.
+    pub fn is_bare(&self) -> bool {
+        self.reach_ms == i64::MAX
+    }
+
     /// Returns its cue; `None` where a notice sounds.
     pub fn cue(&self) -> Option<CueId> {
         match &self.draft.subject {

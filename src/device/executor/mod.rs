@@ -166,6 +166,13 @@ impl Executor {
                     self.dirty |= now.mono_ms.saturating_sub(written) >= PASSES_MS;
                 }
             }
+            Event::Graded { token, grade } => {
+                match &mut self.machine {
+                    Machine::Speaker(speaker) => speaker.graded(token, grade),
+                    Machine::Board(board) => board.graded(token, grade),
+                }
+                self.dirty = true;
+            }
             Event::Notice(notice) => {
                 let (time, hears) = (self.world.time, matches!(self.machine, Machine::Speaker(_)));
                 self.world.notices.take(*notice, now, time, hears);
@@ -302,7 +309,10 @@ impl Executor {
                 out.push(Action::record(Body::Did { jti, what, result }));
             }
             if open.started.is_some() {
-                let play = open.close(if *unclean { "power" } else { "off" });
+                let mut play = open.close(if *unclean { "power" } else { "off" });
+                if let (true, Machine::Speaker(speaker)) = (open.is_bare(), &self.machine) {
+                    play.grade = play.grade.min(speaker.grade());
+                }
                 if let Some(cue) = open.cue() {
                     self.world.traces.add_play(cue, &play);
                 }

@@ -228,7 +228,8 @@ pub struct Show {
     pub sheet: Option<Digest>,
     pub item: String,
     pub title: String,
-    /// SHA-256 of the packed pixels of the first frame shown; null when nothing was shown.
+    /// SHA-256 of the packed pixels of the first frame shown; null when nothing was shown, or when
+    /// a foreign board draws text itself and nobody knows its pixels.
     pub frame: Option<Digest>,
     pub from_ms: UtcMs,
     pub to_ms: UtcMs,

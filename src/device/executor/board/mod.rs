@@ -50,7 +50,8 @@ pub struct PassEnd {
     pub shown_ms: i64,
     /// All pages were shown to their end.
     pub whole: bool,
-    /// SHA-256 of the packed pixels of the first frame; `None` when nothing was shown.
+    /// SHA-256 of the packed pixels of the first frame; `None` when nothing was shown, or when the
+    /// board draws text itself and nobody knows its pixels.
     pub frame: Option<Digest>,
 }
 
@@ -60,6 +61,8 @@ struct Showing {
     cue: CueId,
     until: UtcMs,
     cut: Option<(&'static str, i64)>,
+    /// What the output says of this pass.
+    grade: Option<u8>,
 }
 
 /// The machine of a board.
@@ -92,6 +95,13 @@ impl Board {
             blank: false,
             idle_mono: None,
             errand: None,
+        }
+    }
+
+    /// Takes note of what the output can prove of a pass.
+    pub fn graded(&mut self, token: u64, grade: u8) {
+        if let Some(showing) = self.showing.as_mut().filter(|showing| showing.token == token) {
+            showing.grade = Some(grade);
         }
     }
 
@@ -145,7 +155,7 @@ impl Board {
         let (cue, until, pages) = (turn.id, turn.source.end, turn.source.pages.clone());
         self.last = Some(cue);
         self.blank = false;
-        self.showing = Some(Showing { token, cue, until, cut: None });
+        self.showing = Some(Showing { token, cue, until, cut: None, grade: None });
         self.sources.insert(cue, turn.source.clone());
         if let Subject::Notice { jti } = &turn.source.subject {
             world.notices.ordered(jti);
@@ -189,7 +199,7 @@ impl Board {
     /// Begins a pass that belongs to no cue.
     fn begin(&mut self, world: &mut World, until: UtcMs, pages: Vec<Page>, out: &mut Vec<Action>) {
         let token = world.token();
-        self.showing = Some(Showing { token, cue: NO_CUE, until, cut: None });
+        self.showing = Some(Showing { token, cue: NO_CUE, until, cut: None, grade: None });
         let local = world.book.local().to_vec();
         out.push(Action::Show(ShowOrder { token, cue: NO_CUE, pages, local, until }));
     }

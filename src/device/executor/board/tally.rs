@@ -29,24 +29,24 @@ impl Board {
         if self.showing.as_ref().is_none_or(|s| s.token != token) {
             return;
         }
-        if pass.frame.is_some() {
+        if pass.shown_ms > 0 || pass.frame.is_some() {
             // An output that tells only of the end.
             self.started(world, token, pass.from, out);
         }
-        let Some(Showing { cue: id, cut, .. }) = self.showing.take() else { return };
+        let Some(Showing { cue: id, cut, grade, .. }) = self.showing.take() else { return };
+        let grade = grade.unwrap_or(self.grade);
         let cut = cut.map(|(cause, _)| cause);
         if id == NO_CUE {
             if let Some((errand, _)) = self.errand.take() {
-                let shown = if pass.frame.is_some() { pass.shown_ms.max(0) } else { 0 };
-                let permille = (shown.saturating_mul(1000) / ERRAND_MS).min(1000);
+                let permille = (pass.shown_ms.max(0).saturating_mul(1000) / ERRAND_MS).min(1000);
                 errand.end(permille, "frames", out);
             }
             // An output that takes nothing is not asked without end.
-            let failed = cut.is_none() && pass.frame.is_none();
+            let failed = cut.is_none() && pass.shown_ms <= 0;
             self.idle_mono = failed.then(|| now.mono_ms.saturating_add(RETRY_MS));
             return;
         }
-        if pass.frame.is_none() || pass.shown_ms <= 0 {
+        if pass.shown_ms <= 0 {
             if cut.is_none() {
                 world.traces.block(id, "output");
                 world.traces.retry_at(id, now.mono_ms.saturating_add(RETRY_MS));
@@ -77,13 +77,15 @@ impl Board {
                 shown_ms: 0,
                 outcome: Said::Played,
                 cause: "end".to_owned(),
-                grade: self.grade,
+                grade,
             },
             quarter,
             end: source.end,
             pages: source.pages.clone(),
             cut: None,
         });
+        // Passes are added up: together they prove what the least of them does.
+        tally.draft.grade = tally.draft.grade.min(grade);
         tally.draft.to_ms = tally.draft.to_ms.max(pass.to);
         tally.draft.shown_ms = tally.draft.shown_ms.saturating_add(pass.shown_ms);
         tally.draft.times = tally.draft.times.saturating_add(u32::from(pass.whole));

@@ -71,6 +71,7 @@ impl Speaker {
             asset,
             at,
             offset_ms: 0,
+            clip_ms: entry.ms.max(0),
             end,
             gain_cb: entry.gain_cb,
             volume,
@@ -145,7 +146,8 @@ impl Speaker {
         // Samples were counted, the clock may have been set meanwhile.
         let stepped = at.since(started).saturating_sub(played_ms).saturating_abs() > super::STEP_MS;
         let ended = if stepped { started.plus(played_ms) } else { at };
-        let play = call.record(started, ended, played_ms, cause, self.grade, self.method);
+        let grade = self.grade_of(call.token);
+        let play = call.record(started, ended, played_ms, cause, grade, self.method);
         out.push(Action::record(Body::Play(play)));
         world.notices.ended(&call.jti, now);
     }

@@ -62,7 +62,7 @@ impl Speaker {
             at,
             played_ms,
             cause,
-            self.grade,
+            self.grade_of(token),
             self.method,
         );
         world.traces.add_play(cue, &play);
@@ -147,8 +147,9 @@ impl Speaker {
             let due_ms = run.order.end.since(sounding.at).max(0);
             let length = until.saturating_sub(sounding.mono_ms).clamp(0, due_ms);
             let end = sounding.at.plus(length);
+            let grade = self.grade_of(run.token).min(2);
             let trace = world.traces.of(&cue);
-            let play = run.record(&trace, sounding.at, end, length, "output", 2, "clock");
+            let play = run.record(&trace, sounding.at, end, length, "output", grade, "clock");
             let play = Play { outcome: Said::Partial, ..play };
             world.traces.promise(cue, sounding.position(now));
             world.traces.add_play(cue, &play);

@@ -42,6 +42,7 @@ impl Speaker {
             asset: Digest::of(&tone()),
             at,
             offset_ms: 0,
+            clip_ms: TONE_MS,
             end,
             gain_cb: 0,
             volume,

@@ -16,6 +16,7 @@ use crate::domain::time::UtcMs;
 use call::Call;
 use errand::Trial;
 use run::{Run, Sounding};
+use std::collections::BTreeMap;
 
 /// A failed output is tried again after this time.
 const RETRY_MS: i64 = 5_000;
@@ -37,6 +38,8 @@ pub struct PlayOrder {
     pub at: UtcMs,
     /// Where in the clip.
     pub offset_ms: i64,
+    /// How long the whole clip is.
+    pub clip_ms: i64,
     /// When sound ends at the latest.
     pub end: UtcMs,
     /// Gain of the clip.
@@ -80,14 +83,37 @@ pub enum PlayFault {
 pub(crate) struct Speaker {
     grade: u8,
     method: &'static str,
+    /// What the output says of single plays, the newest.
+    graded: BTreeMap<u64, u8>,
     runs: Vec<Run>,
     errand: Option<Trial>,
     call: Option<Box<Call>>,
 }
 
+/// Plays whose own grades are remembered; at most three are under way at a time.
+const GRADED: usize = 16;
+
 impl Speaker {
     pub fn new(grade: u8, method: &'static str) -> Self {
-        Self { grade, method, runs: Vec::new(), errand: None, call: None }
+        let graded = BTreeMap::new();
+        Self { grade, method, graded, runs: Vec::new(), errand: None, call: None }
+    }
+
+    /// Returns the grade that outputs of this kind deserve.
+    pub fn grade(&self) -> u8 {
+        self.grade
+    }
+
+    /// Takes note of what the output can prove of a play.
+    pub fn graded(&mut self, token: u64, grade: u8) {
+        self.graded.insert(token, grade);
+        if self.graded.len() > GRADED {
+            self.graded.pop_first();
+        }
+    }
+
+    fn grade_of(&self, token: u64) -> u8 {
+        self.graded.get(&token).copied().unwrap_or(self.grade)
     }
 
     pub fn is_idle(&self) -> bool {
@@ -204,10 +230,12 @@ impl Speaker {
             known_ms: run.sounding.map_or(0, |s| now.mono_ms.saturating_sub(s.mono_ms).max(0)),
             draft: {
                 let started = run.sounding.map_or(run.order.at, |s| s.at);
-                run.record(&Trace::default(), started, started, 0, "power", 2, "clock")
+                let grade = self.grade_of(run.token).min(2);
+                run.record(&Trace::default(), started, started, 0, "power", grade, "clock")
             },
         };
-        let calls = self.call.iter().map(|call| call.open(now, self.grade, self.method));
+        let graded = |call: &Call| call.open(now, self.grade_of(call.token), self.method);
+        let calls = self.call.iter().map(|call| graded(call));
         self.runs.iter().map(open).chain(calls).collect()
     }
 

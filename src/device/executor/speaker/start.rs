@@ -107,6 +107,7 @@ impl Speaker {
                 asset,
                 at,
                 offset_ms,
+                clip_ms: entry.ms.max(0),
                 end,
                 gain_cb: entry.gain_cb,
                 volume,

@@ -176,3 +176,28 @@ fn a_pass_that_brought_nothing_by_the_end_of_its_cue_leaves_a_word_also_over_a_c
     let [show] = &shows(&actions)[..] else { panic!("{actions:?}") };
     assert_eq!((show.outcome, show.cause.as_str()), (Said::Failed, "power"));
 }
+
+#[test]
+fn passes_added_up_prove_what_the_least_of_them_does_also_without_known_pixels() {
+    let from = at("06:00:00");
+    let sheet = sheet(&[], &[text("a", from, 30_000)]);
+    let mut bench = Bench::new(Output::Board { grade: 0 }, at("05:59:00"));
+    bench.follow(&sheet);
+    let mut order = showing(&bench.at(from));
+    let mut records = Vec::new();
+    for grade in [2, 1, 3] {
+        let token = order.expect("the next pass").token;
+        bench.tell(Event::Started { token, at: bench.now.utc });
+        bench.tell(Event::Graded { token, grade });
+        let (begun, end) = (bench.now.utc, bench.now.utc.plus(10_000));
+        bench.now = Moment { utc: end, mono_ms: bench.now.mono_ms + 10_000 };
+        let pass = PassEnd { from: begun, to: end, shown_ms: 10_000, whole: true, frame: None };
+        let actions = bench.tell(Event::Passed { token, pass });
+        records.extend(shows(&actions));
+        order = showing(&actions);
+    }
+    records.extend(shows(&bench.at(from.plus(31_000))));
+    let [show] = &records[..] else { panic!("{records:?}") };
+    assert_eq!((show.grade, show.times, show.shown_ms, show.frame), (1, 3, 30_000, None));
+    assert_eq!(show.outcome, Said::Played);
+}

@@ -386,3 +386,32 @@ fn no_sound_goes_beyond_what_the_journal_promised_before() {
         }
     }
 }
+
+#[test]
+fn a_play_is_recorded_with_the_grade_that_its_output_can_prove() {
+    let from = at("05:00:00");
+    let planned = [clip("gong", from, 20_000), clip("tin", from.plus(60_000), 20_000)];
+    let sheet = sheet(&[loud()], &planned);
+    let mut bench = Bench::new(Output::Speaker { grade: 0, method: "mqtt" }, at("04:50:00"));
+    bench.follow(&sheet);
+    let mut play = |name: &str, from: UtcMs, graded: Option<u8>| {
+        bench.tell(Event::AssetHeld(asset(name)));
+        let [order] = &orders(&bench.at(from.plus(-LEAD_MS)))[..] else { panic!() };
+        bench.at(from);
+        bench.tell(Event::Started { token: order.token, at: from });
+        for grade in graded {
+            bench.tell(Event::Graded { token: order.token, grade: 1 });
+            let open = &bench.device.journal(bench.now, false).sounding[0];
+            assert_eq!(open.draft.grade, 1, "a power cut now claims no more");
+            bench.tell(Event::Graded { token: order.token, grade });
+        }
+        let end = from.plus(20_000);
+        bench.at(end);
+        let (token, by) = (order.token, Ended::Clip);
+        only_play(&bench.tell(Event::Ended { token, at: end, played_ms: 20_000, by }))
+    };
+    let known = play("gong", from, Some(4));
+    assert_eq!((known.grade, known.method.as_str()), (4, "mqtt"));
+    let unknown = play("tin", from.plus(60_000), None);
+    assert_eq!(unknown.grade, 0, "what was said of one play is not true of the next");
+}
