@@ -34,6 +34,12 @@ pub trait Clock: Send + Sync {
     fn sleep(&self, ms: i64) -> Sleep;
 }
 
+impl std::fmt::Debug for dyn Clock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clock(..)")
+    }
+}
+
 /// A clock handed around.
 pub type SharedClock = Arc<dyn Clock>;
 

@@ -2,7 +2,8 @@
 //!
 //! [`executor`] decides, purely; [`run`] obeys and is the only part that owns clocks, files and a
 //! link. [`accept`] and [`orders`] judge what the broker brings, [`trust`] what time it is, [`ledger`] keeps the
-//! evidence, [`storage`] and [`fetch`] the assets, `speaker`, `board` and `panel` the outputs.
+//! evidence, [`storage`] and [`fetch`] the assets, `speaker`, `board` and `panel` the outputs;
+//! `foreign` drives devices of other makers in an output's place.
 
 pub mod accept;
 #[cfg(feature = "board")]
@@ -12,6 +13,8 @@ pub mod enrol;
 pub mod executor;
 pub mod fetch;
 pub mod floor;
+#[cfg(all(feature = "speaker", feature = "board"))]
+pub mod foreign;
 pub mod hardware;
 pub mod identity;
 pub mod ledger;

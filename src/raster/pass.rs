@@ -150,7 +150,7 @@ impl<'a> Pass<'a> {
     }
 
     /// The words as they are at the beginning, fields filled in.
-    pub(super) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let runs = self.scene.fill(&self.template, 0);
         let text = |run: &Run<'_>| match run {
             Run::Text(text, _) => text.clone(),

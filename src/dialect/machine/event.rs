@@ -177,9 +177,10 @@ pub struct Body {
 }
 
 /// Whether a device is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Present {
     /// Nothing was heard, or not for long.
+    #[default]
     Unknown,
     Online,
     /// It or its broker said that it is gone.

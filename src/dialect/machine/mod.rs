@@ -162,6 +162,11 @@ impl Device {
         self.dialect.pixels.as_ref().and_then(|pixels| pixels.host.render_text(&values).ok())
     }
 
+    /// Says whether something that ends a play or a page has not left yet, or was not answered.
+    pub fn is_ending(&self) -> bool {
+        self.linked && self.outbox.is_ending() || self.awaited.iter().any(|a| a.parcel.ends())
+    }
+
     /// Advances the device by one event; returns what the loop must do, in order.
     pub fn step(&mut self, now_ms: i64, event: Event) -> Vec<Action> {
         self.now = self.now.max(now_ms);

@@ -104,6 +104,11 @@ impl Outbox {
         }
     }
 
+    /// Says whether what ends something waits.
+    pub fn is_ending(&self) -> bool {
+        !self.ends.is_empty()
+    }
+
     /// Forgets what would start something.
     pub fn drop_starts(&mut self, token: u64) {
         self.rest.retain(|p| p.starts != Some(token));
