@@ -256,6 +256,7 @@ pub struct Live {
     picture: RwLock<Arc<Picture>>,
     devices: RwLock<Arc<BTreeMap<DeviceId, Registered>>>,
     units: RwLock<Lineages>,
+    behind: RwLock<Arc<BTreeMap<DeviceId, Arc<Acts>>>>,
     heard: RwLock<BTreeMap<DeviceId, Arc<Heard>>>,
     tails: RwLock<Arc<CutTails>>,
 }
@@ -275,6 +276,7 @@ impl Live {
             picture: RwLock::new(Arc::new(picture)),
             devices: RwLock::new(Arc::new(BTreeMap::new())),
             units: RwLock::default(),
+            behind: RwLock::default(),
             heard: RwLock::new(BTreeMap::new()),
             tails: RwLock::default(),
         }
@@ -316,12 +318,50 @@ impl Live {
         let devices = devices.into_iter().map(|known| (known.device.id.clone(), known)).collect();
         *self.devices.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(devices);
         *self.units.write().unwrap_or_else(PoisonError::into_inner) = Lineages::of(units);
+        self.look_behind();
+    }
+
+    /// Reads off the register for whom its gateways act: those that a gateway's key speaks for.
+    fn look_behind(&self) {
+        let devices = self.devices();
+        let mut found: BTreeMap<DeviceId, Acts> = BTreeMap::new();
+        for known in devices.values() {
+            if let (Some(gateway), Standing::Enrolled { .. }) =
+                (&known.device.behind, &known.standing)
+            {
+                let acts = found.entry(gateway.clone()).or_default();
+                acts.devices.insert(known.device.id.clone());
+                acts.units.extend(self.lineage(&known.device.unit).iter().cloned());
+            }
+        }
+        let found = found.into_iter().map(|(id, acts)| (id, Arc::new(acts))).collect();
+        *self.behind.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(found);
+    }
+
+    /// Returns for whom a gateway acts; `None` for whoever acts for nobody.
+    pub fn behind(&self, gateway: &DeviceId) -> Option<Arc<Acts>> {
+        self.behind.read().unwrap_or_else(PoisonError::into_inner).get(gateway).cloned()
     }
 
     /// Takes one device as just changed, before anybody is told of the change.
     pub fn put_device(&self, known: Registered) {
+        self.put_devices(vec![known]);
+    }
+
+    /// Takes devices as just changed, before anybody is told of the change.
+    pub fn put_devices(&self, changed: Vec<Registered>) {
         let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::make_mut(&mut devices).insert(known.device.id.clone(), known);
+        let mut gateways = false;
+        let all = Arc::make_mut(&mut devices);
+        for known in changed {
+            let behind = known.device.behind.is_some();
+            let old = all.insert(known.device.id.clone(), known);
+            gateways |= behind || old.is_some_and(|old| old.device.behind.is_some());
+        }
+        drop(devices);
+        if gateways {
+            self.look_behind();
+        }
     }
 
     /// Returns the unit and all above it, nearest first.
@@ -348,9 +388,14 @@ impl Live {
         Ok(before)
     }
 
-    /// Returns what a device last said.
+    /// Returns what a device last said. One behind a gateway that is gone is gone too: a connection
+    /// has one will, that of the gateway.
     pub fn heard(&self, device: &DeviceId) -> Option<Arc<Heard>> {
-        self.heard.read().unwrap_or_else(PoisonError::into_inner).get(device).cloned()
+        let gateway = self.devices().get(device).and_then(|known| known.device.behind.clone());
+        let heard = self.heard.read().unwrap_or_else(PoisonError::into_inner);
+        let own = heard.get(device)?;
+        let gateway = gateway.and_then(|gateway| heard.get(&gateway));
+        Some(gateway.and_then(|gateway| with_gateway(own, gateway)).unwrap_or_else(|| own.clone()))
     }
 
     /// Takes the ends of chains that did not come, and calls a person where one should look.
@@ -392,8 +437,36 @@ impl Live {
 
     /// Returns what all devices last said.
     pub fn all_heard(&self) -> BTreeMap<DeviceId, Arc<Heard>> {
-        self.heard.read().unwrap_or_else(PoisonError::into_inner).clone()
+        let devices = self.devices();
+        let mut all = self.heard.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for known in devices.values() {
+            let Some(gateway) = known.device.behind.as_ref().and_then(|id| all.get(id)) else {
+                continue;
+            };
+            let Some(own) = all.get(&known.device.id) else { continue };
+            if let Some(gone) = with_gateway(own, gateway) {
+                all.insert(known.device.id.clone(), gone);
+            }
+        }
+        all
     }
+}
+
+/// For whom a gateway acts: the devices that its key speaks for, and all units above them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Acts {
+    pub devices: BTreeSet<DeviceId>,
+    pub units: BTreeSet<UnitId>,
+}
+
+/// Returns how a device stands whose gateway is gone; `None` while the gateway is there.
+fn with_gateway(own: &Arc<Heard>, gateway: &Heard) -> Option<Arc<Heard>> {
+    let kind = gateway.state.state;
+    let gone = matches!(kind, StateKind::Lost | StateKind::Disconnected);
+    let mut heard = gone.then(|| Heard::clone(own))?;
+    heard.state.state = kind;
+    heard.at_ms = heard.at_ms.max(gateway.at_ms);
+    Some(Arc::new(heard))
 }
 
 /// A will of an older connection: the device is there.
@@ -417,6 +490,55 @@ mod tests {
         assert_eq!(live.heard(&id()).unwrap().state.state, StateKind::Ready);
         live.hear(&id(), UtcMs(3), State::bare(StateKind::Lost, 7)).unwrap();
         assert_eq!(live.heard(&id()).unwrap().state.state, StateKind::Lost);
+    }
+
+    #[test]
+    fn what_stands_behind_a_lost_gateway_is_lost_and_comes_back_with_it() {
+        use crate::domain::station::Device;
+        let live = Live::new(Picture::empty("test"));
+        let [gateway, child] = ["cong-1", "loa-1"].map(|id| DeviceId::new(id).unwrap());
+        let registered = |id: &DeviceId, behind: Option<&DeviceId>| Registered {
+            device: Device {
+                id: id.clone(),
+                name: String::new(),
+                unit: "01".parse().unwrap(),
+                tags: Vec::new(),
+                profile: "x".parse().unwrap(),
+                volume_cap: 100,
+                trim_ms: 0,
+                behind: behind.cloned(),
+            },
+            registered_ms: UtcMs(0),
+            standing: Standing::Enrolled {
+                since_ms: UtcMs(0),
+                kid: String::new(),
+                password: Standing::NO_PASSWORD,
+            },
+        };
+        live.put_device(registered(&gateway, None));
+        assert_eq!(live.behind(&gateway), None);
+        live.put_device(registered(&child, Some(&gateway)));
+        assert!(live.behind(&gateway).unwrap().devices.contains(&child));
+        let said = |id: &DeviceId, at, kind, conn| {
+            live.hear(id, UtcMs(at), State::bare(kind, conn)).unwrap();
+        };
+        let stands = || {
+            let one = live.heard(&child).unwrap().state.state;
+            assert_eq!(live.all_heard()[&child].state.state, one);
+            one
+        };
+        said(&child, 1, StateKind::Ready, 4);
+        assert_eq!(stands(), StateKind::Ready, "nothing is known of the gateway");
+        said(&gateway, 2, StateKind::Ready, 9);
+        assert_eq!(stands(), StateKind::Ready);
+        said(&gateway, 3, StateKind::Lost, 9);
+        assert_eq!(stands(), StateKind::Lost);
+        said(&gateway, 4, StateKind::Init, 10);
+        assert_eq!(stands(), StateKind::Ready);
+        live.put_device(registered(&child, None));
+        said(&gateway, 5, StateKind::Lost, 10);
+        assert_eq!(stands(), StateKind::Ready, "it stands by itself now");
+        assert_eq!(live.behind(&gateway), None);
     }
 
     #[test]

@@ -8,9 +8,9 @@
 use super::approval::{Proposal, Stand, Version};
 use super::draws::{Document, HeadText};
 use super::ports::{
-    ApprovalStep, Conflict, Enrolment, EnteredEntry, Intake, LoggedRecord, NoticeContent,
-    NoticeKind, SentNotice, StoreError, StoredDraw, StoredFindings, StoredHold, StoredRecord,
-    StoredTail, StoredTimetable, Via, WithdrawnNotice,
+    ApprovalStep, Conflict, DeviceKey, Enrolment, EnteredEntry, Intake, LoggedRecord,
+    NoticeContent, NoticeKind, SentNotice, StoreError, StoredDraw, StoredFindings, StoredHold,
+    StoredRecord, StoredTail, StoredTimetable, Via, WithdrawnNotice,
 };
 use crate::domain::ids::{DeviceId, Digest, UnitId};
 use crate::domain::time::UtcMs;
@@ -123,6 +123,23 @@ pub fn enrolled(enrolment: &Enrolment, units: &[UnitId]) -> Result<Leaf, StoreEr
         by: cut(&format!("code {}", enrolment.code), NAME * 2),
     };
     said(enrolment.at_ms, &body)
+}
+
+/// A gateway's key is taken on for a device that stands behind it.
+pub fn signed_for(
+    key: &DeviceKey,
+    gateway: &DeviceId,
+    units: &[UnitId],
+) -> Result<Leaf, StoreError> {
+    let body = ServerBody::Enrol {
+        dev: key.device.clone(),
+        kid: key.kid.clone(),
+        key: b64::encode(&key.key),
+        alg: "EdDSA".to_owned(),
+        units: units.iter().take(UNITS).cloned().collect(),
+        by: cut(&format!("gateway {gateway}"), NAME * 2),
+    };
+    said(key.since_ms, &body)
 }
 
 /// A key is taken off.

@@ -9,6 +9,8 @@ pub mod approval;
 #[cfg(feature = "server")]
 pub mod assets;
 #[cfg(feature = "server")]
+pub mod behind;
+#[cfg(feature = "server")]
 pub mod byhand;
 #[cfg(feature = "server")]
 pub mod ca;

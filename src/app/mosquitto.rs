@@ -8,14 +8,18 @@
 //! Invariant: a device appears only with what [`crate::wire::topic`] spells, so that the two
 //! brokers cannot drift apart; tests hold both against the same hostile client.
 
+use super::ports::{Registered, Standing};
+use super::registry::lineage;
 use crate::domain::ids::{DeviceId, UnitId};
 pub use crate::domain::login::check_server_user;
+use crate::domain::station::Unit;
 use crate::wire::limits;
 use crate::wire::topic::{Topic, Topics};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha512;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -94,12 +98,46 @@ pub fn unit_rules(topics: &Topics, unit: &UnitId) -> Vec<Rule> {
     vec![Rule::read(topics.of(&Topic::Hold(unit.clone()))), Rule::read(topics.urgent_filter(unit))]
 }
 
+/// A device that may log in.
+#[derive(Clone, Debug)]
+pub struct Login<'a> {
+    pub device: &'a DeviceId,
+    /// Those of its timetable, from hamlet to province.
+    pub units: Vec<UnitId>,
+    /// The devices for which it acts, each with its units.
+    pub behind: Vec<(&'a DeviceId, Vec<UnitId>)>,
+}
+
+impl<'a> Login<'a> {
+    /// Returns who may log in by the register: whoever is not revoked, and no device that stands
+    /// behind a gateway.
+    pub fn all(devices: &'a [Registered], units: &[Unit]) -> Vec<Self> {
+        let of = |known: &'a Registered| (&known.device.id, lineage(&known.device.unit, units));
+        let mut behind: BTreeMap<&DeviceId, Vec<_>> = BTreeMap::new();
+        for known in devices {
+            if let (Some(gateway), Standing::Enrolled { .. }) =
+                (&known.device.behind, &known.standing)
+            {
+                behind.entry(gateway).or_default().push(of(known));
+            }
+        }
+        let own = devices.iter().filter(|known| {
+            known.device.behind.is_none() && !matches!(known.standing, Standing::Revoked { .. })
+        });
+        own.map(|known| {
+            let (device, units) = of(known);
+            Self { device, units, behind: behind.remove(device).unwrap_or_default() }
+        })
+        .collect()
+    }
+}
+
 /// Returns the access list: the server may use everything below the prefix, each device what the
-/// contract says. Units are those of its timetable, from hamlet to province.
+/// contract says.
 pub fn acl<'a>(
     topics: &Topics,
     server_users: &[impl AsRef<str>],
-    devices: impl IntoIterator<Item = (&'a DeviceId, Vec<&'a UnitId>)>,
+    devices: impl IntoIterator<Item = Login<'a>>,
 ) -> String {
     let mut text = String::from(
         "# Access list for mosquitto; print it again when devices or units change.\n\n",
@@ -114,10 +152,17 @@ pub fn acl<'a>(
     for rule in common_rules(topics) {
         let _ = writeln!(text, "pattern {rule}");
     }
-    for (device, units) in devices {
+    for Login { device, units, behind } in devices {
         let records = topics.of(&Topic::Records(device.clone()));
         let _ = writeln!(text, "\nuser {device}\ntopic write {records}");
-        for rule in units.into_iter().flat_map(|unit| unit_rules(topics, unit)) {
+        for rule in behind.iter().flat_map(|(child, _)| device_rules(topics, child)) {
+            let _ = writeln!(text, "topic {rule}");
+        }
+        // Each once, in the order in which they come.
+        let mut seen = BTreeSet::new();
+        let of_all = units.iter().chain(behind.iter().flat_map(|(_, units)| units));
+        let of_all = of_all.filter(|unit| seen.insert(*unit));
+        for rule in of_all.flat_map(|unit| unit_rules(topics, unit)) {
             let _ = writeln!(text, "topic {rule}");
         }
     }
@@ -256,7 +301,8 @@ mod tests {
     fn each_device_gets_what_is_its_own() {
         let device: DeviceId = "loa-thon-1".parse().unwrap();
         let units: Vec<UnitId> = ["00070-thon1", "01"].map(|u| u.parse().unwrap()).into();
-        let text = acl(&Topics::default(), &["loa.server"], [(&device, units.iter().collect())]);
+        let login = Login { device: &device, units, behind: Vec::new() };
+        let text = acl(&Topics::default(), &["loa.server"], [login]);
         insta::assert_snapshot!(text, @r"
         # Access list for mosquitto; print it again when devices or units change.
 
@@ -277,6 +323,29 @@ mod tests {
         topic read loa/1/u/00070-thon1/urgent/+
         topic read loa/1/u/01/hold
         topic read loa/1/u/01/urgent/+
+        ");
+    }
+
+    #[test]
+    fn a_gateway_gets_what_belongs_to_those_behind_it() {
+        let [device, child] = ["cong-1", "loa-1"].map(|id| id.parse::<DeviceId>().unwrap());
+        let units = |ids: &[&str]| ids.iter().map(|id| id.parse().unwrap()).collect::<Vec<_>>();
+        let behind = vec![(&child, units(&["00071", "01"]))];
+        let login = Login { device: &device, units: units(&["00070", "01"]), behind };
+        let text = acl(&Topics::default(), &["loa.server"], [login]);
+        let own = &text[text.find("user cong-1").unwrap()..];
+        insta::assert_snapshot!(own, @r"
+        user cong-1
+        topic write loa/1/r/3/cong-1
+        topic write loa/1/d/loa-1/state
+        topic write loa/1/r/5/loa-1
+        topic read loa/1/d/loa-1/+
+        topic read loa/1/u/00070/hold
+        topic read loa/1/u/00070/urgent/+
+        topic read loa/1/u/01/hold
+        topic read loa/1/u/01/urgent/+
+        topic read loa/1/u/00071/hold
+        topic read loa/1/u/00071/urgent/+
         ");
     }
 

@@ -12,7 +12,7 @@
 
 use super::ports::{Fence, IntakeRound, RetainedDocument, Store, StoreError, StoredReceipt};
 use crate::domain::time::UtcMs;
-use crate::wire::doc::{self, Document, Drill, Floor, Hold, Receipt, Urgent, Withdrawal};
+use crate::wire::doc::{self, Behind, Document, Drill, Floor, Hold, Receipt, Urgent, Withdrawal};
 use crate::wire::jws::{self, SecretKey};
 use crate::wire::server_keys::ServerKeys;
 use crate::wire::topic::{Topic, Topics};
@@ -82,6 +82,10 @@ fn document(
     let (jws, ver) = match topics.parse(&kept.topic) {
         Some(Topic::Floor(_)) => {
             let change = |floor: &mut Floor| (floor.iat, floor.ver) = (iat, ver);
+            (again(text, &keys.policy, change)?, ver)
+        }
+        Some(Topic::Behind(_)) => {
+            let change = |behind: &mut Behind| (behind.iat, behind.ver) = (iat, ver);
             (again(text, &keys.policy, change)?, ver)
         }
         Some(Topic::Hold(_)) => {

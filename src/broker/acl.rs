@@ -8,8 +8,11 @@
 //! * What is not allowed by name is refused.
 
 use super::Who;
+use crate::app::live::Acts;
+use crate::domain::ids::{DeviceId, UnitId};
 use crate::wire::limits;
 use crate::wire::topic::{Topic, Topics};
+use std::sync::Arc;
 
 /// Why a publish is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,8 +38,14 @@ pub fn may_publish(topics: &Topics, who: &Who, publish: Publish<'_>) -> Result<(
     let topic = topics.parse(publish.topic).ok_or(Refused::Topic)?;
     let limit = match (who, &topic) {
         (Who::Server, _) => limits::PACKET_BYTES,
-        (Who::Device { id, .. }, Topic::State(device)) if device == id => limits::STATE_BYTES,
-        (Who::Device { id, .. }, Topic::Records(device)) if device == id => {
+        (Who::Device { id, behind, .. }, Topic::State(device))
+            if device == id || acts_for(behind.as_ref(), device) =>
+        {
+            limits::STATE_BYTES
+        }
+        (Who::Device { id, behind, .. }, Topic::Records(device))
+            if device == id || acts_for(behind.as_ref(), device) =>
+        {
             if publish.retain {
                 return Err(Refused::Retained);
             }
@@ -52,11 +61,11 @@ pub fn may_publish(topics: &Topics, who: &Who, publish: Publish<'_>) -> Result<(
 
 /// Says whether a client may subscribe to a filter.
 pub fn may_subscribe(topics: &Topics, who: &Who, filter: &str) -> bool {
-    let (id, units) = match who {
+    let (id, units, behind) = match who {
         Who::Server => return filter.strip_prefix(topics.prefix()).is_some_and(below),
-        Who::Device { id, units } => (id, units),
+        Who::Device { id, units, behind } => (id, units, behind),
     };
-    let own = |device: &_| device == id;
+    let own = |device: &_| device == id || acts_for(behind.as_ref(), device);
     match topics.parse(filter) {
         Some(
             Topic::Keys
@@ -71,14 +80,37 @@ pub fn may_subscribe(topics: &Topics, who: &Who, filter: &str) -> bool {
             | Topic::Command(device)
             | Topic::Time(device)
             | Topic::Receipt(device)
-            | Topic::State(device),
+            | Topic::State(device)
+            | Topic::Behind(device),
         ) => own(&device),
-        Some(Topic::Urgent { unit, .. } | Topic::Hold(unit)) => units.contains(&unit),
+        Some(Topic::Urgent { unit, .. } | Topic::Hold(unit)) => {
+            units.contains(&unit) || concerned(behind.as_ref(), &unit)
+        }
         Some(Topic::Epoch | Topic::Records(_) | Topic::Feed(_)) => false,
         None => {
             filter == format!("{topics}/d/{id}/+")
                 || units.iter().any(|unit| filter == topics.urgent_filter(unit))
+                || behind.as_ref().is_some_and(|acts| of_those_behind(topics, acts, filter))
         }
+    }
+}
+
+fn acts_for(behind: Option<&Arc<Acts>>, device: &DeviceId) -> bool {
+    behind.is_some_and(|acts| acts.devices.contains(device))
+}
+
+fn concerned(behind: Option<&Arc<Acts>>, unit: &UnitId) -> bool {
+    behind.is_some_and(|acts| acts.units.contains(unit))
+}
+
+/// Says whether a filter asks for all of one device behind a gateway, or for the notices of a unit
+/// that concern one.
+fn of_those_behind(topics: &Topics, behind: &Acts, filter: &str) -> bool {
+    let rest = filter.strip_prefix(topics.prefix()).and_then(|rest| rest.strip_prefix('/'));
+    match rest.map(|rest| rest.split('/').collect::<Vec<_>>()).as_deref() {
+        Some(["d", device, "+"]) => device.parse().is_ok_and(|id| behind.devices.contains(&id)),
+        Some(["u", unit, "urgent", "+"]) => unit.parse().is_ok_and(|id| behind.units.contains(&id)),
+        _ => false,
     }
 }
 
@@ -93,7 +125,48 @@ mod tests {
 
     fn device() -> Who {
         let units = ["01", "00070", "00070-thon1"].map(|unit| unit.parse().unwrap());
-        Who::Device { id: "loa-1".parse().unwrap(), units: units.into() }
+        Who::Device { id: "loa-1".parse().unwrap(), units: units.into(), behind: None }
+    }
+
+    #[test]
+    fn a_gateway_acts_for_those_behind_it_and_for_nobody_else() {
+        let topics = Topics::default();
+        let (child, unit) = ("loa-2".parse::<DeviceId>().unwrap(), "00071".parse().unwrap());
+        let Who::Device { id, units, .. } = device() else { unreachable!() };
+        let acts = Acts { devices: [child.clone()].into(), units: [unit].into() };
+        let behind = Some(Arc::new(acts));
+        let gateway = Who::Device { id, units, behind };
+        for filter in [
+            "loa/1/d/loa-1/behind",
+            "loa/1/d/loa-2/timetable",
+            "loa/1/d/loa-2/command",
+            "loa/1/d/loa-2/+",
+            "loa/1/u/00071/hold",
+            "loa/1/u/00071/urgent/+",
+        ] {
+            assert!(may_subscribe(&topics, &gateway, filter), "{filter}");
+        }
+        for filter in [
+            "loa/1/d/loa-3/timetable",
+            "loa/1/d/loa-3/+",
+            "loa/1/d/loa-2/#",
+            "loa/1/d/+/timetable",
+            "loa/1/u/00072/hold",
+            "loa/1/u/00072/urgent/+",
+            "loa/1/u/+/urgent/+",
+            "loa/1/r/+/+",
+        ] {
+            assert!(!may_subscribe(&topics, &gateway, filter), "{filter}");
+        }
+        let try_it = |topic: &str, retain| {
+            may_publish(&topics, &gateway, Publish { topic, bytes: 9, retain })
+        };
+        assert_eq!(try_it("loa/1/d/loa-2/state", true), Ok(()));
+        assert_eq!(try_it(&topics.of(&Topic::Records(child.clone())), false), Ok(()));
+        assert_eq!(try_it(&topics.of(&Topic::Records(child)), true), Err(Refused::Retained));
+        for topic in ["loa/1/d/loa-3/state", "loa/1/d/loa-2/timetable", "loa/1/d/loa-1/behind"] {
+            assert_eq!(try_it(topic, true), Err(Refused::Topic), "{topic}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::acl::{self, Publish};
 use super::waiting::Waiting;
-use super::{Gate, Who};
+use super::{DEVICE_SUBSCRIPTIONS, Gate, Who};
 use crate::wire::topic::Topics;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -167,7 +167,18 @@ impl Handler for Hook {
                 let who = guard.who(session.id.lid, session.username().map(|user| &**user));
                 let filter = &subscribe.topic_filter;
                 let plain = subscribe.opts.shared_group().is_none();
-                if plain && who.is_some_and(|who| acl::may_subscribe(&guard.topics, &who, filter)) {
+                let most = match &who {
+                    Some(Who::Device { behind, .. }) if behind.is_none() => DEVICE_SUBSCRIPTIONS,
+                    _ => usize::MAX,
+                };
+                let room = match session.subscriptions().await {
+                    Ok(subscriptions) => subscriptions.len().await < most,
+                    Err(_) => false,
+                };
+                if plain
+                    && room
+                    && who.is_some_and(|who| acl::may_subscribe(&guard.topics, &who, filter))
+                {
                     return (
                         false,
                         Some(HookResult::SubscribeAclResult(SubscribeAclResult::new_success(

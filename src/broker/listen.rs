@@ -2,7 +2,7 @@
 
 use super::guard::{Guard, Hook};
 use super::{BrokerConfig, BrokerError, TlsFiles};
-use super::{DEVICE_LISTENER, DEVICE_QUEUE, DEVICE_SUBSCRIPTIONS, DEVICE_WINDOW};
+use super::{DEVICE_LISTENER, DEVICE_QUEUE, DEVICE_WINDOW, GATEWAY_SUBSCRIPTIONS};
 use super::{SERVER_LISTENER, SERVER_QUEUE, SERVER_WINDOW};
 use crate::wire::limits;
 use rmqtt::context::ServerContext;
@@ -104,7 +104,8 @@ fn devices(config: &BrokerConfig) -> Result<Listener, BrokerError> {
     let listen = config.listen;
     let wrong = |why: rmqtt::Error| BrokerError::Listen { listen, why: format!("{why:#}") };
     let mut devices =
-        listener("devices", listen, DEVICE_WINDOW, DEVICE_QUEUE, DEVICE_SUBSCRIPTIONS)?;
+        // The guard holds a device to its own, lower number.
+        listener("devices", listen, DEVICE_WINDOW, DEVICE_QUEUE, GATEWAY_SUBSCRIPTIONS)?;
     devices.max_connections = config.max_devices;
     let Some(TlsFiles { cert, key }) = &config.tls else {
         return devices.bind().and_then(Listener::tcp).map_err(wrong);

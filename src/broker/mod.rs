@@ -9,7 +9,8 @@
 //! * Nobody is anonymous; client id and user name of a device are its id; the access list of
 //!   [`acl`] holds for every publish, subscription and will.
 //! * Everything is bounded: packet, window, queue, subscriptions, topic levels, connections,
-//!   handshakes. A full queue drops its oldest message and counts it ([`Counts::dropped`]). What
+//!   handshakes. A gateway has the room of a device in window and queue, and subscribes bit by bit.
+//!   A full queue drops its oldest message and counts it ([`Counts::dropped`]). What
 //!   devices publish is bounded by bytes as well, wherever it waits ([`waiting`]).
 //! * Messages do not expire, and no load of this machine makes it turn devices away: after a power
 //!   cut everybody comes at once.
@@ -25,6 +26,7 @@ mod listen;
 mod probe;
 mod waiting;
 
+use crate::app::live::Acts;
 pub use crate::app::mosquitto::SERVER_USER;
 use crate::domain::ids::{DeviceId, UnitId};
 use crate::wire::topic::Topics;
@@ -52,6 +54,8 @@ pub const SERVER_QUEUE: usize = 8_192;
 pub const SERVER_BYTES: usize = 64 << 20;
 /// Subscriptions of one device: its own topics, 2 for each unit, and two windows of pieces.
 pub const DEVICE_SUBSCRIPTIONS: usize = 64;
+/// Subscriptions of one gateway: a device's, for as many as may stand behind it.
+pub const GATEWAY_SUBSCRIPTIONS: usize = 12_000;
 
 const SERVER_LISTENER: u16 = 1;
 const DEVICE_LISTENER: u16 = 2;
@@ -69,6 +73,8 @@ pub enum Who {
         id: DeviceId,
         /// Units whose notices concern it.
         units: Arc<[UnitId]>,
+        /// For whom it acts besides itself.
+        behind: Option<Arc<Acts>>,
     },
 }
 

@@ -3,8 +3,7 @@
 use super::data::{DataFolder, DataOption};
 use super::{Answer, failed, print_json, print_text, runtime, wrong_use};
 use crate::app::mosquitto;
-use crate::app::ports::{Registry as _, Standing};
-use crate::app::registry::lineage;
+use crate::app::ports::Registry as _;
 use crate::wire::topic::Topics;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -77,17 +76,13 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
         store.close().await;
         anyhow::Ok(read)
     })?;
-    let allowed: Vec<_> = devices
-        .iter()
-        .filter(|known| !matches!(known.standing, Standing::Revoked { .. }))
-        .map(|known| (&known.device.id, lineage(&known.device.unit, &units)))
-        .collect();
-    let entries = allowed.iter().map(|(id, units)| (*id, units.iter().collect()));
+    let logins = mosquitto::Login::all(&devices, &units);
+    let allowed = logins.len();
     let shown = Shown {
-        acl: mosquitto::acl(&topics, &args.server_users, entries),
+        acl: mosquitto::acl(&topics, &args.server_users, logins),
         config: mosquitto::config("1883", "/etc/mosquitto/loa"),
         passwords: folder.mosquitto_passwords(),
-        devices: allowed.len(),
+        devices: allowed,
         format: args.format,
     };
     if args.json {
@@ -128,7 +123,8 @@ mod tests {
     #[test]
     fn everything_but_the_list_is_a_comment() {
         let device = "loa-1".parse().unwrap();
-        let acl = mosquitto::acl(&Topics::default(), &["loa.server"], [(&device, Vec::new())]);
+        let login = mosquitto::Login { device: &device, units: Vec::new(), behind: Vec::new() };
+        let acl = mosquitto::acl(&Topics::default(), &["loa.server"], [login]);
         let shown = Shown {
             format: "mosquitto".into(),
             config: mosquitto::config("1883", "/etc/mosquitto/loa"),

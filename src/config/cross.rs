@@ -116,6 +116,13 @@ pub(super) fn devices(files: &Files, parts: &Parts, registers: &Registers<'_>, f
     let none = BTreeMap::new();
     let profiles: BTreeSet<&str> =
         parts.ids.get("profile").unwrap_or(&none).keys().map(String::as_str).collect();
+    if let Some(devices) = &parts.devices {
+        let gateways = parts.profiles.values().filter(|profile| profile.is_gateway());
+        let gateways: BTreeSet<&str> = gateways.map(|profile| profile.id.as_str()).collect();
+        super::registers::check_behind(devices, &[], Some(&gateways), |place, problem| {
+            faults.add(file, place, problem);
+        });
+    }
     for placed in parts.devices.iter().flatten() {
         let unit = [At { value: placed.device.unit.as_str(), place: placed.unit_place }];
         unknown("unit", "units.csv", &unit, registers.units.as_ref(), true, |place, problem| {

@@ -154,6 +154,14 @@ pub enum Problem {
     TooOften { slot: String, per_day: u32, most: u32 },
     #[error("{0}")]
     Dialect(DialectFault),
+    #[error("a gateway's profile has `{name}`")]
+    GatewayOutput { name: &'static str },
+    #[error("`{device}` behind `{gateway}`: a gateway stands behind nobody")]
+    GatewayChain { device: String, gateway: String },
+    #[error("`{gateway}` is no gateway: its profile `{profile}` has an output of its own")]
+    NoGateway { gateway: String, profile: String },
+    #[error("more than {most} devices stand behind `{gateway}`")]
+    TooManyBehind { gateway: String, most: usize },
     #[error("the profile has neither speaker nor board")]
     EmptyProfile,
     #[error("{0}")]
@@ -328,7 +336,13 @@ impl Problem {
             }
             Self::TooOften { .. } => "in cron the minute comes first: `0 5 * * *` is once a day",
             Self::Dialect(fault) => return Some(fault.hint()),
-            Self::EmptyProfile => "add `[speaker]` or `[board]`",
+            Self::EmptyProfile => "add `[speaker]` or `[board]`, or `gateway = true`",
+            Self::GatewayOutput { .. } => {
+                "a gateway only acts for others: take the table out, or `gateway = true`"
+            }
+            Self::GatewayChain { .. } => "put the device behind a gateway that stands by itself",
+            Self::NoGateway { .. } => "give the gateway a profile with `gateway = true`",
+            Self::TooManyBehind { .. } => "use a second gateway for the rest",
             Self::StaleSkip { .. } => "take the entry out when its day has passed",
             Self::Range { least, most, .. } | Self::Number { least, most, .. } => {
                 return Some(format!("write a number from {least} to {most}"));

@@ -31,6 +31,11 @@ pub(super) static PROFILE: Shape = Shape {
             Kind::Number(1, 10_000),
             "drift of the clock in parts per million; 50 unless said",
         ),
+        may(
+            "gateway",
+            Kind::Flag,
+            "it has no output of its own and acts for foreign devices (`loa gateway`)",
+        ),
         may("speaker", Kind::Table(&SPEAKER), "the loudspeaker output"),
         may("board", Kind::Table(&BOARD), "the board output"),
         may(
@@ -105,7 +110,16 @@ fn profile(top: &Reader<'_>, id: &ProfileId) -> Option<Described> {
     super::check_id(top, id.as_str());
     let speaker = top.table("speaker").map(|t| speaker(&t));
     let board = top.table("board").map(|t| board(&t));
-    if !top.has("speaker") && !top.has("board") {
+    let gateway = top.flag("gateway").is_some_and(|flag| flag.value);
+    let outputs = ["speaker", "board", "dialect"].into_iter().find(|name| top.has(name));
+    match outputs {
+        Some(name) if gateway => {
+            top.fault(top.place_of("gateway"), &Problem::GatewayOutput { name });
+        }
+        None if !gateway => top.fault(top.place, &Problem::EmptyProfile),
+        _ => {}
+    }
+    if !gateway && outputs == Some("dialect") {
         top.fault(top.place, &Problem::EmptyProfile);
     }
     let small = |key, default| top.small(key).map_or(default, |n| n.value);

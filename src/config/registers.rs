@@ -9,7 +9,7 @@ use super::read::Source;
 use super::table::{Column, Row, may, must, rows, write_table};
 use super::text::nearest_id;
 use crate::domain::ids::{DeviceId, ProfileId, Tag, UnitId};
-use crate::domain::station::{Device, Unit};
+use crate::domain::station::{BEHIND, Device, Unit};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,6 +33,7 @@ static DEVICES: &[Column] = &[
     must("profile"),
     may("volume_cap"),
     may("trim_ms"),
+    may("behind"),
 ];
 
 /// Most units and devices of a folder: the country has 140,000 clusters in 34 provinces.
@@ -52,6 +53,7 @@ pub(super) struct PlacedDevice {
     pub device: Device,
     pub unit_place: Place,
     pub profile_place: Place,
+    pub behind_place: Place,
 }
 
 fn unique<T: Ord + Clone + std::fmt::Display>(
@@ -199,12 +201,14 @@ pub(super) fn read_devices(source: &Source<'_>) -> Option<Vec<PlacedDevice>> {
         let profile = row.id::<ProfileId>(row.must("profile", 60));
         let cap = row.number("volume_cap", 0, 100);
         let trim = row.number("trim_ms", -1_000, 1_000);
+        let behind = row.id::<DeviceId>(row.text("behind", 60));
         let (Some(id), Some(name), Some(unit), Some(profile)) = (id, name, unit, profile) else {
             continue;
         };
         devices.push(PlacedDevice {
             unit_place: unit.place,
             profile_place: profile.place,
+            behind_place: behind.as_ref().map_or(profile.place, |behind| behind.place),
             device: Device {
                 id: id.value,
                 name: name.value,
@@ -213,6 +217,7 @@ pub(super) fn read_devices(source: &Source<'_>) -> Option<Vec<PlacedDevice>> {
                 profile: profile.value,
                 volume_cap: cap.and_then(|n| u8::try_from(n.value).ok()).unwrap_or(100),
                 trim_ms: trim.map_or(0, |n| n.value),
+                behind: behind.map(|behind| behind.value),
             },
         });
     }
@@ -245,12 +250,60 @@ pub fn units_to_csv<'a>(units: impl IntoIterator<Item = &'a Unit>) -> String {
     )
 }
 
-/// Writes devices as `devices.csv`.
+/// Checks who stands behind whom, together with what stands `beside` already: the gateway exists,
+/// stands behind nobody, has no output of its own, and speaks for no more than it can.
+/// `gateways` are the profiles of gateways, `None` where no profiles are known.
+pub(super) fn check_behind(
+    devices: &[PlacedDevice],
+    beside: &[Device],
+    gateways: Option<&BTreeSet<&str>>,
+    fault: impl Fn(Place, &Problem),
+) {
+    if devices.iter().all(|placed| placed.device.behind.is_none())
+        && beside.iter().all(|device| device.behind.is_none())
+    {
+        return;
+    }
+    let all = beside.iter().chain(devices.iter().map(|placed| &placed.device));
+    let by_id: BTreeMap<&str, &Device> = all.map(|device| (device.id.as_str(), device)).collect();
+    let mut behind: BTreeMap<&str, usize> = BTreeMap::new();
+    for gateway in by_id.values().filter_map(|device| device.behind.as_ref()) {
+        *behind.entry(gateway.as_str()).or_default() += 1;
+    }
+    let known = by_id.keys().copied().collect();
+    let told = Cell::new(0);
+    for placed in devices {
+        let (device, place) = (placed.device.id.to_string(), placed.behind_place);
+        let Some(gateway) = &placed.device.behind else { continue };
+        let Some(found) = by_id.get(gateway.as_str()) else {
+            // Looking for a neighbour costs; after some, the register itself is the fault.
+            told.set(told.get() + 1);
+            let near = (told.get() <= 20).then(|| nearest_id(gateway.as_str(), &known)).flatten();
+            let (id, wherein) = (gateway.to_string(), "the register of devices");
+            fault(place, &Problem::Unknown { what: "device", id, near, wherein, refuses: true });
+            continue;
+        };
+        let gateway = gateway.to_string();
+        if found.behind.is_some() || behind.contains_key(device.as_str()) {
+            fault(place, &Problem::GatewayChain { device, gateway });
+        } else if gateways.is_some_and(|known| !known.contains(found.profile.as_str())) {
+            let profile = found.profile.to_string();
+            fault(place, &Problem::NoGateway { gateway, profile });
+        } else if behind.get(gateway.as_str()).is_some_and(|n| *n > BEHIND) {
+            fault(place, &Problem::TooManyBehind { gateway, most: BEHIND });
+        }
+    }
+}
+
+/// Writes devices as `devices.csv`; who stands behind whom only where somebody does.
 pub fn devices_to_csv<'a>(devices: impl IntoIterator<Item = &'a Device>) -> String {
+    let devices: Vec<&Device> = devices.into_iter().collect();
+    let gateways = devices.iter().any(|device| device.behind.is_some());
+    let columns = if gateways { DEVICES } else { &DEVICES[..DEVICES.len() - 1] };
     write_table(
-        DEVICES,
+        columns,
         devices.into_iter().map(|d| {
-            vec![
+            let mut fields = vec![
                 d.id.to_string(),
                 d.name.clone(),
                 d.unit.to_string(),
@@ -258,7 +311,11 @@ pub fn devices_to_csv<'a>(devices: impl IntoIterator<Item = &'a Device>) -> Stri
                 d.profile.to_string(),
                 d.volume_cap.to_string(),
                 d.trim_ms.to_string(),
-            ]
+            ];
+            if gateways {
+                fields.push(or_empty(d.behind.as_ref()));
+            }
+            fields
         }),
     )
 }
@@ -291,6 +348,10 @@ pub struct Named {
     pub units: BTreeSet<UnitId>,
     /// `None` where no profiles are known.
     pub profiles: Option<BTreeSet<ProfileId>>,
+    /// Those of them that are gateways'.
+    pub gateways: BTreeSet<ProfileId>,
+    /// Devices that stand already.
+    pub devices: Vec<Device>,
 }
 
 /// As [`devices_from_csv`], for `loa device import`: unit and profile must exist.
@@ -314,13 +375,18 @@ pub fn devices_from_csv_naming(
                 source.fault(place, &Problem::Unknown { what, id, near, wherein, refuses: true });
             }
         };
-        for PlacedDevice { device, unit_place, profile_place } in &devices {
+        for PlacedDevice { device, unit_place, profile_place, .. } in &devices {
             look(*unit_place, "unit", device.unit.as_str(), &units, "the register of units");
             if let Some(profiles) = &profiles {
                 let wherein = "the folder of profiles";
                 look(*profile_place, "profile", device.profile.as_str(), profiles, wherein);
             }
         }
+        let gateways: BTreeSet<&str> = named.gateways.iter().map(ProfileId::as_str).collect();
+        let gateways = named.profiles.is_some().then_some(&gateways);
+        check_behind(&devices, &named.devices, gateways, |place, problem| {
+            source.fault(place, problem);
+        });
         Some(devices.into_iter().map(|d| d.device).collect())
     })
 }
@@ -361,6 +427,43 @@ mod tests {
     }
 
     #[test]
+    fn a_device_stands_behind_one_gateway_that_is_there_and_stands_behind_nobody() {
+        let known = units_from_csv("u", b"id,name,parent\n01,A,\n00001,B,01\n", &[]).unwrap();
+        let beside = "id,name,unit,profile,behind\ncong-1,C,00001,cong,\nloa-9,L,00001,loa-ip,\n";
+        let named = Named {
+            units: known.into_iter().map(|unit| unit.id).collect(),
+            profiles: Some(["loa-ip", "cong"].map(|id| id.parse().unwrap()).into()),
+            gateways: ["cong".parse().unwrap()].into(),
+            devices: devices_from_csv("d", beside.as_bytes()).unwrap(),
+        };
+        let read = |lines: &str| {
+            let text = format!("id,name,unit,profile,behind\n{lines}");
+            let read = devices_from_csv_naming("d", text.as_bytes(), &named);
+            read.map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        let good = read("loa-1,A,00001,loa-ip,cong-1\n").unwrap();
+        assert_eq!(good[0].behind.as_ref().map(DeviceId::as_str), Some("cong-1"));
+        let again = devices_to_csv(&good);
+        assert_eq!(devices_from_csv("d", again.as_bytes()).unwrap(), good);
+        let bad = "loa-1,A,00001,loa-ip,cong-2\n\
+            loa-2,A,00001,loa-ip,loa-9\n\
+            loa-3,A,00001,loa-ip,loa-3\n\
+            cong-1,C,00001,cong,loa-4\n\
+            loa-4,C,00001,cong,\n\
+            loa-5,C,00001,loa-ip,cong-1\n";
+        assert_eq!(
+            read(bad).unwrap_err(),
+            [
+                "d:2:22: no device `cong-2`",
+                "d:3:22: `loa-9` is no gateway: its profile `loa-ip` has an output of its own",
+                "d:4:22: `loa-3` behind `loa-3`: a gateway stands behind nobody",
+                "d:5:21: `cong-1` behind `loa-4`: a gateway stands behind nobody",
+                "d:7:22: `loa-5` behind `cong-1`: a gateway stands behind nobody",
+            ]
+        );
+    }
+
+    #[test]
     fn circles_of_parents_are_told_with_their_way() {
         let text = "id,name,parent\n01,A,\n001,B,00001\n00001,C,001\n00002,D,01\n";
         let faults = units_from_csv("units.csv", text.as_bytes(), &[]).unwrap_err();
@@ -384,6 +487,7 @@ mod tests {
         let named = Named {
             units: known.into_iter().map(|unit| unit.id).collect(),
             profiles: Some(["loa-ip".parse().unwrap()].into()),
+            ..Named::default()
         };
         let text = "id,name,unit,profile\nloa-1,A,00001,loa-ip\nloa-2,B,00002,loa-id\n";
         let faults = devices_from_csv_naming("d", text.as_bytes(), &named).unwrap_err();

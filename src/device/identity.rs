@@ -2,13 +2,14 @@
 
 use super::disk;
 use crate::domain::ids::{DeviceId, UnitId};
+use crate::domain::proof::record::Attestor;
 use crate::wire::b64;
 use crate::wire::epoch::KeySet;
 use crate::wire::jws::{Kid, SecretKey};
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Why a data folder cannot be used.
@@ -94,6 +95,8 @@ pub struct Home {
     pub key: SecretKey,
     /// The server's keys.
     pub keys: KeySet,
+    /// Whose word its records are.
+    pub attestor: Attestor,
     _lock: File,
 }
 
@@ -120,7 +123,26 @@ impl Home {
             .and_then(|body| KeySet::verify(&body, &identity.root).ok())
             .ok_or_else(|| damaged("keys.json"))?;
         let key = SecretKey::from_seed(&seed);
-        Ok(Self { dir: dir.to_owned(), identity, key, keys, _lock: lock })
+        let attestor = Attestor::Device;
+        Ok(Self { dir: dir.to_owned(), identity, key, keys, attestor, _lock: lock })
+    }
+
+    /// Opens the folder that a gateway keeps for a device behind it: `behind/ID` in its own. The
+    /// device signs with the gateway's key, and obeys the server that the gateway enrolled with.
+    pub fn open_behind(&self, id: &DeviceId, units: &[UnitId]) -> Result<Self, IdentityError> {
+        let dir = self.dir.join("behind").join(id.as_str());
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+        made.map_err(|source| IdentityError::Disk { path: dir.clone(), source })?;
+        let lock = lock(&dir)?;
+        let root = self.identity.root;
+        // Its own chain of epochs where it has followed one, else that of the gateway; which is at
+        // hand whenever this one is damaged.
+        let own = disk::read(&dir.join("keys.json"));
+        let keys = own.and_then(|body| KeySet::verify(&body, &root).ok());
+        let keys = keys.unwrap_or_else(|| self.keys.clone());
+        let identity = Identity { id: id.clone(), units: units.to_vec(), ..self.identity.clone() };
+        let (key, attestor) = (self.key.clone(), Attestor::Gateway);
+        Ok(Self { dir, identity, key, keys, attestor, _lock: lock })
     }
 
     /// Returns the file of the broker's certificate authority, if enrolment brought one.

@@ -27,6 +27,14 @@ pub struct Profile {
     pub clock_ppm: u32,
 }
 
+impl Profile {
+    /// Says whether it is a gateway's: one without an output of its own, that speaks and signs for
+    /// devices which cannot speak our contract.
+    pub fn is_gateway(&self) -> bool {
+        self.speaker.is_none() && self.board.is_none()
+    }
+}
+
 /// A loudspeaker output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpeakerProfile {

@@ -57,6 +57,9 @@ pub struct Unit {
     pub population: Option<u32>,
 }
 
+/// Devices that may stand behind one gateway.
+pub const BEHIND: usize = 1_000;
+
 /// A loudspeaker cluster, board or gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
@@ -74,6 +77,8 @@ pub struct Device {
     pub volume_cap: u8,
     /// Correction of its start in milliseconds, −1000..=1000 (positive plays later).
     pub trim_ms: i64,
+    /// The gateway that speaks and signs for it; `None` for a device that speaks our contract.
+    pub behind: Option<DeviceId>,
 }
 
 /// What is known about the clips that playlists name.

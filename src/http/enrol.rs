@@ -21,9 +21,10 @@ impl From<EnrolError> for ApiError {
             EnrolError::Unknown | EnrolError::Mismatch | EnrolError::SpentKey => {
                 StatusCode::FORBIDDEN
             }
-            EnrolError::Used { .. } | EnrolError::Expired { .. } | EnrolError::Gone => {
-                StatusCode::GONE
-            }
+            EnrolError::Used { .. }
+            | EnrolError::Expired { .. }
+            | EnrolError::Gone
+            | EnrolError::Behind => StatusCode::GONE,
             EnrolError::Unsigned(_) | EnrolError::Random { .. } | EnrolError::Store(_) => {
                 return match error {
                     EnrolError::Store(error) => error.into(),

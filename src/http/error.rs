@@ -211,9 +211,16 @@ impl From<crate::app::registry::RegisterError> for ApiError {
             E::NoDevice { .. } => (StatusCode::NOT_FOUND, "not-found"),
             E::HasEnrolled { .. } => (StatusCode::CONFLICT, "has-enrolled"),
             E::NeverEnrolled { .. } => (StatusCode::CONFLICT, "never-enrolled"),
-            E::NoUnit { .. } | E::NoProfile { .. } | E::Range { .. } | E::Name | E::Reason => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "invalid")
-            }
+            E::StandsBehind { .. } => (StatusCode::CONFLICT, "stands-behind"),
+            E::HasBehind { .. } => (StatusCode::CONFLICT, "has-behind"),
+            E::NoGateway { .. }
+            | E::Chain { .. }
+            | E::TooManyBehind { .. }
+            | E::NoUnit { .. }
+            | E::NoProfile { .. }
+            | E::Range { .. }
+            | E::Name
+            | E::Reason => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
             E::Random { .. } => return Self::internal(chain(&error)),
             E::Store(_) => {
                 return match error {

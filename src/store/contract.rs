@@ -45,6 +45,7 @@ contract!(
     stands_and_turns_are_read_back_and_bounded,
     a_code_enrols_once,
     a_revoked_key_never_comes_back,
+    a_gateways_key_speaks_for_what_stands_behind_it,
     a_token_is_used_up,
     a_round_is_read_back_and_repeated_without_effect,
     a_lower_version_is_stale_and_takes_the_round_with_it,
@@ -89,6 +90,7 @@ fn registered(id: &str) -> Device {
         profile: "loa-ip-30w".parse().expect("a profile"),
         volume_cap: 80,
         trim_ms: -12,
+        behind: None,
     }
 }
 
@@ -418,6 +420,74 @@ async fn a_revoked_key_never_comes_back(store: &dyn Store) {
     assert_eq!(store.enrol(&enrolment(2, "loa-1", 1, 40)).await.unwrap(), Enrolled::SpentKey);
     assert_eq!(store.enrol(&enrolment(3, "loa-2", 1, 40)).await.unwrap(), Enrolled::SpentKey);
     assert_eq!(store.enrol(&enrolment(2, "loa-1", 5, 40)).await.unwrap(), Enrolled::Done);
+}
+
+async fn a_gateways_key_speaks_for_what_stands_behind_it(store: &dyn Store) {
+    let [gateway, other, child] = ["cong-1", "cong-2", "loa-1"].map(device);
+    let behind = |of: Option<&str>| Device { behind: of.map(device), ..registered("loa-1") };
+    let standing = async || store.device(&child).await.unwrap().unwrap().standing;
+    let enrolled = |at: i64, key: u8| Standing::Enrolled {
+        since_ms: UtcMs(at),
+        kid: format!("kid-{key}"),
+        password: Standing::NO_PASSWORD,
+    };
+    let ends = async || {
+        let keys = store.keys_of(&child).await.unwrap();
+        keys.into_iter().map(|key| (key.kid, key.gateway, key.end)).collect::<Vec<_>>()
+    };
+    // In any order: what stands behind may be named before its gateway.
+    let all = [behind(Some("cong-1")), registered("cong-1"), registered("cong-2")];
+    store.put_devices(&all, UtcMs(1)).await.unwrap();
+    assert_eq!(standing().await, Standing::Awaiting, "its gateway has no key yet");
+    for (id, of) in [(1, "cong-1"), (2, "cong-2"), (3, "cong-1"), (4, "cong-1")] {
+        store.put_code(&code(id, of)).await.unwrap();
+    }
+    assert_eq!(store.enrol(&enrolment(1, "cong-1", 1, 10)).await.unwrap(), Enrolled::Done);
+    assert_eq!(standing().await, enrolled(10, 1));
+    let first = ("kid-1".to_owned(), Some(gateway.clone()), KeyEnd::Open);
+    assert_eq!(ends().await, std::slice::from_ref(&first));
+    let said = || async { store.leaves(1, 99).await.unwrap().len() };
+    let before = said().await;
+    store.put_devices(&[behind(Some("cong-1"))], UtcMs(11)).await.unwrap();
+    assert_eq!((standing().await, said().await), (enrolled(10, 1), before), "nothing changed");
+    // The same key may enrol the gateway again, although it speaks for another device too.
+    assert_eq!(store.enrol(&enrolment(3, "cong-1", 1, 12)).await.unwrap(), Enrolled::Done);
+    assert_eq!(standing().await, enrolled(12, 1));
+
+    assert_eq!(store.enrol(&enrolment(2, "cong-2", 2, 20)).await.unwrap(), Enrolled::Done);
+    store.put_devices(&[behind(Some("cong-2"))], UtcMs(30)).await.unwrap();
+    assert_eq!(standing().await, enrolled(30, 2));
+    let replaced = (first.0, first.1, KeyEnd::Replaced { at_ms: UtcMs(30) });
+    let second = |end| ("kid-2".to_owned(), Some(other.clone()), end);
+    assert_eq!(ends().await, [replaced.clone(), second(KeyEnd::Open)]);
+
+    store.revoke(&other, "mất trộm", "lan", UtcMs(40)).await.unwrap();
+    assert_eq!(standing().await, Standing::Awaiting, "it waits for its gateway");
+    let revoked = second(KeyEnd::Revoked { at_ms: UtcMs(40) });
+    assert_eq!(ends().await, [replaced.clone(), revoked.clone()]);
+    let leaves = store.leaves(1, 99).await.unwrap();
+    let told: Vec<_> = leaves.iter().map(|leaf| String::from_utf8_lossy(leaf.content())).collect();
+    let of = |kind: &str| {
+        let is = |text: &&std::borrow::Cow<'_, str>| {
+            text.contains(&format!("\"kind\":\"{kind}\",\"dev\":\"loa-1\""))
+        };
+        told.iter().filter(is).count()
+    };
+    assert_eq!((of("enrol"), of("revoke")), (3, 1), "{told:#?}");
+
+    // Back behind the first one, whose key was only replaced; then by itself.
+    store.put_devices(&[behind(Some("cong-1"))], UtcMs(50)).await.unwrap();
+    assert_eq!(standing().await, enrolled(50, 1));
+    store.put_devices(&[behind(None)], UtcMs(60)).await.unwrap();
+    assert_eq!(standing().await, Standing::Awaiting);
+    let first = ("kid-1".to_owned(), Some(gateway.clone()), KeyEnd::Replaced { at_ms: UtcMs(60) });
+    assert_eq!(ends().await, [first, revoked]);
+    // Revoked by itself it stays so when its gateway enrols again under the same key.
+    store.put_devices(&[behind(Some("cong-1"))], UtcMs(70)).await.unwrap();
+    store.revoke(&child, "hỏng", "lan", UtcMs(80)).await.unwrap();
+    assert_eq!(store.enrol(&enrolment(4, "cong-1", 1, 90)).await.unwrap(), Enrolled::Done);
+    let gone = Standing::Revoked { at_ms: UtcMs(80), reason: "hỏng".into() };
+    assert_eq!(standing().await, gone);
 }
 
 async fn a_token_is_used_up(store: &dyn Store) {

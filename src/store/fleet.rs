@@ -1,7 +1,7 @@
 //! Cards of devices, changes of the register with their entries, how devices stood.
 
 use super::rows::{Columns, big, json};
-use super::{SqliteStore, commit, failed, guard, people, registry, trail};
+use super::{SqliteStore, behind, commit, failed, guard, people, registry, trail};
 use crate::app::ports::{
     Fence, Fleet, RegisterChange, StandRound, StoreError, StoredStand, StoredTurn, TURNS, Trailed,
 };
@@ -167,8 +167,14 @@ impl Fleet for SqliteStore {
         for unit in &change.units {
             registry::put_unit(&mut tx, unit).await?;
         }
+        let mut moved = Vec::new();
         for device in &change.devices {
-            registry::put_device(&mut tx, device, change.at_ms).await?;
+            if registry::put_device(&mut tx, device, change.at_ms).await? {
+                moved.push(&device.id);
+            }
+        }
+        for device in moved {
+            behind::settle(&mut tx, device, change.at_ms).await?;
         }
         for (device, card) in &change.cards {
             if card.is_empty() {

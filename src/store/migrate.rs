@@ -71,6 +71,12 @@ pub(super) const STEPS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/postgres/0010_told.sql"),
     ),
     (
+        11,
+        "behind",
+        include_str!("../../migrations/sqlite/0011_behind.sql"),
+        include_str!("../../migrations/postgres/0011_behind.sql"),
+    ),
+    (
         12,
         "fleet",
         include_str!("../../migrations/sqlite/0012_fleet.sql"),

@@ -10,6 +10,7 @@
 //! The same texts are to run on PostgreSQL; what SQLite alone can do stays out of them.
 
 mod approval;
+mod behind;
 mod byhand;
 mod draws;
 mod enclosure;

@@ -2,7 +2,7 @@
 
 use super::logbook::say;
 use super::rows::{Columns, json, texts};
-use super::{SqliteStore, commit, failed};
+use super::{SqliteStore, behind, commit, failed};
 use crate::app::ports::{
     CodeUse, DeviceKey, Enrolled, Enrolment, EnrolmentCode, KeyEnd, Registered, Registry, Standing,
     StoreError, Token,
@@ -50,6 +50,7 @@ fn registered(row: &SqliteRow) -> Result<Registered, StoreError> {
             profile: row.parse("profile")?,
             volume_cap: row.int("volume_cap")?,
             trim_ms: row.get("trim_ms")?,
+            behind: row.parse_option("behind")?,
         },
         registered_ms: row.at("registered_ms")?,
         standing,
@@ -69,6 +70,7 @@ fn key(row: &SqliteRow) -> Result<DeviceKey, StoreError> {
         kid: row.text("kid")?,
         key: row.bytes("key")?,
         since_ms: row.at("since_ms")?,
+        gateway: row.parse_option("gateway")?,
         end,
     })
 }
@@ -141,19 +143,28 @@ pub(super) async fn remove_unit(
     Ok(())
 }
 
-/// Adds a device or replaces what the register says of it, within a write.
+/// Adds a device or replaces what the register says of it, within a write. Says whether it stands
+/// behind another gateway than before: `behind::settle` follows once all stand.
 pub(super) async fn put_device(
     conn: &mut SqliteConnection,
     device: &Device,
     now: UtcMs,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
+    let stood: Option<Option<String>> =
+        sqlx::query_scalar("SELECT behind FROM devices WHERE id = $1")
+            .bind(device.id.as_str())
+            .fetch_optional(&mut *conn)
+            .await
+            .map_err(failed("read a device"))?;
+    let stands = device.behind.as_ref().map(DeviceId::as_str);
     sqlx::query(
         "INSERT INTO devices (id, name, unit, tags, profile, volume_cap, trim_ms, \
-         registered_ms, standing, standing_ms) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'awaiting', $8) \
+         registered_ms, standing, standing_ms, behind) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'awaiting', $8, $9) \
          ON CONFLICT (id) DO UPDATE SET name = excluded.name, unit = excluded.unit, \
          tags = excluded.tags, profile = excluded.profile, \
-         volume_cap = excluded.volume_cap, trim_ms = excluded.trim_ms",
+         volume_cap = excluded.volume_cap, trim_ms = excluded.trim_ms, \
+         behind = excluded.behind",
     )
     .bind(device.id.as_str())
     .bind(&device.name)
@@ -163,10 +174,12 @@ pub(super) async fn put_device(
     .bind(i64::from(device.volume_cap))
     .bind(device.trim_ms)
     .bind(now.0)
+    .bind(stands)
     .execute(&mut *conn)
     .await
     .map_err(failed("keep devices"))?;
-    super::rollups::stands(conn, device, Some(&device.unit), now).await
+    super::rollups::stands(conn, device, Some(&device.unit), now).await?;
+    Ok(stood.flatten().as_deref() != stands)
 }
 
 /// Removes a device, within a write; its keys and all evidence stay.
@@ -186,10 +199,36 @@ pub(super) async fn remove_device(
     super::fleet::forget(&mut *conn, id).await?;
     sqlx::query("DELETE FROM devices WHERE id = $1")
         .bind(id.as_str())
-        .execute(conn)
+        .execute(&mut *conn)
         .await
         .map_err(failed("remove devices"))?;
+    // What stood behind it has nobody who signs for it.
+    for device in behind::of(conn, id).await? {
+        behind::settle(conn, &device, now).await?;
+    }
     Ok(())
+}
+
+/// Returns a device's unit and those above it, so that a question about any of them finds it.
+pub(super) async fn units_of(
+    conn: &mut SqliteConnection,
+    device: &DeviceId,
+) -> Result<Vec<UnitId>, StoreError> {
+    let units: Vec<String> = sqlx::query_scalar(
+        "WITH RECURSIVE above (unit, step) AS (\
+             SELECT unit, 0 FROM devices WHERE id = $1 \
+             UNION ALL \
+             SELECT u.parent, above.step + 1 FROM units u JOIN above ON u.id = above.unit \
+             WHERE u.parent IS NOT NULL AND above.step < $2) \
+         SELECT unit FROM above ORDER BY step",
+    )
+    .bind(device.as_str())
+    .bind(i64::try_from(limits::UNITS).unwrap_or(8) - 1)
+    .fetch_all(&mut *conn)
+    .await
+    .map_err(failed("read a device"))?;
+    let units = units.iter().map(|unit| unit.parse()).collect::<Result<_, _>>();
+    units.map_err(|_| StoreError::Damaged { what: "device", key: device.to_string() })
 }
 
 #[async_trait]
@@ -237,8 +276,15 @@ impl Registry for SqliteStore {
 
     async fn put_devices(&self, devices: &[Device], now: UtcMs) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
+        let mut moved = Vec::new();
         for device in devices {
-            put_device(&mut tx, device, now).await?;
+            if put_device(&mut tx, device, now).await? {
+                moved.push(&device.id);
+            }
+        }
+        // Once all stand: a gateway may come after what stands behind it.
+        for device in moved {
+            behind::settle(&mut tx, device, now).await?;
         }
         commit(tx).await
     }
@@ -259,6 +305,7 @@ impl Registry for SqliteStore {
         now: UtcMs,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
+        behind::fall(&mut tx, id, reason, by, now).await?;
         let ended: Vec<String> = sqlx::query_scalar(
             "SELECT kid FROM device_keys \
              WHERE device = $1 AND (ended IS NULL OR ended <> 'revoked') ORDER BY since_ms, kid",
@@ -375,7 +422,9 @@ impl Registry for SqliteStore {
             return Ok(Enrolled::ExpiredCode { at_ms: found.expires_ms });
         }
         let spent = sqlx::query(
-            "SELECT 1 FROM device_keys WHERE kid = $2 AND (device <> $1 OR ended = 'revoked')",
+            "SELECT 1 FROM device_keys WHERE kid = $2 AND (\
+             (device = $1 AND ended = 'revoked') OR \
+             (device <> $1 AND (gateway IS NULL OR gateway <> $1)))",
         )
         .bind(device.as_str())
         .bind(kid)
@@ -421,7 +470,8 @@ impl Registry for SqliteStore {
         .map_err(failed("replace keys"))?;
         sqlx::query(
             "INSERT INTO device_keys (device, kid, key, since_ms) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (device, kid) DO UPDATE SET ended = NULL, ended_ms = NULL",
+             ON CONFLICT (device, kid) DO UPDATE SET ended = NULL, ended_ms = NULL, \
+             gateway = NULL",
         )
         .bind(device.as_str())
         .bind(kid)
@@ -430,26 +480,12 @@ impl Registry for SqliteStore {
         .execute(&mut *tx)
         .await
         .map_err(failed("keep a key"))?;
-        // Its unit and those above it, so that a question about any of them finds the device.
-        let units: Vec<String> = sqlx::query_scalar(
-            "WITH RECURSIVE above (unit, step) AS (\
-                 SELECT unit, 0 FROM devices WHERE id = $1 \
-                 UNION ALL \
-                 SELECT u.parent, above.step + 1 FROM units u JOIN above ON u.id = above.unit \
-                 WHERE u.parent IS NOT NULL AND above.step < $2) \
-             SELECT unit FROM above ORDER BY step",
-        )
-        .bind(device.as_str())
-        .bind(i64::try_from(limits::UNITS).unwrap_or(8) - 1)
-        .fetch_all(&mut *tx)
-        .await
-        .map_err(failed("read a device"))?;
-        let units: Vec<UnitId> = units
-            .iter()
-            .map(|unit| unit.parse())
-            .collect::<Result<_, _>>()
-            .map_err(|_| StoreError::Damaged { what: "device", key: device.to_string() })?;
+        let units = units_of(&mut tx, device).await?;
         say(&mut tx, &crate::app::logbook::enrolled(enrolment, &units)?).await?;
+        // What stands behind it is signed for by the new key from now on.
+        for device in behind::of(&mut tx, device).await? {
+            behind::settle(&mut tx, &device, *at_ms).await?;
+        }
         commit(tx).await?;
         Ok(Enrolled::Done)
     }

@@ -61,6 +61,11 @@ pub const DAY_MS: i64 = 26 * 3_600_000;
 /// Correction of a start, in milliseconds, either way.
 pub const TRIM_MS: i64 = 1_000;
 
+/// List of the devices behind a gateway.
+pub const BEHIND_BYTES: usize = 131_072;
+/// Devices behind a gateway.
+pub const BEHIND: usize = crate::domain::station::BEHIND;
+
 /// Quiet floor.
 pub const FLOOR_BYTES: usize = 2_048;
 /// Command.

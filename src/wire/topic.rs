@@ -19,6 +19,8 @@ pub enum Topic {
     Timetable(DeviceId),
     /// A device's quiet floor.
     Floor(DeviceId),
+    /// The devices behind a gateway.
+    Behind(DeviceId),
     /// An order to a device.
     Command(DeviceId),
     /// The time for a device that asked.
@@ -104,6 +106,7 @@ impl Topics {
             Topic::Epoch => format!("{prefix}/epoch"),
             Topic::Timetable(device) => format!("{prefix}/d/{device}/timetable"),
             Topic::Floor(device) => format!("{prefix}/d/{device}/floor"),
+            Topic::Behind(device) => format!("{prefix}/d/{device}/behind"),
             Topic::Command(device) => format!("{prefix}/d/{device}/command"),
             Topic::Time(device) => format!("{prefix}/d/{device}/time"),
             Topic::Receipt(device) => format!("{prefix}/d/{device}/receipt"),
@@ -135,6 +138,7 @@ impl Topics {
                 Some(match *kind {
                     "timetable" => Topic::Timetable(device),
                     "floor" => Topic::Floor(device),
+                    "behind" => Topic::Behind(device),
                     "command" => Topic::Command(device),
                     "time" => Topic::Time(device),
                     "receipt" => Topic::Receipt(device),

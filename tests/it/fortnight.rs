@@ -19,7 +19,7 @@ use loa::device::ledger::{Ledger, LedgerConfig};
 use loa::device::trust::ClockMode;
 use loa::domain::ids::{CueId, DeviceId};
 use loa::domain::proof::outcome::{Outcome, Plan, Verdict};
-use loa::domain::proof::record::{Body, Record, Subject};
+use loa::domain::proof::record::{Attestor, Body, Record, Subject};
 use loa::domain::time::{Span, UtcMs};
 use loa::wire::jws::{OneKey, Role};
 use loa::wire::record;
@@ -237,8 +237,12 @@ fn read(jws: &str, key: &loa::wire::jws::PublicKey) -> Record {
 /// The server holds exactly what the device signed, byte for byte, in one unbroken chain.
 async fn everything_arrived_once(commune: &Commune, n: usize) {
     let unit = &commune.units[n];
-    let config =
-        LedgerConfig { device: unit.id.clone(), key: unit.key.clone(), most_bytes: 16 << 20 };
+    let config = LedgerConfig {
+        device: unit.id.clone(),
+        key: unit.key.clone(),
+        most_bytes: 16 << 20,
+        attestor: Attestor::Device,
+    };
     let ledger = Ledger::open(&unit.dir.join("ledger"), config).unwrap();
     let (chain, mut from, mut signed) = (ledger.chain(), 1, Vec::new());
     while let Some((body, last)) = ledger.batch(Wanted { chain, from, to: u64::MAX }).unwrap() {

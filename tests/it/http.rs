@@ -142,6 +142,7 @@ fn device(id: &str) -> Device {
         profile: "loa-ip".parse().unwrap(),
         volume_cap: 100,
         trim_ms: 0,
+        behind: None,
     }
 }
 

@@ -95,6 +95,7 @@ async fn register(store: &SqliteStore, id: &DeviceId, key: &SecretKey) {
         profile: "loa".parse().unwrap(),
         volume_cap: 100,
         trim_ms: 0,
+        behind: None,
     };
     store.put_devices(&[device], UtcMs(0)).await.unwrap();
     let code = Digest([1; 32]);

@@ -3,7 +3,7 @@
 use crate::app::ports::{DeviceKey, KeyEnd, Reject, Signed, StoredRecord, Via};
 use crate::domain::ids::{ChainId, CueId, DeviceId, Digest};
 use crate::domain::proof::chain::{Link, LostSpan};
-use crate::domain::proof::record::{Body, Record};
+use crate::domain::proof::record::{Attestor, Body, Record};
 use crate::domain::time::UtcMs;
 use crate::wire::jws::{self, Found, Keys, Kid, PublicKey, Role, Typ};
 use crate::wire::{Refusal, limits, record};
@@ -57,9 +57,16 @@ struct OfOrder {
     jti: String,
 }
 
+/// A key of a device.
+struct Known {
+    key: PublicKey,
+    end: KeyEnd,
+    attestor: Attestor,
+}
+
 /// The keys of one device.
 pub(super) struct DeviceKeys {
-    keys: BTreeMap<Kid, (PublicKey, KeyEnd)>,
+    keys: BTreeMap<Kid, Known>,
     via: Via,
 }
 
@@ -67,7 +74,9 @@ impl DeviceKeys {
     pub(super) fn new(keys: Vec<DeviceKey>, via: Via) -> Self {
         let keys = keys.into_iter().filter_map(|known| {
             let key = PublicKey::from_bytes(&known.key).ok()?;
-            Some((key.kid(), (key, known.end)))
+            let own = known.gateway.is_none();
+            let attestor = if own { Attestor::Device } else { Attestor::Gateway };
+            Some((key.kid(), Known { key, end: known.end, attestor }))
         });
         Self { keys: keys.collect(), via }
     }
@@ -75,7 +84,7 @@ impl DeviceKeys {
 
 impl Keys for DeviceKeys {
     fn find(&self, kid: &Kid, role: Role) -> Result<Found, Refusal> {
-        let (key, end) = self.keys.get(kid).ok_or(Refusal::UnknownKey { kid: *kid })?;
+        let Known { key, end, .. } = self.keys.get(kid).ok_or(Refusal::UnknownKey { kid: *kid })?;
         if role != Role::Device {
             return Err(Refusal::Role { kid: *kid, role: role.as_str() });
         }
@@ -141,7 +150,9 @@ fn read(device: &DeviceId, line: &str, keys: &DeviceKeys, now: UtcMs) -> Line {
     if (place.seq == 1) != place.prev.is_none() {
         faults.push("first".to_owned());
     }
-    let body = verified.read::<Record>().map(|record| record.body);
+    let read = verified.read::<Record>();
+    let attestor = read.as_ref().map(|record| record.head.attestor).map_err(|_| ());
+    let body = read.map(|record| record.body);
     if let Err(refusal) = &body {
         faults.push(format!("content: {}", refusal.reason()));
     }
@@ -155,8 +166,15 @@ fn read(device: &DeviceId, line: &str, keys: &DeviceKeys, now: UtcMs) -> Line {
         }
         _ => None,
     };
-    if keys.keys.get(&verified.kid).is_some_and(|(_, end)| matches!(end, KeyEnd::Revoked { .. })) {
+    let known = keys.keys.get(&verified.kid);
+    if known.is_some_and(|known| matches!(known.end, KeyEnd::Revoked { .. })) {
         faults.push("revoked".to_owned());
+    }
+    // Whose word it is must be said as it is.
+    if let (Some(known), Ok(attestor)) = (known, attestor)
+        && known.attestor != attestor
+    {
+        faults.push("attestor".to_owned());
     }
     let kind = serde_json::from_slice::<Kind>(payload)
         .map_or_else(|_| "unknown".to_owned(), |kind| kind.kind);

@@ -88,6 +88,7 @@ impl Signer {
             profile: "loa".parse().unwrap(),
             volume_cap: 100,
             trim_ms: 0,
+            behind: None,
         };
         store.put_devices(&[device], UtcMs(0)).await.unwrap();
         let code = Digest::of(self.id.as_str().as_bytes());

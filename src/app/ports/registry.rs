@@ -40,6 +40,8 @@ pub struct DeviceKey {
     /// The raw Ed25519 public key.
     pub key: [u8; 32],
     pub since_ms: UtcMs,
+    /// The gateway whose key this is; `None` for a key of the device's own.
+    pub gateway: Option<DeviceId>,
     pub end: KeyEnd,
 }
 
@@ -48,7 +50,8 @@ pub struct DeviceKey {
 pub enum KeyEnd {
     /// In use.
     Open,
-    /// The device enrolled again under another key: records of this one still count.
+    /// The device enrolled again under another key, or no longer stands behind the gateway whose
+    /// key it is: records of this one still count.
     Replaced { at_ms: UtcMs },
     /// Revoked: its records enter only by import, flagged.
     Revoked { at_ms: UtcMs },
@@ -81,6 +84,11 @@ impl std::fmt::Debug for EnrolmentCode {
             .field("refused", &self.refused)
             .finish_non_exhaustive()
     }
+}
+
+impl Standing {
+    /// Stands for the broker password of a device behind a gateway: no password has this hash.
+    pub const NO_PASSWORD: Digest = Digest([0; 32]);
 }
 
 /// When and by which key a code was used.
@@ -150,11 +158,14 @@ pub trait Registry: Send + Sync {
     async fn devices(&self) -> Result<Vec<Registered>, StoreError>;
     /// Returns one device.
     async fn device(&self, id: &DeviceId) -> Result<Option<Registered>, StoreError>;
-    /// Adds devices or replaces what the register says of them; standing and keys stay.
+    /// Adds devices or replaces what the register says of them; standing and keys stay. One that
+    /// comes to stand behind a gateway is enrolled by that gateway's key, in the same step, or
+    /// waits until the gateway enrols; one that no longer does has no key.
     async fn put_devices(&self, devices: &[Device], now: UtcMs) -> Result<(), StoreError>;
     /// Removes devices; their keys and all evidence stay.
     async fn remove_devices(&self, ids: &[DeviceId], now: UtcMs) -> Result<(), StoreError>;
-    /// Revokes the device's keys and password.
+    /// Revokes the device's keys and password. What stands behind it loses its key too, and waits
+    /// until the gateway enrols anew.
     async fn revoke(
         &self,
         id: &DeviceId,
@@ -173,7 +184,8 @@ pub trait Registry: Send + Sync {
     async fn codes(&self) -> Result<Vec<EnrolmentCode>, StoreError>;
     /// Counts a refused attempt with its reason; without effect for an unknown code.
     async fn refuse_code(&self, id: &Digest, reason: &str) -> Result<(), StoreError>;
-    /// Uses the code up and puts key and password in force, in one step.
+    /// Uses the code up and puts key and password in force, in one step, also for what stands
+    /// behind the device.
     async fn enrol(&self, enrolment: &Enrolment) -> Result<Enrolled, StoreError>;
 
     /// Keeps a token.

@@ -111,6 +111,7 @@ pub(crate) fn station(n: usize) -> Station {
                 profile: "loa".parse().unwrap(),
                 volume_cap: 90,
                 trim_ms: 0,
+                behind: None,
             };
             devices.insert(id, device);
         }

@@ -44,6 +44,10 @@ impl Register {
         let random = |source| EnrolError::Random { source };
         let password = b64::encode(&super::random::<16>().map_err(random)?);
         let registered = self.store.device(&code.device).await?.ok_or(EnrolError::Gone)?;
+        if registered.device.behind.is_some() {
+            // It was put behind a gateway after the code was issued.
+            return Err(EnrolError::Behind);
+        }
         if let Standing::Revoked { at_ms, .. } = &registered.standing
             && code.made_ms < *at_ms
         {
@@ -82,12 +86,7 @@ impl Register {
             at_ms: now,
         };
         match self.store.enrol(&enrolment).await? {
-            Enrolled::Done => {
-                let known = self.store.device(&code.device).await?;
-                if let (Some(live), Some(known)) = (&self.live, known) {
-                    live.put_device(known);
-                }
-            }
+            Enrolled::Done => self.tell(&code.device).await?,
             Enrolled::UnknownCode => return Err(EnrolError::Unknown),
             Enrolled::UsedCode { by } => return Err(EnrolError::Used { by }),
             Enrolled::ExpiredCode { at_ms } => return Err(EnrolError::Expired { at_ms }),

@@ -24,6 +24,16 @@ pub enum RegisterError {
     Reason,
     #[error("device `{device}` has enrolled")]
     HasEnrolled { device: DeviceId },
+    #[error("`{device}` stands behind `{gateway}`")]
+    StandsBehind { device: DeviceId, gateway: DeviceId },
+    #[error("`{gateway}` is no gateway: its profile `{profile}` has an output of its own")]
+    NoGateway { gateway: DeviceId, profile: ProfileId },
+    #[error("`{gateway}` stands behind a gateway itself")]
+    Chain { gateway: DeviceId },
+    #[error("more than {most} devices behind `{gateway}`")]
+    TooManyBehind { gateway: DeviceId, most: usize },
+    #[error("{} stand behind `{gateway}`: {}", behind.len(), named(behind))]
+    HasBehind { gateway: DeviceId, behind: Vec<DeviceId> },
     #[error("device `{device}` has never enrolled")]
     NeverEnrolled { device: DeviceId },
     #[error("the system gave no random numbers")]
@@ -50,6 +60,16 @@ impl RegisterError {
             Self::HasEnrolled { .. } => {
                 "its records are evidence: `loa device revoke` takes its key away for good"
             }
+            Self::StandsBehind { .. } => {
+                "its gateway enrols and signs for it; what it speaks to is said in the gateway's \
+                 `gateway.toml`"
+            }
+            Self::NoGateway { .. } => "give the gateway a profile with `gateway = true`",
+            Self::Chain { .. } => "put the device behind a gateway that stands by itself",
+            Self::TooManyBehind { .. } => "use a second gateway for the rest",
+            Self::HasBehind { .. } => {
+                "put them behind another gateway first: `loa device import`, column `behind`"
+            }
             Self::NeverEnrolled { .. } => {
                 "`loa device enrol` issues a code, `loa device delete` removes it"
             }
@@ -57,6 +77,15 @@ impl RegisterError {
             Self::Store(error) => error.hint(),
         }
     }
+}
+
+/// Names some of the devices.
+fn named(devices: &[DeviceId]) -> String {
+    let mut some: Vec<String> = devices.iter().take(5).map(|id| format!("`{id}`")).collect();
+    if devices.len() > some.len() {
+        some.push("…".to_owned());
+    }
+    some.join(", ")
 }
 
 /// Why a device was not enrolled.
@@ -74,6 +103,8 @@ pub enum EnrolError {
     Mismatch,
     #[error("the device of this code is no longer in the register")]
     Gone,
+    #[error("the device of this code stands behind a gateway by now")]
+    Behind,
     #[error("the key was given up before")]
     SpentKey,
     #[error("the answer cannot be signed: {0}")]
@@ -97,6 +128,7 @@ impl EnrolError {
             Self::Expired { .. } => "code-expired",
             Self::Mismatch => "code-mismatch",
             Self::Gone => "device-gone",
+            Self::Behind => "stands-behind",
             Self::SpentKey => "key-spent",
             Self::Unsigned(_) | Self::Random { .. } | Self::Store(_) => "internal",
         }
@@ -111,6 +143,7 @@ impl EnrolError {
             Self::Unsigned(_) => {
                 "a name, an address or a certificate of the station is too long for the contract"
             }
+            Self::Behind => "its gateway enrols and signs for it",
             Self::SpentKey => "enrol with a new data folder: the device then makes a new key",
             _ => "ask the operator for a new code: `loa device enrol DEVICE`",
         }

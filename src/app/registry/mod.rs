@@ -6,6 +6,7 @@
 //! # Invariants
 //! * A code enrols one device once. A used, expired, unknown or mismatching one changes nothing
 //!   but its own count of refusals, which is shown.
+//! * A device behind a gateway has neither code nor password of its own; its gateway has no output.
 //! * Secrets and passwords are shown once: the store keeps what checks them.
 
 mod enrol;
@@ -16,11 +17,11 @@ pub use error::{EnrolError, RegisterError};
 use super::keyring::Keyring;
 use super::live::Live;
 use super::mosquitto::Passwords;
-use super::ports::{EnrolmentCode, Registered, Standing, Store};
+use super::ports::{EnrolmentCode, Registered, Standing, Store, StoreError};
 use crate::clock::SharedClock;
 use crate::domain::ids::{DeviceId, Digest, ProfileId, Tag, UnitId};
 use crate::domain::profile::Profile;
-use crate::domain::station::{Device, Unit};
+use crate::domain::station::{BEHIND, Device, Unit};
 use crate::domain::time::UtcMs;
 use crate::wire::enrol::{Code, Secret};
 use crate::wire::topic::Topics;
@@ -63,6 +64,8 @@ pub struct NewDevice {
     pub tags: Vec<Tag>,
     pub volume_cap: u8,
     pub trim_ms: i64,
+    /// The gateway that speaks and signs for it.
+    pub behind: Option<DeviceId>,
 }
 
 /// A code as it is shown once. `Debug` does not show it.
@@ -141,7 +144,7 @@ impl Register {
         new: NewDevice,
         profiles: Option<&BTreeMap<ProfileId, Profile>>,
     ) -> Result<Registered, RegisterError> {
-        let NewDevice { id, name, unit, profile, mut tags, volume_cap, trim_ms } = new;
+        let NewDevice { id, name, unit, profile, mut tags, volume_cap, trim_ms, behind } = new;
         let name = normal(&name);
         if name.is_empty() || name.chars().count() > 200 {
             return Err(RegisterError::Name);
@@ -158,12 +161,56 @@ impl Register {
         if self.store.device(&id).await?.is_some() {
             return Err(RegisterError::Exists { device: id });
         }
+        if let Some(gateway) = &behind {
+            self.check_gateway(gateway, profiles).await?;
+        }
         tags.sort();
         tags.dedup();
-        let device = Device { id: id.clone(), name, unit, tags, profile, volume_cap, trim_ms };
+        let device =
+            Device { id: id.clone(), name, unit, tags, profile, volume_cap, trim_ms, behind };
         self.store.put_devices(&[device], self.clock.now()).await?;
         self.touch();
         self.store.device(&id).await?.ok_or(RegisterError::NoDevice { device: id })
+    }
+
+    /// Refuses what nothing can stand behind.
+    async fn check_gateway(
+        &self,
+        gateway: &DeviceId,
+        profiles: Option<&BTreeMap<ProfileId, Profile>>,
+    ) -> Result<(), RegisterError> {
+        let found = self.known(gateway).await?.device;
+        let gateway = gateway.clone();
+        if found.behind.is_some() {
+            return Err(RegisterError::Chain { gateway });
+        }
+        let profile = profiles.and_then(|profiles| profiles.get(&found.profile));
+        if profile.is_some_and(|profile| !profile.is_gateway()) {
+            return Err(RegisterError::NoGateway { gateway, profile: found.profile });
+        }
+        if self.behind(&gateway).await?.len() >= BEHIND {
+            return Err(RegisterError::TooManyBehind { gateway, most: BEHIND });
+        }
+        Ok(())
+    }
+
+    /// Returns the devices that stand behind a gateway.
+    pub async fn behind(&self, gateway: &DeviceId) -> Result<Vec<Registered>, RegisterError> {
+        let mut devices = self.store.devices().await?;
+        devices.retain(|known| known.device.behind.as_ref() == Some(gateway));
+        Ok(devices)
+    }
+
+    /// Tells the picture of a device that was just changed, and of what stands behind it.
+    async fn tell(&self, device: &DeviceId) -> Result<(), StoreError> {
+        let Some(live) = &self.live else { return Ok(()) };
+        let mut changed: Vec<_> = self.store.device(device).await?.into_iter().collect();
+        if live.devices().values().any(|known| known.device.behind.as_ref() == Some(device)) {
+            let all = self.store.devices().await?.into_iter();
+            changed.extend(all.filter(|known| known.device.behind.as_ref() == Some(device)));
+        }
+        live.put_devices(changed);
+        Ok(())
     }
 
     /// Issues a code by which the device enrols, for the first time or again.
@@ -174,8 +221,8 @@ impl Register {
     ) -> Result<Issued, RegisterError> {
         let hours = hours.unwrap_or(CODE_HOURS);
         in_range("hours", i64::from(hours), 1, i64::from(CODE_HOURS_MAX))?;
-        if self.store.device(device).await?.is_none() {
-            return Err(RegisterError::NoDevice { device: device.clone() });
+        if let Some(gateway) = self.known(device).await?.device.behind {
+            return Err(RegisterError::StandsBehind { device: device.clone(), gateway });
         }
         let secret = Secret::new(random().map_err(|source| RegisterError::Random { source })?);
         let made_ms = self.clock.now();
@@ -225,9 +272,7 @@ impl Register {
         }
         self.store.revoke(device, &reason, by, self.clock.now()).await?;
         let known = self.known(device).await?;
-        if let Some(live) = &self.live {
-            live.put_device(known.clone());
-        }
+        self.tell(device).await?;
         if let Some(passwords) = &self.passwords
             && let Err(error) = passwords.remove(device.as_str())
         {
@@ -249,8 +294,10 @@ impl Register {
         hours: Option<u32>,
     ) -> Result<Issued, RegisterError> {
         in_range("hours", i64::from(hours.unwrap_or(CODE_HOURS)), 1, i64::from(CODE_HOURS_MAX))?;
+        if let Some(gateway) = self.known(device).await?.device.behind {
+            return Err(RegisterError::StandsBehind { device: device.clone(), gateway });
+        }
         if self.store.keys_of(device).await?.is_empty() {
-            self.known(device).await?;
             return Err(RegisterError::NeverEnrolled { device: device.clone() });
         }
         self.revoke(device, reason, by).await?;
@@ -262,6 +309,11 @@ impl Register {
         let known = self.known(device).await?;
         if !self.store.keys_of(device).await?.is_empty() {
             return Err(RegisterError::HasEnrolled { device: device.clone() });
+        }
+        let behind = self.behind(device).await?;
+        if !behind.is_empty() {
+            let behind = behind.into_iter().map(|known| known.device.id).collect();
+            return Err(RegisterError::HasBehind { gateway: device.clone(), behind });
         }
         let now = self.clock.now();
         self.store.remove_devices(std::slice::from_ref(device), now).await?;

@@ -74,6 +74,7 @@ fn device(commune: u32, n: u32, merged: bool) -> Device {
         profile: "loa".parse().unwrap(),
         volume_cap: 100,
         trim_ms: 0,
+        behind: None,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::app::ports::{
 use crate::app::trail::Actor;
 use crate::audio::inspect::{Inspection, Limits, inspect};
 use crate::domain::ids::{DeviceId, Digest, UnitId};
+use crate::domain::profile::Profile;
 use crate::domain::standby::Template;
 use crate::domain::station::AssetFacts;
 use crate::domain::time::UtcMs;
@@ -140,12 +141,20 @@ impl Notices {
         Ok(AssetFacts { title, ..facts })
     }
 
-    /// Returns the enrolled devices below the units, in order.
+    /// Returns the enrolled devices below the units, in order. A gateway has no output: what stands
+    /// behind it is reached by itself.
     pub(super) fn reached(&self, units: &[UnitId]) -> Vec<Registered> {
         let devices = self.live.devices();
+        let picture = self.live.picture();
+        let gateway = |known: &Registered| {
+            let station = picture.station.as_ref();
+            let profile = station.and_then(|station| station.profiles.get(&known.device.profile));
+            profile.is_some_and(Profile::is_gateway)
+        };
         let concerned = |known: &&Registered| {
             let lineage = self.live.lineage(&known.device.unit);
             matches!(known.standing, Standing::Enrolled { .. })
+                && !gateway(known)
                 && units.iter().any(|unit| lineage.contains(unit))
         };
         devices.values().filter(concerned).cloned().collect()

@@ -46,7 +46,7 @@ impl Gate for Anyone {
         self.who(user)
     }
     fn who(&self, user: &str) -> Option<Who> {
-        Some(Who::Device { id: user.parse().ok()?, units: self.0.clone() })
+        Some(Who::Device { id: user.parse().ok()?, units: self.0.clone(), behind: None })
     }
 }
 

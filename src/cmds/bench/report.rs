@@ -71,6 +71,7 @@ async fn register(store: &SqliteStore, since: UtcMs) -> anyhow::Result<()> {
             profile: "loa-ip".parse()?,
             volume_cap: 100,
             trim_ms: 0,
+            behind: None,
         });
     }
     store.put_devices(&devices, since).await?;

@@ -85,6 +85,9 @@ pub(super) struct Add {
     /// Correction of its start in milliseconds; positive plays later
     #[arg(long, value_name = "MS", default_value_t = 0, allow_negative_numbers = true)]
     pub trim_ms: i64,
+    /// Gateway that speaks and signs for it; such a device needs no code
+    #[arg(long, value_name = "GATEWAY")]
+    pub behind: Option<DeviceId>,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,

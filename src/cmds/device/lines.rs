@@ -6,9 +6,11 @@ use crate::cmds::registers::{self, changed};
 use crate::cmds::trail::command_line;
 use crate::config::{self, Fault, Named, devices_from_csv_naming, devices_to_csv};
 use crate::domain::ids::{DeviceId, ProfileId, Tag, UnitId};
+use crate::domain::profile::Profile;
 use crate::domain::station::Device;
 use crate::store::SqliteStore;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// A device as the register knows it.
@@ -21,6 +23,7 @@ pub(super) struct Row {
     profile: ProfileId,
     volume_cap: u8,
     trim_ms: i64,
+    pub behind: Option<DeviceId>,
     standing: &'static str,
     since_ms: i64,
 }
@@ -41,6 +44,7 @@ impl From<Registered> for Row {
             profile: device.profile,
             volume_cap: device.volume_cap,
             trim_ms: device.trim_ms,
+            behind: device.behind,
             standing,
             since_ms,
         }
@@ -57,7 +61,8 @@ impl registers::Register for Devices {
     type Entry = Device;
     type Id = DeviceId;
     type Row = Row;
-    const HEAD: &'static [&'static str] = &["DEVICE", "NAME", "UNIT", "PROFILE", "STANDING"];
+    const HEAD: &'static [&'static str] =
+        &["DEVICE", "NAME", "UNIT", "PROFILE", "BEHIND", "STANDING"];
 
     fn id(device: &Device) -> &DeviceId {
         &device.id
@@ -69,6 +74,7 @@ impl registers::Register for Devices {
             row.name.clone(),
             row.unit.to_string(),
             row.profile.to_string(),
+            row.behind.as_ref().map_or_else(|| "–".to_owned(), ToString::to_string),
             row.standing.to_owned(),
         ]
     }
@@ -92,15 +98,20 @@ impl registers::Register for Devices {
         _: &[Device],
     ) -> anyhow::Result<Result<Vec<Device>, Vec<Fault>>> {
         let units = store.units().await?.into_iter().map(|unit| unit.id).collect();
+        let mut gateways = BTreeSet::new();
         let profiles = if self.profiles.is_dir() {
             let (known, _) = config::profiles(&self.profiles);
+            let of = |profile: &&Profile| profile.is_gateway();
+            gateways.extend(known.iter().filter(of).map(|profile| profile.id.clone()));
             Some(known.into_iter().map(|profile| profile.id).collect())
         } else {
             let folder = self.profiles.display();
             eprintln!("note: no folder `{folder}`; profiles are not checked");
             None
         };
-        Ok(devices_from_csv_naming(label, bytes, &Named { units, profiles }))
+        let devices = store.devices().await?.into_iter().map(|known| known.device).collect();
+        let named = Named { units, profiles, gateways, devices };
+        Ok(devices_from_csv_naming(label, bytes, &named))
     }
 
     async fn change(

@@ -16,7 +16,7 @@ use super::trail::command_line;
 use super::{Answer, failed, print_json, print_text, runtime};
 use crate::app::keyring::Keyring;
 use crate::app::mosquitto::Passwords;
-use crate::app::ports::Trail as _;
+use crate::app::ports::{Registered, Trail as _};
 use crate::app::registry::{NewDevice, Register, RegisterError};
 use crate::app::trail::Entry;
 use crate::clock::{Clock as _, SharedClock, SystemClock};
@@ -95,12 +95,27 @@ fn note_foreign_broker(one: &One) {
     }
 }
 
+/// What becomes of the devices behind a gateway whose key is taken away.
+fn note_behind(behind: &[Registered]) -> anyhow::Result<()> {
+    if behind.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = behind.iter().map(|known| format!("`{}`", known.device.id)).collect();
+    print_text(&format!(
+        "{} stand behind it and wait: they play on when it enrols anew, or stand behind another \
+         gateway (`loa device import`, column `behind`): {}.\n",
+        behind.len(),
+        names.join(", ")
+    ))
+}
+
 fn revoke(one: One, reason: &str) -> anyhow::Result<Answer> {
     let now = SystemClock::new().now();
-    let known = with_register(&one, async |register: &Register| {
+    let (known, behind) = with_register(&one, async |register: &Register| {
+        let behind = register.behind(&one.device).await?;
         let known = register.revoke(&one.device, reason, &command_line().who).await?;
         let entry = command_line().did(now, "revoke-device", &one.device).after(reason);
-        Ok((known, entry))
+        Ok(((known, behind), entry))
     })?;
     let row = Row::from(known);
     if one.json {
@@ -110,6 +125,7 @@ fn revoke(one: One, reason: &str) -> anyhow::Result<Answer> {
             "Revoked `{}`. Records that it still holds enter only by `loa records import`, flagged.\n",
             row.id
         ))?;
+        note_behind(&behind)?;
     }
     note_foreign_broker(&one);
     Ok(Answer::Yes)
@@ -122,13 +138,18 @@ fn replace(
     qr: Option<&std::path::Path>,
 ) -> anyhow::Result<Answer> {
     let now = SystemClock::new().now();
-    let issued = with_register(&one, async |register: &Register| {
+    let (issued, behind) = with_register(&one, async |register: &Register| {
+        let behind = register.behind(&one.device).await?;
         let issued =
             register.replace(&one.device, reason, &command_line().who, Some(hours)).await?;
         let entry = command_line().did(now, "replace-device", &one.device);
-        Ok((issued.clone(), entry.after(format!("{reason}; code {}", issued.id))))
+        let entry = entry.after(format!("{reason}; code {}", issued.id));
+        Ok(((issued, behind), entry))
     })?;
     show_code(issued, hours, qr, one.json)?;
+    if !one.json {
+        note_behind(&behind)?;
+    }
     note_foreign_broker(&one);
     Ok(Answer::Yes)
 }
@@ -164,6 +185,7 @@ fn add(args: Add) -> anyhow::Result<Answer> {
             tags: args.tags,
             volume_cap: args.volume_cap,
             trim_ms: args.trim_ms,
+            behind: args.behind,
         };
         let known = register.add(new, Some(&profiles)).await.map_err(|error| {
             let hint = error.hint();
@@ -171,13 +193,20 @@ fn add(args: Add) -> anyhow::Result<Answer> {
         })?;
         let entry = command_line().did(known.registered_ms, "add-device", &known.device.id);
         let (name, unit) = (&known.device.name, &known.device.unit);
-        let entry = entry.after(format!("`{name}` in {unit}, {}", known.device.profile));
+        let behind = known.device.behind.as_ref();
+        let behind = behind.map_or_else(String::new, |id| format!(", behind {id}"));
+        let entry = entry.after(format!("`{name}` in {unit}, {}{behind}", known.device.profile));
         store.append(&entry).await?;
         anyhow::Ok(known)
     })?;
     let row = Row::from(known);
     if args.json {
         print_json(&row)?;
+    } else if let Some(gateway) = &row.behind {
+        print_text(&format!(
+            "Added `{}` behind `{gateway}`, which speaks and signs for it once it has enrolled.\n",
+            row.id
+        ))?;
     } else {
         print_text(&format!("Added `{}`. Enrol it: loa device enrol {}\n", row.id, row.id))?;
     }

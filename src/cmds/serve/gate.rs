@@ -21,6 +21,8 @@ impl RegisterGate {
         let id: DeviceId = user.parse().ok()?;
         let known = self.live.devices().get(&id).cloned()?;
         match &known.standing {
+            // Its gateway comes in for it.
+            Standing::Enrolled { .. } if known.device.behind.is_some() => None,
             Standing::Enrolled { password, .. } => {
                 let password = *password;
                 Some((known, password))
@@ -30,7 +32,8 @@ impl RegisterGate {
     }
 
     fn device(&self, known: Registered) -> Who {
-        Who::Device { units: self.live.lineage(&known.device.unit), id: known.device.id }
+        let behind = self.live.behind(&known.device.id);
+        Who::Device { units: self.live.lineage(&known.device.unit), id: known.device.id, behind }
     }
 }
 
@@ -74,6 +77,7 @@ mod tests {
             profile: "loa-ip".parse().unwrap(),
             volume_cap: 100,
             trim_ms: 0,
+            behind: None,
         };
         let standing = Standing::Enrolled {
             since_ms: UtcMs(0),
@@ -86,7 +90,7 @@ mod tests {
         let units = ["90001", "95"].map(|id| id.parse().unwrap()).into();
         assert_eq!(
             gate.login("loa-thon-1", b"secret", "loa-thon-1"),
-            Some(Who::Device { id: id.clone(), units })
+            Some(Who::Device { id: id.clone(), units, behind: None })
         );
         assert_eq!(gate.login("loa-thon-1", b"wrong", "loa-thon-1"), None);
         assert_eq!(gate.login("loa-thon-1", b"secret", "loa-thon-2"), None);

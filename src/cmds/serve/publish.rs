@@ -9,6 +9,7 @@ use super::duty::Tenure;
 use super::inbox::{Inbox, Line, Waiting};
 use super::presence::Present;
 use crate::app::assets::{Courier, CourierError, MarkerWatch, Shelf, Verdict};
+use crate::app::behind;
 use crate::app::link::{Link, LinkError};
 use crate::app::live::{Alarm, Live};
 use crate::app::outlet::Outlet;
@@ -102,6 +103,8 @@ pub struct Publishing {
     extend_at: UtcMs,
     /// How far the keys in use have been followed.
     rekeyed: keys::Followed,
+    /// Whether gateways were told since this process began to lead.
+    gateways_told: bool,
 }
 
 impl Publishing {
@@ -120,6 +123,7 @@ impl Publishing {
             retry_ms: i64::MIN,
             extend_at: UtcMs::MAX,
             rekeyed: keys::Followed::default(),
+            gateways_told: false,
         }
     }
 
@@ -203,6 +207,7 @@ impl Publishing {
         self.hear(&waiting);
         self.tenured()?;
         self.follow_keys().await?;
+        let gateways = self.tell_gateways(waiting.documents).await?;
         let ordered = self.take_orders().await?;
         let mut due = self.plan().await?;
         if let Broker::Behind(verdict) = self.broker {
@@ -220,7 +225,7 @@ impl Publishing {
             self.say_presence().await?;
         }
         self.clear_what_is_over().await?;
-        if waiting.documents || ordered {
+        if waiting.documents || ordered || gateways {
             self.say_documents().await?;
         }
         if let Some(round) = due {
@@ -336,6 +341,28 @@ impl Publishing {
         let now = self.parts.clock.now();
         self.parts.live.change(|picture| picture.published_ms = Some(now));
         Ok(())
+    }
+
+    /// Brings the documents of gateways to what the register says; says whether any was made.
+    async fn tell_gateways(&mut self, changed: bool) -> Result<bool, Broke> {
+        let Some(station) = self.station.clone().filter(|_| changed || !self.gateways_told) else {
+            return Ok(false);
+        };
+        let (now, trust) = (self.parts.clock.now(), self.parts.present.keys.in_use());
+        let local = now.datetime().with_timezone(&station.zone);
+        let teller = behind::Teller {
+            store: &*self.parts.store,
+            policy: &trust.keys.policy,
+            topics: self.parts.publisher.topics(),
+            name: &station.name,
+            offset_min: chrono::Offset::fix(local.offset()).local_minus_utc() / 60,
+        };
+        let made = behind::renew(&teller, now).await?;
+        self.gateways_told = true;
+        if made > 0 {
+            tracing::info!(documents = made, "Told gateways for whom they act");
+        }
+        Ok(made > 0)
     }
 
     /// Stops where another process may have begun to publish.

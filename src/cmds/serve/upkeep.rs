@@ -15,6 +15,7 @@ use crate::clock::SharedClock;
 use crate::domain::ids::DeviceId;
 use crate::store::SqliteStore;
 use crate::wire::epoch::Advance;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -71,12 +72,21 @@ pub async fn watch_register(
         };
         live.set_register(devices, &now_units);
         let new = live.devices();
+        let mut gone = BTreeSet::new();
         for (id, before) in known.iter() {
             let after = new.get(id).and_then(|known| password(&known.standing));
             if password(&before.standing).is_some_and(|before| after != Some(before)) {
                 kick(id.clone());
             }
+            // What a gateway had asked for another device goes on coming until it connects anew.
+            if let Some(gateway) = &before.device.behind
+                && matches!(before.standing, Standing::Enrolled { .. })
+                && !live.behind(gateway).is_some_and(|acts| acts.devices.contains(id))
+            {
+                gone.insert(gateway.clone());
+            }
         }
+        gone.into_iter().for_each(&*kick);
         (known, units) = (new, now_units);
         inbox.put(|waiting| waiting.documents = true);
         let _ = reload.try_send(());

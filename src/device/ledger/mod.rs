@@ -85,6 +85,8 @@ pub struct LedgerConfig {
     pub key: SecretKey,
     /// Bytes that records may take.
     pub most_bytes: u64,
+    /// Whose word the records are.
+    pub attestor: Attestor,
 }
 
 /// Time and quality of a record.
@@ -396,7 +398,7 @@ impl Ledger {
                     mono_ms: stamp.mono_ms,
                     clock: stamp.clock,
                     seen: self.seen.clone(),
-                    attestor: Attestor::Device,
+                    attestor: self.config.attestor,
                 },
                 body: body.clone(),
             };

@@ -11,7 +11,12 @@ fn key() -> SecretKey {
 }
 
 fn config() -> LedgerConfig {
-    LedgerConfig { device: "loa-thon-1".parse().unwrap(), key: key(), most_bytes: 16 << 20 }
+    LedgerConfig {
+        device: "loa-thon-1".parse().unwrap(),
+        key: key(),
+        most_bytes: 16 << 20,
+        attestor: Attestor::Device,
+    }
 }
 
 fn stamp(at: i64) -> Stamp {

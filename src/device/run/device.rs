@@ -83,6 +83,7 @@ impl Device {
                 device: home.identity.id.clone(),
                 key: home.key.clone(),
                 most_bytes: settings.ledger_bytes,
+                attestor: home.attestor,
             },
         )?;
         let (progress, journal) = Progress::open(&dir);

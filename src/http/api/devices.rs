@@ -36,6 +36,8 @@ pub struct DeviceView {
     /// 0-100.
     volume_cap: u8,
     trim_ms: i64,
+    /// The gateway (bộ trung gian) that speaks and signs for it.
+    behind: Option<String>,
     /// `awaiting`, `enrolled` or `revoked`.
     standing: &'static str,
     /// Since when it stands so.
@@ -148,6 +150,7 @@ impl DeviceView {
             profile: device.profile.into(),
             volume_cap: device.volume_cap,
             trim_ms: device.trim_ms,
+            behind: device.behind.map(Into::into),
             standing,
             since: local(since, zone),
             kid,
@@ -226,16 +229,20 @@ pub struct DeviceToRegister {
     /// −1000 to 1000, 0 unless said; positive plays later.
     #[serde(default)]
     trim_ms: Option<i64>,
+    /// The gateway that speaks and signs for it; such a device gets no code.
+    #[serde(default)]
+    behind: Option<String>,
 }
 
 /// A registered device with the code by which it enrols.
 #[derive(Serialize, ToSchema)]
 pub struct DeviceRegistered {
     device: DeviceView,
-    code: CodeIssued,
+    /// Null for a device behind a gateway.
+    code: Option<CodeIssued>,
 }
 
-/// Registers a device and issues the code by which it enrols. An id that is there already is
+/// Registers a device and issues the code by which it enrols, unless it stands behind a gateway. An id that is there already is
 /// refused: change it by import, or issue a new code for it.
 #[utoipa::path(post, path = "/devices", operation_id = "register_device", tag = "register", request_body = DeviceToRegister,
     responses((status = 201, body = DeviceRegistered), (status = 401, body = ApiError),
@@ -258,17 +265,28 @@ pub async fn register(
         tags: wanted.tags.iter().map(|tag| id(tag)).collect::<Result<_, _>>()?,
         volume_cap: wanted.volume_cap.unwrap_or(100),
         trim_ms: wanted.trim_ms.unwrap_or(0),
+        behind: wanted.behind.as_deref().map(id).transpose()?,
     };
     bearer.may(Role::Technician, Some(&new.unit))?;
+    if let Some(gateway) = &new.behind {
+        let known = store.device(gateway).await?.filter(|k| bearer.sees(Some(&k.device.unit)));
+        let known = known.ok_or_else(|| ApiError::not_found("device", gateway))?;
+        bearer.may(Role::Technician, Some(&known.device.unit))?;
+    }
     let entry = bearer.actor().did(clock.now(), "add-device", &new.id);
-    let entry = entry.after(format!("`{}` in {}, {}", new.name, new.unit, new.profile));
+    let gateway = new.behind.as_ref().map_or_else(String::new, |id| format!(", behind {id}"));
+    let entry = entry.after(format!("`{}` in {}, {}{gateway}", new.name, new.unit, new.profile));
     let profiles = picture.station.as_ref().map(|station| &station.profiles);
     let registered = register.add(new, profiles).await?;
     store.append(&entry).await?;
+    if registered.device.behind.is_some() {
+        let device = DeviceView::new(registered, None, picture.zone);
+        return Ok((StatusCode::CREATED, Json(DeviceRegistered { device, code: None })));
+    }
     let code = register.issue(&registered.device.id, None).await?;
     let issued = bearer.actor().did(clock.now(), "issue-code", &registered.device.id);
     store.append(&issued.after(format!("code {}", code.id))).await?;
     let device = DeviceView::new(registered, None, picture.zone);
-    let code = CodeIssued::new(&code, picture.zone)?;
+    let code = Some(CodeIssued::new(&code, picture.zone)?);
     Ok((StatusCode::CREATED, Json(DeviceRegistered { device, code })))
 }

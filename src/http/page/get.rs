@@ -294,7 +294,15 @@ fn device_rows(
         DeviceRow {
             id: known.device.id.to_string(),
             name: known.device.name.clone(),
-            unit: named.map_or_else(|| unit.to_string(), |unit| unit.name.clone()),
+            unit: {
+                let unit = named.map_or_else(|| unit.to_string(), |unit| unit.name.clone());
+                match &known.device.behind {
+                    Some(gateway) => {
+                        format!("{unit} · {} {gateway}", lang.say("qua", "behind"))
+                    }
+                    None => unit,
+                }
+            },
             state: match light {
                 Light::Revoked => DeviceLight::Revoked,
                 Light::Lost => DeviceLight::Lost,

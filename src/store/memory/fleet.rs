@@ -1,6 +1,7 @@
 //! Cards, stands and turns of devices, in memory.
 
 use super::MemoryStore;
+use super::registry::settle;
 use crate::app::ports::{
     Fence, Fleet, RegisterChange, StandRound, StoreError, StoredStand, StoredTurn, TURNS, Trailed,
 };
@@ -24,8 +25,14 @@ impl Fleet for MemoryStore {
         for unit in &change.units {
             state.put_unit(unit);
         }
+        let mut moved = Vec::new();
         for device in &change.devices {
-            state.put_device(device, change.at_ms);
+            if state.put_device(device, change.at_ms) {
+                moved.push(device.id.clone());
+            }
+        }
+        for device in moved {
+            settle(&mut state, &device, change.at_ms)?;
         }
         for (device, card) in &change.cards {
             if card.is_empty() {

@@ -21,7 +21,9 @@ impl State {
         }
     }
 
-    pub(super) fn put_device(&mut self, device: &Device, now: UtcMs) {
+    /// Says whether it stands behind another gateway than before: `settle` follows.
+    pub(super) fn put_device(&mut self, device: &Device, now: UtcMs) -> bool {
+        let stood = self.devices.get(&device.id).and_then(|known| known.device.behind.clone());
         let known = self.devices.entry(device.id.clone()).or_insert_with(|| Registered {
             device: device.clone(),
             registered_ms: now,
@@ -29,6 +31,7 @@ impl State {
         });
         known.device = device.clone();
         self.rolled.stands(device, Some(&device.unit), now);
+        stood != device.behind
     }
 
     pub(super) fn remove_device(&mut self, id: &DeviceId, now: UtcMs) {
@@ -37,7 +40,104 @@ impl State {
         if let Some(known) = self.devices.remove(id) {
             self.rolled.stands(&known.device, None, now);
         }
+        let behind = self.devices.values().filter(|d| d.device.behind.as_ref() == Some(id));
+        let behind: Vec<_> = behind.map(|known| known.device.id.clone()).collect();
+        for device in behind {
+            // Without a gateway there is nothing to say, which alone could fail.
+            drop(settle(self, &device, now));
+        }
     }
+}
+
+/// Returns a device's unit and those above it, so that a question about any of them finds it.
+fn units_of(state: &State, device: &DeviceId) -> Vec<UnitId> {
+    let mut units: Vec<UnitId> = Vec::new();
+    let mut next = state.devices.get(device).map(|known| known.device.unit.clone());
+    while let Some(unit) = next.filter(|_| units.len() < crate::wire::limits::UNITS) {
+        next = state.units.get(&unit).and_then(|known| known.parent.clone());
+        units.push(unit);
+    }
+    units
+}
+
+/// Gives a device the key that signs for it where it stands now, or none.
+pub(super) fn settle(state: &mut State, device: &DeviceId, now: UtcMs) -> Result<(), StoreError> {
+    let behind = state.devices.get(device).and_then(|known| known.device.behind.clone());
+    let gateway = behind.and_then(|gateway| state.devices.get(&gateway));
+    let key = gateway.and_then(|gateway| match &gateway.standing {
+        Standing::Enrolled { kid, .. } => {
+            state.keys.get(&(gateway.device.id.clone(), kid.clone())).cloned()
+        }
+        Standing::Awaiting | Standing::Revoked { .. } => None,
+    });
+    let spent = |key: &DeviceKey| {
+        let own = state.keys.get(&(device.clone(), key.kid.clone()));
+        own.is_some_and(|own| matches!(own.end, KeyEnd::Revoked { .. }))
+    };
+    let key = key.filter(|key| !spent(key));
+    let kid = key.as_ref().map(|key| key.kid.clone());
+    for own in state.keys.values_mut().filter(|own| own.device == *device) {
+        if own.end == KeyEnd::Open && kid.as_ref() != Some(&own.kid) {
+            own.end = KeyEnd::Replaced { at_ms: now };
+        }
+    }
+    let Some(key) = key else {
+        if let Some(known) = state.devices.get_mut(device)
+            && matches!(known.standing, Standing::Enrolled { .. })
+        {
+            known.standing = Standing::Awaiting;
+        }
+        return Ok(());
+    };
+    let gateway = key.device.clone();
+    let (device, kid) = (device.clone(), key.kid.clone());
+    let new = DeviceKey {
+        device: device.clone(),
+        since_ms: now,
+        gateway: Some(gateway.clone()),
+        end: KeyEnd::Open,
+        ..key
+    };
+    let leaf = crate::app::logbook::signed_for(&new, &gateway, &units_of(state, &device))?;
+    if let Some(known) = state.devices.get_mut(&device) {
+        let password = Standing::NO_PASSWORD;
+        known.standing = Standing::Enrolled { since_ms: now, kid: kid.clone(), password };
+    }
+    let own = state.keys.entry((device, kid)).or_insert(new);
+    (own.end, own.gateway) = (KeyEnd::Open, Some(gateway));
+    state.say(leaf);
+    Ok(())
+}
+
+/// A gateway is revoked: so is its key for whatever it signed for.
+fn fall(
+    state: &mut State,
+    gateway: &DeviceId,
+    reason: &str,
+    by: &str,
+    now: UtcMs,
+) -> Result<(), StoreError> {
+    let of = |key: &&mut DeviceKey| {
+        key.gateway.as_ref() == Some(gateway) && !matches!(key.end, KeyEnd::Revoked { .. })
+    };
+    let mut ended = Vec::new();
+    for key in state.keys.values_mut().filter(of) {
+        key.end = KeyEnd::Revoked { at_ms: now };
+        ended.push((key.device.clone(), key.since_ms, key.kid.clone()));
+    }
+    ended.sort();
+    for (device, _, kid) in ended {
+        let reason = format!("gateway {gateway}: {reason}");
+        state.say(crate::app::logbook::revoked(&device, &kid, &reason, by, now)?);
+    }
+    for known in state.devices.values_mut() {
+        if known.device.behind.as_ref() == Some(gateway)
+            && matches!(known.standing, Standing::Enrolled { .. })
+        {
+            known.standing = Standing::Awaiting;
+        }
+    }
+    Ok(())
 }
 
 #[async_trait]
@@ -72,8 +172,14 @@ impl Registry for MemoryStore {
 
     async fn put_devices(&self, devices: &[Device], now: UtcMs) -> Result<(), StoreError> {
         let mut state = self.write()?;
+        let mut moved = Vec::new();
         for device in devices {
-            state.put_device(device, now);
+            if state.put_device(device, now) {
+                moved.push(device.id.clone());
+            }
+        }
+        for device in moved {
+            settle(&mut state, &device, now)?;
         }
         Ok(())
     }
@@ -94,6 +200,7 @@ impl Registry for MemoryStore {
         now: UtcMs,
     ) -> Result<(), StoreError> {
         let mut state = self.write()?;
+        fall(&mut state, id, reason, by, now)?;
         let of = |key: &&DeviceKey| key.device == *id && !matches!(key.end, KeyEnd::Revoked { .. });
         let mut ended: Vec<_> =
             state.keys.values().filter(of).map(|key| (key.since_ms, key.kid.clone())).collect();
@@ -159,7 +266,11 @@ impl Registry for MemoryStore {
         }
         let spent = state.keys.values().any(|known| {
             known.kid == *kid
-                && (known.device != *device || matches!(known.end, KeyEnd::Revoked { .. }))
+                && if known.device == *device {
+                    matches!(known.end, KeyEnd::Revoked { .. })
+                } else {
+                    known.gateway.as_ref() != Some(device)
+                }
         });
         if spent {
             return Ok(Enrolled::SpentKey);
@@ -186,17 +297,20 @@ impl Registry for MemoryStore {
                 kid: kid.clone(),
                 key: *key,
                 since_ms: *at_ms,
+                gateway: None,
                 end: KeyEnd::Open,
             })
             .end = KeyEnd::Open;
-        // Its unit and those above it, so that a question about any of them finds the device.
-        let mut units: Vec<UnitId> = Vec::new();
-        let mut next = state.devices.get(device).map(|known| known.device.unit.clone());
-        while let Some(unit) = next.filter(|_| units.len() < crate::wire::limits::UNITS) {
-            next = state.units.get(&unit).and_then(|known| known.parent.clone());
-            units.push(unit);
+        if let Some(own) = state.keys.get_mut(&(device.clone(), kid.clone())) {
+            own.gateway = None;
         }
+        let units = units_of(&state, device);
         state.say(crate::app::logbook::enrolled(enrolment, &units)?);
+        let behind = state.devices.values().filter(|d| d.device.behind.as_ref() == Some(device));
+        let behind: Vec<_> = behind.map(|known| known.device.id.clone()).collect();
+        for device in behind {
+            settle(&mut state, &device, *at_ms)?;
+        }
         Ok(Enrolled::Done)
     }
 

@@ -1,5 +1,6 @@
 //! The documents, member by member. The shapes are the contract (`firmware-notes`).
 
+mod behind;
 mod command;
 mod floor;
 mod hold;
@@ -10,6 +11,7 @@ mod time;
 mod timetable;
 mod urgent;
 
+pub use behind::{Behind, Group};
 pub use command::{Command, Do};
 pub use floor::{Floor, LocalClock};
 pub use hold::Hold;

@@ -46,11 +46,13 @@ pub enum Typ {
     Hold,
     /// Reserved: a value for boards.
     Feed,
+    /// Which devices stand behind a gateway.
+    Behind,
 }
 
 impl Typ {
     /// All types, reserved ones too.
-    pub const ALL: [Typ; 15] = [
+    pub const ALL: [Typ; 16] = [
         Typ::Keys,
         Typ::Timetable,
         Typ::Floor,
@@ -66,6 +68,7 @@ impl Typ {
         Typ::Withdrawal,
         Typ::Hold,
         Typ::Feed,
+        Typ::Behind,
     ];
 
     /// Returns the header's text.
@@ -86,6 +89,7 @@ impl Typ {
             Self::Withdrawal => "loa-withdrawal+jwt",
             Self::Hold => "loa-hold+jwt",
             Self::Feed => "loa-feed+jwt",
+            Self::Behind => "loa-behind+jwt",
         }
     }
 
@@ -94,7 +98,7 @@ impl Typ {
         match self {
             Self::Keys => Role::Root,
             Self::Timetable | Self::Command | Self::Hold | Self::Feed => Role::Schedule,
-            Self::Floor | Self::EnrolAnswer => Role::Policy,
+            Self::Floor | Self::EnrolAnswer | Self::Behind => Role::Policy,
             Self::Time => Role::Time,
             Self::Receipt | Self::Server => Role::Receipt,
             Self::Record | Self::EnrolRequest => Role::Device,
@@ -108,6 +112,7 @@ impl Typ {
             Self::Keys => limits::EPOCH_BYTES,
             Self::Timetable => limits::TIMETABLE_BYTES,
             Self::Floor => limits::FLOOR_BYTES,
+            Self::Behind => limits::BEHIND_BYTES,
             Self::Command => limits::COMMAND_BYTES,
             Self::Time => limits::TIME_BYTES,
             Self::Receipt => limits::RECEIPT_BYTES,

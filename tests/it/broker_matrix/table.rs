@@ -26,6 +26,9 @@ Timetable   other-unit                -            -         -
 Floor       mine                      yes          -         -
 Floor       same-unit                 -            -         -
 Floor       other-unit                -            -         -
+Behind      mine                      yes          -         -
+Behind      same-unit                 -            -         -
+Behind      other-unit                -            -         -
 Command     mine                      yes          -         -
 Command     same-unit                 -            -         -
 Command     other-unit                -            -         -
@@ -216,6 +219,7 @@ fn topic(kind: &str, whose: &str) -> String {
         "Feed" => Topic::Feed("nhiet-do".into()),
         "Timetable" => Topic::Timetable(device(whose)),
         "Floor" => Topic::Floor(device(whose)),
+        "Behind" => Topic::Behind(device(whose)),
         "Command" => Topic::Command(device(whose)),
         "Time" => Topic::Time(device(whose)),
         "Receipt" => Topic::Receipt(device(whose)),

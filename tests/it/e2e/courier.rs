@@ -15,7 +15,7 @@ use loa::device::identity::{Home, IdentityError};
 use loa::device::ledger::delivery::{Delivery, Span};
 use loa::device::ledger::{Ledger, LedgerConfig, Stamp};
 use loa::domain::ids::DeviceId;
-use loa::domain::proof::record::{Body, ClockNote, ClockSource, Record};
+use loa::domain::proof::record::{Attestor, Body, ClockNote, ClockSource, Record};
 use loa::mqtt::{self, MqttConfig, Password};
 use loa::wire::doc::Do;
 use loa::wire::jws::{OneKey, Role};
@@ -164,7 +164,7 @@ pub fn read_ledger(dir: &Path) -> (DeviceId, Vec<String>) {
 
 fn config(home: &Home) -> LedgerConfig {
     let (device, key) = (home.identity.id.clone(), home.key.clone());
-    LedgerConfig { device, key, most_bytes: 1 << 30 }
+    LedgerConfig { device, key, most_bytes: 1 << 30, attestor: Attestor::Device }
 }
 
 /// A courier between two kills.

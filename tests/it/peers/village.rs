@@ -18,7 +18,7 @@ use loa::device::ledger::delivery::Span as Wanted;
 use loa::device::ledger::{Ledger, LedgerConfig, Stamp};
 use loa::domain::ids::{DeviceId, Digest};
 use loa::domain::proof::outcome::Outcome;
-use loa::domain::proof::record::{Body, ClockNote, ClockSource, Play};
+use loa::domain::proof::record::{Attestor, Body, ClockNote, ClockSource, Play};
 use loa::domain::station::{AssetFacts, Station};
 use loa::domain::time::{Span, UtcMs};
 use loa::store::SqliteStore;
@@ -270,7 +270,12 @@ pub struct Loudspeaker {
 impl Loudspeaker {
     fn new(dir: &Path, utc: UtcMs) -> Self {
         let (id, key): (DeviceId, _) = ("loa-1".parse().unwrap(), SecretKey::from_seed(&[9; 32]));
-        let config = LedgerConfig { device: id.clone(), key: key.clone(), most_bytes: 16 << 20 };
+        let config = LedgerConfig {
+            device: id.clone(),
+            key: key.clone(),
+            most_bytes: 16 << 20,
+            attestor: Attestor::Device,
+        };
         let ledger = Ledger::open(&dir.join("ledger"), config).unwrap();
         let now = Moment { utc, mono_ms: 0 };
         let output = Output::Speaker { grade: 3, method: "samples" };

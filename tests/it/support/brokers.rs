@@ -65,7 +65,11 @@ impl Gate for Register {
     fn who(&self, user: &str) -> Option<Who> {
         let accounts = self.0.lock().unwrap();
         let account = accounts.get(user)?;
-        Some(Who::Device { id: account.id.clone(), units: account.units.clone().into() })
+        Some(Who::Device {
+            id: account.id.clone(),
+            units: account.units.clone().into(),
+            behind: None,
+        })
     }
 }
 

@@ -107,7 +107,11 @@ fn write_files(folder: &Path, accounts: &[Account], company: Company) {
     let users = servers.iter().chain(watchers).copied().chain(devices);
     let lines =
         users.enumerate().map(|(n, (user, word))| texts::password_line(user, word, salt(n)) + "\n");
-    let devices = accounts.iter().map(|account| (&account.id, account.units.iter().collect()));
+    let devices = accounts.iter().map(|account| texts::Login {
+        device: &account.id,
+        units: account.units.clone(),
+        behind: Vec::new(),
+    });
     let names: Vec<&str> = servers.iter().map(|(user, _)| *user).collect();
     let mut acl = texts::acl(&Topics::default(), &names, devices);
     for (watcher, _) in watchers {

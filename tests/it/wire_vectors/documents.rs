@@ -108,6 +108,7 @@ fn stated<T: Document>(name: &str, expect: &str, body: &str, why: &str) -> Value
     let topic = match T::TYP {
         Typ::Timetable => Topic::Timetable(me()),
         Typ::Floor => Topic::Floor(me()),
+        Typ::Behind => Topic::Behind(me()),
         Typ::Command => Topic::Command(me()),
         Typ::Time => Topic::Time(me()),
         Typ::Receipt => Topic::Receipt(me()),
@@ -125,6 +126,22 @@ fn good<T: Document>(name: &str, doc: &T, why: &str) -> Value {
     let sha256 = Digest::of(text.as_bytes()).to_string();
     let vector = with(stated::<T>(name, "accept", &text, why), "claims", claims);
     with(vector, "sha256", sha256)
+}
+
+fn behind() -> Behind {
+    let group = |profile: &str, ids: &[&str]| Group {
+        profile: profile.parse().unwrap(),
+        units: ["00070-thon1", "00070", "19"].map(|unit| unit.parse().unwrap()).to_vec(),
+        ids: ids.iter().map(|id| id.parse().unwrap()).collect(),
+    };
+    Behind {
+        v: 1,
+        iss: timetable().iss,
+        aud: me(),
+        iat: NOW_S,
+        ver: NOW.0,
+        groups: vec![group("awtrix3", &["bang-cong"]), group("mopidy", &["loa-a", "loa-b"])],
+    }
 }
 
 fn last(epoch: u32, ver: i64, text: &str) -> Value {
@@ -147,6 +164,10 @@ fn accepted() -> Vec<Value> {
     let more = edit(&payload(&sign(&receipt())), r#""v":1"#, r#""v":1,"mood":{"a":[1]}"#);
     let reordered =
         format!(r#"{{"kid":"{}","typ":"loa-time+jwt","alg":"EdDSA"}}"#, key("time").kid());
+    let nobody = Behind { groups: Vec::new(), ..behind() };
+    let (mut twice, mut itself) = (behind(), behind());
+    twice.groups[0].ids = twice.groups[1].ids.clone();
+    itself.groups[0].ids = vec![me()];
     vec![
         good("timetable", &timetable(), "sixteen days"),
         good(
@@ -159,6 +180,15 @@ fn accepted() -> Vec<Value> {
             &Floor::first(me(), NOW.0, NOW_S, 420),
             "quiet from 21:30 to 04:45 in Viet Nam",
         ),
+        good("behind", &behind(), "two loudspeakers and a board behind a gateway"),
+        good("behind-nobody", &nobody, "the gateway acts for nobody any more"),
+        stated::<Behind>(
+            "behind-twice",
+            "content",
+            &sign_any(&twice),
+            "a device stands there twice",
+        ),
+        stated::<Behind>("behind-itself", "content", &sign_any(&itself), "a gateway behind itself"),
         good("command-stop", &command(Do::Stop), "ends the running cue"),
         good("command-volume", &command(Do::Volume { volume: 60 }), "sets the volume of what runs"),
         good("command-self-test", &command(Do::SelfTest), "a test sound"),

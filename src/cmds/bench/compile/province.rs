@@ -101,6 +101,7 @@ pub(super) fn province(devices: usize) -> Result<Station, IdError> {
                 profile: ProfileId::new("loa-ip")?,
                 volume_cap: 100,
                 trim_ms: 0,
+                behind: None,
                 id: id.clone(),
             };
             station.devices.insert(id, device);

@@ -115,6 +115,7 @@ pub(super) fn station(zone: Tz) -> Station {
             profile: ProfileId::new(profile).unwrap(),
             volume_cap: 100,
             trim_ms: 0,
+            behind: None,
         };
         station.devices.insert(new.id.clone(), new);
     }

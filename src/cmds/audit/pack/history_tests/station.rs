@@ -69,6 +69,7 @@ impl Town {
             profile: "loa".parse().unwrap(),
             volume_cap: 100,
             trim_ms: 0,
+            behind: None,
         };
         base.devices =
             self.stands.iter().map(device).map(|device| (device.id.clone(), device)).collect();
