@@ -336,9 +336,9 @@ mod tests {
         let own = &text[text.find("user cong-1").unwrap()..];
         insta::assert_snapshot!(own, @r"
         user cong-1
-        topic write loa/1/r/3/cong-1
+        topic write loa/1/r/5/cong-1
         topic write loa/1/d/loa-1/state
-        topic write loa/1/r/5/loa-1
+        topic write loa/1/r/f/loa-1
         topic read loa/1/d/loa-1/+
         topic read loa/1/u/00070/hold
         topic read loa/1/u/00070/urgent/+

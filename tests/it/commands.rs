@@ -213,9 +213,9 @@ fn devices_come_in_with_all_faults_at_once_or_not_at_all() {
     let wrong = loa(at, &["device", "import", "nowhere.csv"]);
     refused(&wrong, 3, &["reading `nowhere.csv`"]);
     insta::assert_snapshot!(text(&loa(at, &["device", "list"]).stdout), @r"
-    DEVICE  NAME      UNIT   PROFILE  STANDING
-    loa-1   Loa đình  99901  loa-ip   awaiting
-    loa-2   Loa chợ   99902  loa-ip   awaiting
+    DEVICE  NAME      UNIT   PROFILE  BEHIND  STANDING
+    loa-1   Loa đình  99901  loa-ip   –       awaiting
+    loa-2   Loa chợ   99902  loa-ip   –       awaiting
     ");
     // A unit that still holds a device stays.
     let fewer = "id,name,parent\n51,Tỉnh,\n99901,Xã,51\n";
@@ -240,8 +240,18 @@ fn a_device_is_added_and_enrolled_with_a_code_that_works_once() {
         loa(at, &[&["device", "add"], args, &rest].concat())
     };
     let row = json(&add(&["loa-cong", "--unit", "99901", "--tag", "cong", "--volume-cap", "60"]));
-    let fields =
-        ["id", "name", "profile", "since_ms", "standing", "tags", "trim_ms", "unit", "volume_cap"];
+    let fields = [
+        "behind",
+        "id",
+        "name",
+        "profile",
+        "since_ms",
+        "standing",
+        "tags",
+        "trim_ms",
+        "unit",
+        "volume_cap",
+    ];
     assert_eq!(keys(&row), fields);
     assert_eq!((&row["standing"], &row["volume_cap"]), (&"awaiting".into(), &60.into()));
     let there = add(&["loa-cong", "--unit", "99901"]);

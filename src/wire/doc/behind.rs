@@ -84,7 +84,7 @@ mod tests {
     fn behind(devices: usize) -> Behind {
         let group = |n: usize| Group {
             profile: "amply-shelly-gen-2-kem-cot-loa".parse().unwrap(),
-            units: [format!("00070-thon-{n:04}").as_str(), "00070", "19"]
+            units: [format!("00070-thon{n:04}").as_str(), "00070", "19"]
                 .map(|unit| unit.parse().unwrap())
                 .to_vec(),
             ids: (0..devices)

@@ -7,8 +7,8 @@ use super::build::{
 use loa::domain::ids::{ChainId, DeviceId, Digest};
 use loa::domain::time::UtcMs;
 use loa::wire::doc::{
-    self, Command, DayEntry, Do, Document, Floor, Presence, Receipt, ServerState, TimeAnswer,
-    Timetable,
+    self, Behind, Command, DayEntry, Do, Document, Floor, Group, Presence, Receipt, ServerState,
+    TimeAnswer, Timetable,
 };
 use loa::wire::jws::{self, Typ};
 use loa::wire::topic::{Topic, Topics};
