@@ -166,7 +166,8 @@ fn accepted() -> Vec<Value> {
         format!(r#"{{"kid":"{}","typ":"loa-time+jwt","alg":"EdDSA"}}"#, key("time").kid());
     let nobody = Behind { groups: Vec::new(), ..behind() };
     let (mut twice, mut itself) = (behind(), behind());
-    twice.groups[0].ids = twice.groups[1].ids.clone();
+    let ids = twice.groups[1].ids.clone();
+    twice.groups[0].ids = ids;
     itself.groups[0].ids = vec![me()];
     vec![
         good("timetable", &timetable(), "sixteen days"),
