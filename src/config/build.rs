@@ -6,6 +6,7 @@
 use super::cross::{self, Registers, Target};
 use super::fault::{At, Faults, Place};
 use super::files::{FileKind, Files, Finder, NotFound};
+use super::fonts::Fonts;
 use super::hours::{self, Bound, WasGood};
 use super::playlist::PlacedPlaylist;
 use super::policy::PlacedPolicy;
@@ -95,8 +96,12 @@ pub(super) fn build(
 ) -> Built {
     let mut config = None;
     let mut parts = Parts::default();
+    let fonts = Fonts::of(files, faults);
     for (key, bytes) in &files.bytes {
         let file = files.file(key);
+        if FileKind::of(key) == FileKind::Font {
+            continue;
+        }
         // A file that could not be read still has an id that others may name.
         let source = bytes.as_ref().and_then(|bytes| Source::decode(file, bytes, faults));
         let read = Part { key, source: source.as_ref(), files, faults };
@@ -121,9 +126,13 @@ pub(super) fn build(
                 parts.calendars.extend(read.part(&mut parts.ids, "calendar", calendar::read));
             }
             FileKind::Profile => {
-                let profile = read.part(&mut parts.ids, "profile", profile::read);
+                let profile = read.part(&mut parts.ids, "profile", |source, id| {
+                    profile::read(source, id, &fonts)
+                });
                 parts.profiles.extend(profile.map(|p| (p.profile.id.clone(), p.profile)));
             }
+            // Read by the profiles that name it.
+            FileKind::Font => {}
             FileKind::Playlist => {
                 let playlist = read.part(&mut parts.ids, "playlist", playlist::read);
                 parts.playlists.extend(playlist.map(|p| (key.clone(), p)));
@@ -140,11 +149,17 @@ pub(super) fn build(
 pub(super) fn read_profiles(files: &Files, faults: &Faults) -> Vec<Profile> {
     let mut ids = BTreeMap::new();
     let mut profiles = Vec::new();
+    let fonts = Fonts::of(files, faults);
     for (key, bytes) in &files.bytes {
+        if FileKind::of(key) == FileKind::Font {
+            continue;
+        }
         let decoded =
             bytes.as_ref().and_then(|bytes| Source::decode(files.file(key), bytes, faults));
         let read = Part { key, source: decoded.as_ref(), files, faults };
-        profiles.extend(read.part(&mut ids, "profile", profile::read).map(|p| p.profile));
+        let described =
+            read.part(&mut ids, "profile", |source, id| profile::read(source, id, &fonts));
+        profiles.extend(described.map(|p| p.profile));
     }
     profiles
 }

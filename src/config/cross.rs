@@ -31,6 +31,8 @@ pub(super) struct Registers<'a> {
     /// Devices of a unit and of all below it.
     by_unit: BTreeMap<&'a str, BTreeSet<&'a str>>,
     by_tag: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    #[cfg(feature = "raster")]
+    boards: super::boards::Boards<'a>,
 }
 
 impl<'a> Registers<'a> {
@@ -63,6 +65,8 @@ impl<'a> Registers<'a> {
                 .map(|devices| devices.iter().map(|d| (d.device.id.as_str(), &d.device)).collect()),
             by_unit,
             by_tag,
+            #[cfg(feature = "raster")]
+            boards: super::boards::Boards::of(&parts.profiles),
         }
     }
 
@@ -257,7 +261,7 @@ pub(super) fn playlist<'a>(
         abilities(file, placed, &profiles, faults);
     }
     #[cfg(feature = "raster")]
-    super::boards::check(file, placed, &profiles, faults);
+    super::boards::check(file, placed, &profiles, &registers.boards, faults);
     for (profile, devices) in &profiles {
         for (path, place) in &placed.clips {
             if let Ok(facts) = clips.facts(path) {
@@ -357,8 +361,11 @@ fn colours_and_fonts(
             }
         };
         for page in pages {
-            lacks("colour", page.colour.as_ref(), &board.colours);
-            lacks("font", page.font.as_ref(), &board.fonts);
+            let named = page.colour.as_ref().filter(|name| !board.has_colour(name));
+            lacks("colour", named, &board.colours);
+            let usual: Vec<String> = super::board::FONTS.iter().map(|&f| f.to_owned()).collect();
+            let fonts = if board.fonts.is_empty() { &usual } else { &board.fonts };
+            lacks("font", page.font.as_ref(), fonts);
         }
     }
 }

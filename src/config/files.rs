@@ -18,12 +18,18 @@ use std::sync::Arc;
 /// Largest TOML file and largest register in bytes.
 const MOST_TOML: u64 = 1 << 20;
 const MOST_CSV: u64 = 16 << 20;
+/// Largest font, and most bytes of all fonts together.
+const MOST_FONT: u64 = 4 << 20;
+const MOST_FONTS: usize = 32 << 20;
 
 /// Most files of one kind.
 const MOST_FILES: usize = 2_000;
 
 /// Prefix of the keys of device profiles, which lie outside the folder.
 pub(super) const PROFILES: &str = "profiles/";
+
+/// Prefix of the keys of fonts that stand in a folder of their own.
+const FONTS: &str = "profiles/fonts/";
 
 /// Prefixes of the keys of plans and topic lists.
 pub(super) const PLANS: &str = "plans/";
@@ -50,6 +56,7 @@ pub(super) enum FileKind {
     Policy,
     Calendar,
     Profile,
+    Font,
     Playlist,
 }
 
@@ -63,6 +70,7 @@ impl FileKind {
             "skips.toml" => Self::Skips,
             _ if key.starts_with("policies/") => Self::Policy,
             _ if key.starts_with("calendars/") => Self::Calendar,
+            _ if key.starts_with(PROFILES) && has_end(key, ".bdf") => Self::Font,
             _ if key.starts_with(PROFILES) => Self::Profile,
             _ => Self::Playlist,
         }
@@ -99,7 +107,7 @@ impl Files {
             }
         }
         if profiles.is_dir() {
-            files.folder(profiles, PROFILES, faults, overlay);
+            files.profiles(profiles, faults, overlay);
         } else {
             let path = profiles.display().to_string();
             // Noted at the register, since that is the file that has use for profiles.
@@ -113,8 +121,22 @@ impl Files {
     /// Reads a folder of profiles alone.
     pub fn read_profiles(profiles: &Path, faults: &Faults) -> Self {
         let mut files = Self::default();
-        files.folder(profiles, PROFILES, faults, &Overlay::default());
+        files.profiles(profiles, faults, &Overlay::default());
         files
+    }
+
+    /// Reads profiles and their fonts.
+    fn profiles(&mut self, dir: &Path, faults: &Faults, overlay: &Overlay) {
+        self.folder(dir, PROFILES, faults, overlay);
+        if dir.join("fonts").is_dir() {
+            self.folder(&dir.join("fonts"), FONTS, faults, overlay);
+        }
+    }
+
+    /// Bytes of the fonts read so far.
+    fn font_bytes(&self) -> usize {
+        let fonts = self.bytes.iter().filter(|(key, _)| FileKind::of(key) == FileKind::Font);
+        fonts.map(|(_, bytes)| bytes.as_ref().map_or(0, |bytes| bytes.len())).sum()
     }
 
     /// Reads the plans and topic lists of a station folder alone.
@@ -145,7 +167,8 @@ impl Files {
         names.sort();
         for name in names {
             let shown = nfc(&name.to_string_lossy());
-            let wanted = has_end(&shown, ".toml")
+            let wanted = (has_end(&shown, ".toml") && prefix != FONTS)
+                || (prefix.starts_with(PROFILES) && has_end(&shown, ".bdf"))
                 || (prefix.is_empty() && matches!(shown.as_str(), "units.csv" | "devices.csv"));
             if !wanted || shown.starts_with('.') {
                 continue;
@@ -168,8 +191,20 @@ impl Files {
                 faults.add(file, Place::START, &Problem::SameId { name: shown, id, other });
                 continue;
             }
-            let most = if has_end(&key, ".csv") { MOST_CSV } else { MOST_TOML };
+            let most = match FileKind::of(&key) {
+                FileKind::Units | FileKind::Devices => MOST_CSV,
+                FileKind::Font => MOST_FONT,
+                _ => MOST_TOML,
+            };
             let bytes = match read(&dir.join(&name), dir, most) {
+                Ok(bytes)
+                    if FileKind::of(&key) == FileKind::Font
+                        && self.font_bytes() + bytes.len() > MOST_FONTS =>
+                {
+                    let (what, most) = ("bytes of fonts", MOST_FONTS);
+                    faults.add(file, Place::START, &Problem::TooMany { what, most });
+                    None
+                }
                 Ok(bytes) => Some(bytes),
                 Err(problem) => {
                     faults.add(file, Place::START, &problem);

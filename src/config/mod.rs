@@ -13,6 +13,7 @@
 //!   there would let something sound that must not.
 //! * Touches nothing on disk.
 
+mod board;
 #[cfg(feature = "raster")]
 mod boards;
 mod build;
@@ -21,6 +22,7 @@ mod cross;
 mod dialect;
 mod fault;
 mod files;
+mod fonts;
 mod hours;
 mod plans;
 mod playlist;
@@ -276,13 +278,17 @@ pub fn playlist_id(file: &str) -> Option<PlaylistId> {
     playlist.then(|| text::slug(stem).parse().ok()).flatten()
 }
 
-/// Reads one device profile; `name` is the file's name without `.toml`.
+/// Reads one device profile by itself, without font files; `name` is the file's name without
+/// `.toml`.
 pub fn device_profile(name: &str, bytes: &[u8]) -> (Option<Described>, Vec<Fault>) {
     let faults = fault::Faults::default();
     let label = format!("{name}.toml");
     let file = fault::FileRef { key: &label, label: &label };
+    let files = Files::default();
+    let fonts = fonts::Fonts::of(&files, &faults);
     let described = name.parse().ok().and_then(|id| {
-        read::Source::decode(file, bytes, &faults).and_then(|source| profile::read(&source, &id))
+        let source = read::Source::decode(file, bytes, &faults)?;
+        profile::read(&source, &id, &fonts)
     });
     let described = if faults.refused().is_empty() { described } else { None };
     (described, faults.into_sorted())

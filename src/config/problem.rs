@@ -164,6 +164,18 @@ pub enum Problem {
     TooManyBehind { gateway: String, most: usize },
     #[error("the profile has neither speaker nor board")]
     EmptyProfile,
+    #[error("`rgb` stands beside other colours")]
+    AnyColour,
+    #[error("the panels make no board: {says}")]
+    Panels { says: String, hint: &'static str },
+    #[error("no font `{path}` beside the profiles")]
+    NoFont { path: String, near: Option<String> },
+    #[error("a font in a file cannot be called `{name}`")]
+    FontName { name: String },
+    #[error("not a font: {says}")]
+    BadFont { says: String, hint: &'static str },
+    #[error("font `{name}` {says}")]
+    WeakFont { name: String, says: String, first: bool },
     #[error("{0}")]
     Month(MonthError),
     #[error("{0}")]
@@ -205,6 +217,7 @@ impl Problem {
             | Self::NoPlanLine { .. }
             | Self::NoTopic { .. }
             | Self::StaleSkip { .. }
+            | Self::WeakFont { first: false, .. }
             | Self::Page { refuses: false, .. } => Severity::Warning,
             _ => Severity::Error,
         }
@@ -246,7 +259,22 @@ impl Problem {
             Self::Kind { hint, .. }
             | Self::Useless { hint, .. }
             | Self::Url { hint, .. }
+            | Self::Panels { hint, .. }
+            | Self::BadFont { hint, .. }
             | Self::Page { hint, .. } => hint,
+            Self::AnyColour => "`rgb` alone means every colour; else name those it has",
+            Self::NoFont { near, .. } => {
+                return meant(near.as_ref()).or_else(|| {
+                    Some("put the file beside the profile, or into `fonts/` there".to_owned())
+                });
+            }
+            Self::FontName { .. } => {
+                "give the file a name of its own, 40 letters at most: pages call the font by it"
+            }
+            Self::WeakFont { first: true, .. } => {
+                "the first font shows every text: name one that is whole first, such as `loa-13`"
+            }
+            Self::WeakFont { .. } => "pages with these letters are refused in it; fit for numbers",
             Self::Empty { .. } => "write something or leave the key out",
             Self::TooLong { .. } => "shorten the text",
             Self::TooManyEntries { .. } => "split it over several playlists",

@@ -1,6 +1,8 @@
 //! `device-profiles/*.toml`: what a hardware model can do.
 
+use super::board;
 use super::dialect::{self, Outputs};
+use super::fonts::Fonts;
 use super::problem::Problem;
 use super::read::{Reader, Source};
 use super::shape::{Kind, Shape, may, must};
@@ -8,7 +10,7 @@ use super::text::{nearest, shown};
 use crate::dialect::model::Dialect;
 use crate::domain::chunk::ChunkSize;
 use crate::domain::ids::ProfileId;
-use crate::domain::profile::{BoardProfile, Profile, SpeakerProfile};
+use crate::domain::profile::{Profile, SpeakerProfile};
 
 pub(super) static PROFILE: Shape = Shape {
     of: "the profile",
@@ -37,7 +39,7 @@ pub(super) static PROFILE: Shape = Shape {
             "it has no output of its own and acts for foreign devices (`loa gateway`)",
         ),
         may("speaker", Kind::Table(&SPEAKER), "the loudspeaker output"),
-        may("board", Kind::Table(&BOARD), "the board output"),
+        may("board", Kind::Table(&board::BOARD), "the board output"),
         may(
             "dialect",
             Kind::Table(&dialect::DIALECT),
@@ -54,25 +56,6 @@ static SPEAKER: Shape = Shape {
     ],
 };
 
-static BOARD: Shape = Shape {
-    of: "`board`",
-    keys: &[
-        must("width_px", Kind::Number(16, 1_024), "width in pixels"),
-        must("height_px", Kind::Number(8, 256), "height in pixels"),
-        may("colours", Kind::Texts(8), "colours it shows, first the default; none for monochrome"),
-        may(
-            "fonts",
-            Kind::Texts(8),
-            "fonts it has, first the default: `loa-13`, `loa-11`, `unifont`; those that fit its height unless said",
-        ),
-        may(
-            "scroll_px_s",
-            Kind::Number(1, 500),
-            "pixels a second of scrolling text; 40 unless said",
-        ),
-    ],
-};
-
 /// Names of codecs as people write them, and their media types.
 const CODECS: &[(&str, &str)] = &[
     ("mp3", "audio/mpeg"),
@@ -85,9 +68,6 @@ const CODECS: &[(&str, &str)] = &[
 /// Colours that pages and profiles may name.
 pub(super) const COLOURS: &[&str] =
     &["red", "green", "blue", "amber", "yellow", "white", "cyan", "magenta"];
-
-/// Fonts that boards of our contract draw with.
-const FONTS: &[&str] = &["loa-13", "loa-11", "unifont"];
 
 /// Names a media type as people do.
 pub(super) fn codec_name(media_type: &str) -> &str {
@@ -102,14 +82,14 @@ pub struct Described {
 }
 
 /// Reads a profile; a faulty dialect is noted, and the profile then has none.
-pub(super) fn read(source: &Source<'_>, id: &ProfileId) -> Option<Described> {
-    source.toml(&PROFILE, |top| profile(top, id)).flatten()
+pub(super) fn read(source: &Source<'_>, id: &ProfileId, fonts: &Fonts<'_>) -> Option<Described> {
+    source.toml(&PROFILE, |top| profile(top, id, fonts)).flatten()
 }
 
-fn profile(top: &Reader<'_>, id: &ProfileId) -> Option<Described> {
+fn profile(top: &Reader<'_>, id: &ProfileId, fonts: &Fonts<'_>) -> Option<Described> {
     super::check_id(top, id.as_str());
     let speaker = top.table("speaker").map(|t| speaker(&t));
-    let board = top.table("board").map(|t| board(&t));
+    let board = top.table("board").map(|t| board::read(&t, fonts));
     let gateway = top.flag("gateway").is_some_and(|flag| flag.value);
     let outputs = ["speaker", "board", "dialect"].into_iter().find(|name| top.has(name));
     match outputs {
@@ -163,39 +143,4 @@ fn speaker(table: &Reader<'_>) -> SpeakerProfile {
     codecs.dedup();
     let longest = table.duration("longest", (1_000, "1s"), (6 * 3_600_000, "6h"));
     SpeakerProfile { codecs, longest_ms: longest.map_or(3_600_000, |l| l.value) }
-}
-
-fn board(table: &Reader<'_>) -> BoardProfile {
-    let mut colours = Vec::new();
-    for text in table.texts("colours").unwrap_or_default() {
-        let word = text.value.to_lowercase();
-        if COLOURS.contains(&word.as_str()) {
-            colours.push(word);
-            continue;
-        }
-        let near = nearest(&word, COLOURS.iter().copied()).map(str::to_owned);
-        let all = COLOURS.join(", ");
-        let text_shown = shown(&text.value);
-        let problem = Problem::Choice { key: "colours".to_owned(), text: text_shown, near, all };
-        table.fault(text.place, &problem);
-    }
-    let mut fonts = Vec::new();
-    for text in table.texts("fonts").unwrap_or_default() {
-        if FONTS.contains(&text.value.as_str()) {
-            fonts.push(text.value);
-            continue;
-        }
-        let near = nearest(&text.value, FONTS.iter().copied()).map(str::to_owned);
-        let (key, all, text_shown) = ("fonts".to_owned(), FONTS.join(", "), shown(&text.value));
-        table.fault(text.place, &Problem::Choice { key, text: text_shown, near, all });
-    }
-    let small = |key, default| table.small(key).map_or(default, |n| n.value);
-    BoardProfile {
-        width_px: small("width_px", 64),
-        height_px: small("height_px", 16),
-        colours,
-        fonts,
-        scroll_px_s: small("scroll_px_s", 40),
-        ..BoardProfile::default()
-    }
 }

@@ -39,6 +39,18 @@ pub enum BdfError {
 }
 
 impl BdfError {
+    /// Returns the line it is about, from 1; `None` when it is about the whole file.
+    pub fn line(&self) -> Option<usize> {
+        match self {
+            Self::Line { line, .. }
+            | Self::Cut { line, .. }
+            | Self::Box { line, .. }
+            | Self::Outside { line, .. }
+            | Self::Twice { line, .. } => Some(*line),
+            Self::Large { .. } | Self::Count { .. } | Self::Empty => None,
+        }
+    }
+
     /// Says what to do about it.
     pub fn hint(&self) -> &'static str {
         match self {

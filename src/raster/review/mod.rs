@@ -157,8 +157,9 @@ pub fn review(design: &Design, board: &Board, faces: &Faces, scene: &Scene) -> V
     }
     // What another finding explains needs no other font.
     let explained = |cluster: &str| {
-        let eth = cluster.starts_with(is_eth);
-        eth || found.iter().any(|finding| matches!(finding, Finding::Encoding { .. }))
+        let told = |c| is_eth(c) || is_right_to_left(c) || is_shaped(c);
+        cluster.starts_with(told)
+            || found.iter().any(|finding| matches!(finding, Finding::Encoding { .. }))
     };
     let lacking: Vec<&str> =
         block.lacking.iter().map(String::as_str).filter(|cluster| !explained(cluster)).collect();
