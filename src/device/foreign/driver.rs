@@ -185,9 +185,11 @@ impl Driver {
     async fn look(&mut self, mind: &mut Mind) {
         let now = self.moment();
         loop {
-            let url = |asset: &Digest| self.clips.url(asset);
-            let names = Names { url: &url, slots: &self.slots };
-            let Some(order) = mind.desk.due(now, &names) else { break };
+            let order = {
+                let url = |asset: &Digest| self.clips.url(asset);
+                mind.desk.due(now, &Names { url: &url, slots: &self.slots })
+            };
+            let Some(order) = order else { break };
             self.step(mind, Event::Order(order)).await;
         }
         if mind.wake.is_some_and(|at| now.mono_ms >= at) {
