@@ -11,7 +11,7 @@ to other units, clips
 and the quiet floor, `refuse` records (it prints the word), records of cues never shown, of quarters
 of an hour and of a clock that was set, growing waits, `want`, server presence, checkpoints of the
 evidence log (it keeps every record for ever, so none is forgotten too early). Pages are text here:
-no `frame`, so grade 2.
+no `frame`, so grade 2. It fills in no fields: a cue whose text holds one fails, `unsupported`.
 """
 import argparse, base64, functools, hashlib, hmac, json, os, pathlib, random, secrets, signal
 import sys, time, urllib.parse, urllib.request
@@ -128,6 +128,12 @@ def enrol(text, folder):
         "holds": {}, "notices": {}, "withdrawn": {}, "keys": body, "timetable": None, "following": None, "conn": 0, "boot": 0, "clean": True,
         "upto": 0, "open": {}}).encode())
     print("enrolled as", me["id"])
+
+def words_of(page):
+    """§7: the text of a page; None when it is none, or holds a field that has to be filled in."""
+    text = page.get("text")
+    bare = "{" if text is None else text.replace("{{", "").replace("}}", "")
+    return None if set(bare) & set("{}") else text.replace("{{", "{").replace("}}", "}")
 
 class Board:
     def __init__(self, folder):
@@ -358,8 +364,23 @@ class Board:
                     record = {"cue": cue["id"], "n": 1, "sheet": name, "item": cue["item"],
                               "title": item["title"], "frame": None, "from_ms": now, "to_ms": now,
                               "times": 0, "shown_ms": 0, "grade": 2}
-                    found[cue["id"]] = record, list(item["pages"]), cue["end_ms"]
+                    pages = [{**page, "text": words_of(page)} for page in item["pages"]]
+                    if any(page["text"] is None for page in pages):
+                        self.unsupported(cue, record)   # words with holes are no notice
+                    else:
+                        found[cue["id"]] = record, pages, cue["end_ms"]
         return found
+
+    def unsupported(self, cue, record):
+        """Fails a cue, once and alone; the others of its rotation are shown."""
+        failed = self.state.setdefault("failed", {})
+        if cue["id"] not in failed:
+            for old in [old for old, end in failed.items() if end < self.now() - 86_400_000]:
+                del failed[old]
+            failed[cue["id"]] = cue["end_ms"]
+            self.save()
+            self.record("show", **{**record, "from_ms": cue["at_ms"], "to_ms": cue["end_ms"],
+                                   "grade": 1}, outcome="failed", cause="unsupported")
 
     def step(self):
         """Turns the pages, one full pass of each cue in turn; closes the cues that are over."""

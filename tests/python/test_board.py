@@ -99,6 +99,24 @@ def test_it_goes_dark_in_a_hold_and_is_released(tmp_path):
         ("hold", "done"), ("release", "done")]
 
 
+def test_a_cue_with_a_field_fails_alone_and_braces_are_shown(tmp_path):
+    device, out = make(tmp_path), io.StringIO()
+    now = NOTICES["given"]["now_ms"]
+    texts = ["Giờ {time}", "Lỗ } hổng", "Ghi {{1}} rõ", "{{{date}}}"]
+    items = {f"p/{n}": {"kind": "pages", "title": "T", "pages": [
+        {"text": text, "dwell_ms": 0}]} for n, text in enumerate(texts)}
+    cues = [{"id": f"{n:032x}", "at_ms": now - 1_000, "end_ms": now + 60_000, "item": item}
+            for n, item in enumerate(items)]
+    device.sheets = lambda _: {"0" * 64: {"items": items, "cues": cues}}
+    with contextlib.redirect_stdout(out):
+        for _ in range(4):
+            device.step()
+    assert set(out.getvalue().split("\n\n")) == {"Ghi {1} rõ", ""}, out.getvalue()
+    shows = [c for c in map(board.claims_of, device.lines) if c["kind"] == "show"]
+    told = [(int(c["cue"], 16), c["outcome"], c["cause"], c["grade"], c["to_ms"]) for c in shows]
+    assert told == [(n, "failed", "unsupported", 1, now + 60_000) for n in (0, 1, 3)], told
+
+
 def test_what_a_device_must_refuse_changes_nothing(tmp_path):
     device = make(tmp_path)
     before = json.dumps(device.state)

@@ -5,6 +5,7 @@
 mod agent;
 #[cfg(feature = "server")]
 mod audit;
+mod check;
 #[cfg(feature = "embedded-broker")]
 mod clip;
 mod compile;
@@ -23,6 +24,8 @@ mod log;
 mod memory;
 #[cfg(feature = "embedded-broker")]
 mod orders;
+#[cfg(feature = "raster")]
+mod raster;
 #[cfg(feature = "embedded-broker")]
 mod raw;
 #[cfg(feature = "server")]
@@ -40,7 +43,7 @@ use serde::Serialize;
 /// says otherwise.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Only these: `compile`, `inspect`, `log`, `start`, `report`, `memory`, `district`, `urgent`,
+    /// Only these: `compile`, `inspect`, `check`, `raster`, `log`, `start`, `report`, `memory`, `district`, `urgent`,
     /// `hold`, `clip`, `ingest`, `audit`; all when none is named
     #[arg(value_name = "WHAT")]
     what: Vec<String>,
@@ -105,6 +108,9 @@ type Bench = (&'static str, fn(&Args) -> anyhow::Result<Vec<Row>>);
 const ALL: &[Bench] = &[
     ("compile", |_| compile::rows()),
     ("inspect", |_| inspect::rows()),
+    ("check", |_| check::rows()),
+    #[cfg(feature = "raster")]
+    ("raster", |_| raster::rows()),
     #[cfg(feature = "server")]
     ("log", |_| log::rows()),
     ("start", |_| start::rows()),
