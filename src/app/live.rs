@@ -7,9 +7,10 @@
 //! Locks are held for moments only, never two at once and never across an await.
 
 use super::approval::Proposal;
+use super::feeds::FeedLight;
 use super::ports::{Registered, Standing, StoredTail, TailStand};
 use crate::config::Fault;
-use crate::domain::ids::{DeviceId, UnitId};
+use crate::domain::ids::{DeviceId, FeedId, UnitId};
 use crate::domain::station::{Station, Unit};
 use crate::domain::time::UtcMs;
 use crate::domain::timetable::sheet::DaySheet;
@@ -259,6 +260,7 @@ pub struct Live {
     behind: RwLock<Arc<BTreeMap<DeviceId, Arc<Acts>>>>,
     heard: RwLock<BTreeMap<DeviceId, Arc<Heard>>>,
     tails: RwLock<Arc<CutTails>>,
+    feeds: RwLock<BTreeMap<FeedId, FeedLight>>,
 }
 
 /// Ends of chains that did not come, by device.
@@ -279,6 +281,7 @@ impl Live {
             behind: RwLock::default(),
             heard: RwLock::new(BTreeMap::new()),
             tails: RwLock::default(),
+            feeds: RwLock::default(),
         }
     }
 
@@ -433,6 +436,20 @@ impl Live {
     /// Returns the ends of chains that did not come.
     pub fn tails(&self) -> Arc<CutTails> {
         Arc::clone(&self.tails.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes how a feed goes; `None` where it is one no more.
+    pub fn set_feed(&self, feed: &FeedId, light: Option<FeedLight>) {
+        let mut feeds = self.feeds.write().unwrap_or_else(PoisonError::into_inner);
+        match light {
+            Some(light) => drop(feeds.insert(feed.clone(), light)),
+            None => drop(feeds.remove(feed)),
+        }
+    }
+
+    /// Returns how a feed goes, where this process reads it.
+    pub fn feed(&self, feed: &FeedId) -> Option<FeedLight> {
+        self.feeds.read().unwrap_or_else(PoisonError::into_inner).get(feed).cloned()
     }
 
     /// Returns what all devices last said.

@@ -19,6 +19,8 @@ pub mod draws;
 #[cfg(feature = "server")]
 pub mod enclose;
 #[cfg(feature = "server")]
+pub mod feeds;
+#[cfg(feature = "server")]
 pub mod hold;
 #[cfg(feature = "server")]
 pub mod ingest;

@@ -1,7 +1,7 @@
 //! What to install on a mosquitto that carries our topics: settings, access list, passwords.
 //!
 //! The same rules as the embedded broker's, as far as mosquitto can state them. Its limits: below
-//! `a/` and `s/` it allows wildcards (a device could ask for the whole library), it grants every
+//! `a/`, `s/` and `f/` it allows wildcards (a device could ask for the whole library), it grants every
 //! SUBSCRIBE and filters on delivery, payloads have one limit for all, and it cannot refuse to keep
 //! a message: what a device keeps under its own `r/` comes again, and the server knows it already.
 //!
@@ -81,6 +81,7 @@ pub fn common_rules(topics: &Topics) -> Vec<Rule> {
         Rule::read(topics.of(&Topic::Server)),
         Rule::read(below("s/+")),
         Rule::read(below("a/+/+/+")),
+        Rule::read(below("f/+")),
     ]
 }
 
@@ -316,6 +317,7 @@ mod tests {
         pattern read loa/1/server
         pattern read loa/1/s/+
         pattern read loa/1/a/+/+/+
+        pattern read loa/1/f/+
 
         user loa-thon-1
         topic write loa/1/r/3/loa-thon-1

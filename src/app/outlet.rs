@@ -55,6 +55,25 @@ impl Outlet {
         told
     }
 
+    /// Publishes what people did not order and nobody need stand aside for; what fails is left to
+    /// the publishing task.
+    pub async fn say(&self, documents: &[RetainedDocument]) -> Told {
+        tokio::time::timeout(PATIENCE, self.publish(documents)).await.unwrap_or(Told::Waiting)
+    }
+
+    /// Takes what is kept on a topic off the broker.
+    pub async fn clear(&self, topic: &str) -> Told {
+        let Some(link) = self.link.get() else { return Told::Waiting };
+        let cleared = link.publish(topic.to_owned(), Bytes::new(), true);
+        match tokio::time::timeout(PATIENCE, cleared).await {
+            Ok(Ok(())) => {
+                self.cleared(topic);
+                Told::Published
+            }
+            _ => Told::Waiting,
+        }
+    }
+
     async fn publish(&self, documents: &[RetainedDocument]) -> Told {
         let Some(link) = self.link.get() else { return Told::Waiting };
         let mut flying = Vec::with_capacity(documents.len());

@@ -12,7 +12,9 @@
 
 use super::ports::{Fence, IntakeRound, RetainedDocument, Store, StoreError, StoredReceipt};
 use crate::domain::time::UtcMs;
-use crate::wire::doc::{self, Behind, Document, Drill, Floor, Hold, Receipt, Urgent, Withdrawal};
+use crate::wire::doc::{
+    self, Behind, Document, Drill, Feed, Floor, Hold, Receipt, Urgent, Withdrawal,
+};
 use crate::wire::jws::{self, SecretKey};
 use crate::wire::server_keys::ServerKeys;
 use crate::wire::topic::{Topic, Topics};
@@ -90,6 +92,10 @@ fn document(
         }
         Some(Topic::Hold(_)) => {
             let change = |hold: &mut Hold| (hold.iat, hold.ver) = (iat, ver);
+            (again(text, &keys.schedule, change)?, ver)
+        }
+        Some(Topic::Feed(_)) => {
+            let change = |feed: &mut Feed| (feed.iat, feed.ver) = (iat, ver);
             (again(text, &keys.schedule, change)?, ver)
         }
         // Notices keep the time they were given at: by it they stand in line and expire.

@@ -3,7 +3,7 @@
 //! # Invariants
 //! * A device publishes its own `state` and its own records, nothing else; only `state` is kept.
 //! * A device subscribes to exact topics, but for its own `d/{device}/+` and the urgent notices of
-//!   its units: one subscription cannot ask for the library. `$share`, `$SYS`, `#` and `+` at the
+//!   its units: one subscription cannot ask for the library, or for all feeds. `$share`, `$SYS`, `#` and `+` at the
 //!   top are not in the list, so they are refused.
 //! * What is not allowed by name is refused.
 
@@ -72,7 +72,8 @@ pub fn may_subscribe(topics: &Topics, who: &Who, filter: &str) -> bool {
             | Topic::Server
             | Topic::Sheet(_)
             | Topic::Chunk { .. }
-            | Topic::Sums { .. },
+            | Topic::Sums { .. }
+            | Topic::Feed(_),
         ) => true,
         Some(
             Topic::Timetable(device)
@@ -86,7 +87,7 @@ pub fn may_subscribe(topics: &Topics, who: &Who, filter: &str) -> bool {
         Some(Topic::Urgent { unit, .. } | Topic::Hold(unit)) => {
             units.contains(&unit) || concerned(behind.as_ref(), &unit)
         }
-        Some(Topic::Epoch | Topic::Records(_) | Topic::Feed(_)) => false,
+        Some(Topic::Epoch | Topic::Records(_)) => false,
         None => {
             filter == format!("{topics}/d/{id}/+")
                 || units.iter().any(|unit| filter == topics.urgent_filter(unit))
@@ -184,6 +185,7 @@ mod tests {
             format!("loa/1/s/{hash}"),
             format!("loa/1/a/{hash}/64/0"),
             format!("loa/1/a/{hash}/16/sums"),
+            "loa/1/f/muc-nuoc".into(),
         ];
         for filter in &allowed {
             assert!(may_subscribe(&topics, &device(), filter), "{filter}");
@@ -204,6 +206,8 @@ mod tests {
             "loa/1/epoch".into(),
             "loa/1/r/+/+".into(),
             "loa/1/s/+".into(),
+            "loa/1/f/+".into(),
+            "loa/1/f/#".into(),
             "loa/1/s/#".into(),
             format!("loa/1/a/{hash}/64/+"),
             format!("loa/1/a/{hash}/#"),

@@ -50,7 +50,8 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
                 let hint = error.hint();
                 failed(error, hint)
             })?;
-            Hardware::board(output, board, grade, opened.device.clock())
+            let (clock, props) = (opened.device.clock(), opened.device.props());
+            Hardware::board(output, board, grade, clock, props)
                 .advise("the system starts no more threads")
         },
     )

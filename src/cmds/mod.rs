@@ -26,6 +26,8 @@ mod demo;
 mod device;
 #[cfg(feature = "server")]
 mod evidence;
+#[cfg(feature = "server")]
+mod feed;
 #[cfg(any(feature = "server", feature = "speaker", feature = "board"))]
 mod hidden;
 #[cfg(feature = "server")]
@@ -130,6 +132,8 @@ enum Command {
     #[cfg(feature = "raster")]
     Preview(preview::Args),
     #[cfg(feature = "server")]
+    Feed(feed::Args),
+    #[cfg(feature = "server")]
     Device(device::Args),
     #[cfg(feature = "server")]
     Unit(unit::Args),
@@ -212,6 +216,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Answer> {
         Command::Inspect(args) => inspect::run(args),
         #[cfg(feature = "raster")]
         Command::Preview(args) => preview::run(args),
+        #[cfg(feature = "server")]
+        Command::Feed(args) => feed::run(args),
         #[cfg(feature = "server")]
         Command::Device(args) => device::run(args),
         #[cfg(feature = "server")]

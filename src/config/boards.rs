@@ -3,16 +3,22 @@
 //! Boards that are alike (size, colours, fonts, speed) are asked once, so that a province with
 //! many profiles is checked as fast as a commune.
 
-use super::fault::{Faults, FileRef, Place};
+use super::build::Parts;
+use super::cross::{Target, unknown};
+use super::fault::{At, Faults, FileRef, Place};
+use super::hours::WasGood;
 use super::playlist::PlacedPlaylist;
 use super::problem::Problem;
-use crate::domain::ids::ProfileId;
-use crate::domain::playlist::{Content, Item, Page};
+use crate::domain::feed::Feed;
+use crate::domain::ids::{FeedId, ProfileId};
+use crate::domain::playlist::{Content, Effect, Item, Page};
 use crate::domain::profile::{BoardProfile, Lamps, Profile};
 use crate::domain::time::UtcMs;
 use crate::raster::review::{Finding, Weight, review};
+use crate::raster::scene::Reading;
+use crate::raster::template::Template;
 use crate::raster::{Board, Design, Faces, Pass, Scene};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The boards of a load: equal ones once, laid out and with their fonts read.
 pub(super) struct Boards<'a> {
@@ -82,13 +88,14 @@ pub(super) fn check(
     placed: &PlacedPlaylist,
     profiles: &[(&Profile, String)],
     boards: &Boards<'_>,
+    feeds: &BTreeMap<FeedId, Feed>,
     faults: &Faults,
 ) {
     let pages = |item: &Item| matches!(item.content, Content::Pages(_));
     if !placed.playlist.items.iter().any(pages) {
         return;
     }
-    let scene = Scene::at(UtcMs(0));
+    let scene = Scene { readings: widest(feeds), ..Scene::at(UtcMs(0)) };
     for alike in alike(boards, profiles) {
         let (board, faces) = (&alike.kind.board, &alike.kind.faces);
         let mut passes = BTreeMap::new();
@@ -97,7 +104,12 @@ pub(super) fn check(
             let mut pass_ms = 0_i64;
             for (number, page) in pages.iter().enumerate() {
                 let design = Design::from(page);
-                pass_ms += Pass::new(&design, board, faces, &scene).duration_ms();
+                let own_ms = Pass::new(&design, board, faces, &scene).duration_ms();
+                pass_ms += own_ms;
+                if page.effect == Effect::Scroll {
+                    let place = placed.page_place(&item.id, number);
+                    outlived(&alike, item, page, own_ms, feeds, |p| faults.add(file, place, p));
+                }
                 for finding in review(&design, board, faces, &scene) {
                     if told_elsewhere(&finding) {
                         continue;
@@ -120,9 +132,67 @@ pub(super) fn check(
     }
 }
 
+/// A value of each feed, as wide as it may become.
+fn widest(feeds: &BTreeMap<FeedId, Feed>) -> BTreeMap<String, Reading> {
+    let reading = |(id, feed): (&FeedId, &Feed)| {
+        let text = feed.widest().into_iter().max_by_key(|text| text.chars().count())?;
+        // Fresh whenever a page is looked at.
+        let reading = Reading { text, at: UtcMs(0), stale_after_ms: i64::MAX };
+        Some((id.as_str().to_owned(), reading))
+    };
+    feeds.iter().filter_map(reading).collect()
+}
+
+/// Notes feeds whose values grow stale before a scrolling text has passed: it would never show
+/// them.
+fn outlived(
+    alike: &Alike<'_>,
+    item: &Item,
+    page: &Page,
+    pass_ms: i64,
+    feeds: &BTreeMap<FeedId, Feed>,
+    mut fault: impl FnMut(&Problem),
+) {
+    for name in Template::read(&page.text).feeds() {
+        let Some(feed) = name.parse().ok().and_then(|id: FeedId| feeds.get(&id)) else { continue };
+        if feed.stale_after_s.saturating_mul(1_000) <= pass_ms {
+            let text: String = page.text.chars().filter(|c| !c.is_control()).take(24).collect();
+            fault(&Problem::Page {
+                what: format!("item `{}`, page `{text}…`", item.id),
+                boards: alike.named.clone(),
+                says: format!(
+                    "the text takes {} s to pass, and `{name}` is stale after {} s",
+                    pass_ms / 1_000,
+                    feed.stale_after_s
+                ),
+                hint: "let the text stand still, shorten it, or raise `stale_after` of the feed",
+                refuses: false,
+            });
+        }
+    }
+}
+
+/// Notes feeds that pages name and that stand nowhere.
+pub(super) fn feeds(target: Target<'_>, placed: &PlacedPlaylist, parts: &Parts, faults: &Faults) {
+    let none = BTreeMap::new();
+    let known: BTreeSet<&str> =
+        parts.ids.get("feed").unwrap_or(&none).keys().map(String::as_str).collect();
+    let refuses = target.was_good == WasGood::No;
+    for item in &placed.playlist.items {
+        let Content::Pages(pages) = &item.content else { continue };
+        for (number, page) in pages.iter().enumerate() {
+            let place = placed.page_place(&item.id, number);
+            let template = Template::read(&page.text);
+            let named: Vec<At<&str>> = template.feeds().map(|value| At { value, place }).collect();
+            let fault = |place, problem: &Problem| faults.add(target.file, place, problem);
+            unknown("feed", "the folder `feeds`", &named, Some(&known), refuses, fault);
+        }
+    }
+}
+
 /// Says whether another check of the folder tells the same with its own words.
 fn told_elsewhere(finding: &Finding) -> bool {
-    matches!(finding, Finding::Colour { .. } | Finding::NoFont { .. })
+    matches!(finding, Finding::NoValue { .. } | Finding::Colour { .. } | Finding::NoFont { .. })
 }
 
 fn problem(

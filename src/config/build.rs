@@ -16,10 +16,11 @@ use super::registers::{PlacedDevice, PlacedUnit};
 use super::skips::PlacedSkip;
 use super::text::{shown, slug};
 use super::{
-    ClipSource, LastGood, StationConfig, calendar, playlist, policy, profile, registers, skips,
-    station,
+    ClipSource, LastGood, StationConfig, calendar, feed, playlist, policy, profile, registers,
+    skips, station,
 };
-use crate::domain::ids::{IdError, PlaylistId, ProfileId};
+use crate::domain::feed::Feed;
+use crate::domain::ids::{FeedId, IdError, PlaylistId, ProfileId};
 use crate::domain::playlist::{ClipPath, Skip};
 use crate::domain::profile::Profile;
 use crate::domain::recurrence::Calendar;
@@ -45,6 +46,7 @@ pub(super) struct Parts {
     pub skips: Vec<PlacedSkip>,
     pub policies: Vec<(String, PlacedPolicy)>,
     pub calendars: Vec<Calendar>,
+    pub feeds: BTreeMap<FeedId, Feed>,
     pub profiles: BTreeMap<ProfileId, Profile>,
     pub playlists: Vec<(String, PlacedPlaylist)>,
     /// Standby templates of the station file.
@@ -124,6 +126,10 @@ pub(super) fn build(
             }
             FileKind::Calendar => {
                 parts.calendars.extend(read.part(&mut parts.ids, "calendar", calendar::read));
+            }
+            FileKind::Feed => {
+                let feed = read.part(&mut parts.ids, "feed", feed::read);
+                parts.feeds.extend(feed.map(|feed| (feed.id.clone(), feed)));
             }
             FileKind::Profile => {
                 let profile = read.part(&mut parts.ids, "profile", |source, id| {
@@ -290,5 +296,6 @@ fn assemble(config: &StationConfig, parts: Parts, clips: &mut Clips<'_>) -> Opti
         playlists,
         library,
         standby,
+        feeds: parts.feeds,
     })
 }

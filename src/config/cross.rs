@@ -93,7 +93,7 @@ impl<'a> Registers<'a> {
 }
 
 /// Notes every id of a list that stands in no register.
-fn unknown<T: AsRef<str>>(
+pub(super) fn unknown<T: AsRef<str>>(
     what: &'static str,
     wherein: &'static str,
     ids: &[At<T>],
@@ -234,6 +234,8 @@ pub(super) fn playlist<'a>(
     let file = target.file;
     names(target, &placed.units, &placed.devices, &placed.tags, registers, faults);
     calendars(file, &placed.calendars, parts, faults);
+    #[cfg(feature = "raster")]
+    super::boards::feeds(target, placed, parts, faults);
     for (path, place) in &placed.clips {
         if let Err(missing) = clips.facts(path) {
             let (clip, why, near) = (path.0.clone(), missing.why.clone(), missing.near.clone());
@@ -261,7 +263,7 @@ pub(super) fn playlist<'a>(
         abilities(file, placed, &profiles, faults);
     }
     #[cfg(feature = "raster")]
-    super::boards::check(file, placed, &profiles, &registers.boards, faults);
+    super::boards::check(file, placed, &profiles, &registers.boards, &parts.feeds, faults);
     for (profile, devices) in &profiles {
         for (path, place) in &placed.clips {
             if let Ok(facts) = clips.facts(path) {

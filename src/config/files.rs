@@ -55,6 +55,7 @@ pub(super) enum FileKind {
     Skips,
     Policy,
     Calendar,
+    Feed,
     Profile,
     Font,
     Playlist,
@@ -71,9 +72,15 @@ impl FileKind {
             _ if key.starts_with("policies/") => Self::Policy,
             _ if key.starts_with("calendars/") => Self::Calendar,
             _ if key.starts_with(PROFILES) && has_end(key, ".bdf") => Self::Font,
+            _ if key.starts_with("feeds/") => Self::Feed,
             _ if key.starts_with(PROFILES) => Self::Profile,
             _ => Self::Playlist,
         }
+    }
+
+    /// Says whether the station can do without a file of this kind.
+    pub fn stands_alone(self) -> bool {
+        matches!(self, Self::Playlist | Self::Feed)
     }
 }
 
@@ -101,7 +108,7 @@ impl Files {
                 files.labels.insert(required.to_owned(), label);
             }
         }
-        for below in ["policies/", "calendars/"] {
+        for below in ["policies/", "calendars/", "feeds/"] {
             if dir.join(below).is_dir() {
                 files.folder(&dir.join(below), below, faults, overlay);
             }

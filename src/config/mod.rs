@@ -1,6 +1,7 @@
 //! The station folder to an accepted [`Station`], with all faults at once.
 //!
-//! Reads `station.toml`, `units.csv`, `devices.csv`, `policies/`, `calendars/`, playlists,
+//! Reads `station.toml`, `units.csv`, `devices.csv`, `policies/`, `calendars/`, `feeds/`,
+//! playlists,
 //! `skips.toml` and the device profiles; leaves clips to a [`ClipSource`], so that it needs no
 //! decoder. Text and file names are NFC from here on: a file stored as NFD is found by its NFC
 //! name and the other way round.
@@ -8,7 +9,8 @@
 //! # Invariants
 //! * Every file is read once, as a whole, and bounded; every fault has file, line and column.
 //! * A file with a fault that refuses it counts for nothing: its last good version stays in
-//!   force ([`load_with_last_good`]), or, for a playlist that never was good, it is left out.
+//!   force ([`load_with_last_good`]), or, for a playlist or feed that never was good, it is left
+//!   out.
 //!   Registers, policies and calendars that never were good give no station at all: guessing
 //!   there would let something sound that must not.
 //! * Touches nothing on disk.
@@ -21,6 +23,7 @@ mod calendar;
 mod cross;
 mod dialect;
 mod fault;
+mod feed;
 mod files;
 mod fonts;
 mod hours;
@@ -216,10 +219,10 @@ pub fn rebuild(files: &BTreeMap<String, Arc<[u8]>>, clips: &mut dyn ClipSource) 
 /// Finds the newest set of files that fits together, from what is on disk to what was good.
 fn settle(disk: &Files, last: &LastGood, clips: &mut Clips<'_>) -> Option<(Built, Files)> {
     let mut registers_back = disk.clone();
-    registers_back.bytes.retain(|key, _| FileKind::of(key) == FileKind::Playlist);
+    registers_back.bytes.retain(|key, _| FileKind::of(key).stands_alone());
     let mut all_back = Files { bytes: std::collections::BTreeMap::new(), ..disk.clone() };
     for (key, bytes) in &last.files {
-        if FileKind::of(key) != FileKind::Playlist {
+        if !FileKind::of(key).stands_alone() {
             registers_back.bytes.insert(key.clone(), Some(bytes.clone()));
         }
         all_back.bytes.insert(key.clone(), Some(bytes.clone()));
@@ -259,7 +262,7 @@ fn replace_faulty(
             let in_place = files.bytes.get(&key).and_then(Option::as_ref);
             if good.is_some() && in_place != good {
                 files.bytes.insert(key, good.cloned());
-            } else if FileKind::of(&key) == FileKind::Playlist
+            } else if FileKind::of(&key).stands_alone()
                 && (good.is_none() || stuck == Stuck::LeaveOut)
             {
                 files.bytes.remove(&key);

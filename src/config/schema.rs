@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 /// The kinds of files that have a schema.
 pub const KINDS: &[&str] =
-    &["station", "playlist", "policy", "calendar", "skips", "profile", "plan", "topics"];
+    &["station", "playlist", "policy", "calendar", "feed", "skips", "profile", "plan", "topics"];
 
 /// Returns the schema of a kind of file, or `None` for a word that is no kind.
 pub fn schema(kind: &str) -> Option<Value> {
@@ -17,6 +17,7 @@ pub fn schema(kind: &str) -> Option<Value> {
         "playlist" => &super::playlist::PLAYLIST,
         "policy" => &super::policy::POLICY,
         "calendar" => &super::calendar::CALENDAR,
+        "feed" => &super::feed::FEED,
         "skips" => &super::skips::SKIPS,
         "profile" => &super::profile::PROFILE,
         "plan" => &super::plans::PLAN,

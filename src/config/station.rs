@@ -334,7 +334,7 @@ fn tokens(table: &Reader<'_>) -> Option<TokenConfig> {
 }
 
 /// Returns a path below the folder.
-fn path(table: &Reader<'_>, key: &'static str) -> Option<String> {
+pub(super) fn path(table: &Reader<'_>, key: &'static str) -> Option<String> {
     let text = table.text(key)?;
     if super::files::is_inside(&text.value) {
         return Some(text.value);

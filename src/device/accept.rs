@@ -9,6 +9,7 @@
 //!   is read from it again.
 
 use super::orders::{Fallen, Order, Orders};
+use super::values::Values;
 use crate::domain::ids::{DeviceId, UnitId};
 use crate::domain::time::UtcMs;
 use crate::wire::Refusal;
@@ -41,6 +42,8 @@ pub enum Accepted {
     Time(TimeAnswer),
     /// Persist [`Gate::orders`], then obey.
     Order(Order),
+    /// [`Gate::values`] has a new value.
+    Value,
     /// Records are durable.
     Receipt(Box<Receipt>),
     /// The server says how it is.
@@ -67,6 +70,7 @@ pub struct Gate {
     timetable_void: bool,
     units: Vec<UnitId>,
     orders: Orders,
+    values: Values,
 }
 
 /// What is remembered of a document in force.
@@ -95,7 +99,23 @@ impl Gate {
             timetable_void: false,
             units,
             orders: Orders::default(),
+            values: Values::default(),
         }
+    }
+
+    /// Returns the values of feeds.
+    pub fn values(&self) -> &Values {
+        &self.values
+    }
+
+    /// Returns the values of feeds, to say which are followed.
+    pub fn values_mut(&mut self) -> &mut Values {
+        &mut self.values
+    }
+
+    /// Reads the values that were accepted before.
+    pub fn restore_values(&mut self, bytes: &[u8]) {
+        self.values.restore(bytes, &self.keys, &self.device);
     }
 
     /// Returns the keys in force.
@@ -171,6 +191,7 @@ impl Gate {
             self.floor = None;
         }
         let orders = self.orders.rekey(&self.keys);
+        self.values.rekey(&self.keys);
         Accepted::Keys { timetable_void, floor_void, orders }
     }
 
@@ -262,6 +283,10 @@ impl Gate {
                 let (keys, me) = (&self.keys, &self.device);
                 let order = self.orders.judge_hold(bytes, keys, me, unit, &self.units, now)?;
                 Ok(order.map_or(Accepted::Nothing, Accepted::Order))
+            }
+            Topic::Feed(feed) => {
+                let is_new = self.values.judge(bytes, feed, &self.keys, &self.device, now)?;
+                Ok(if is_new { Accepted::Value } else { Accepted::Nothing })
             }
             Topic::Server => {
                 let opened = doc::open::<Presence>(bytes, &self.keys)?;

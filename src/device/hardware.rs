@@ -72,9 +72,10 @@ impl Hardware {
         profile: crate::domain::profile::BoardProfile,
         grade: u8,
         clock: crate::clock::SharedClock,
+        props: super::props::Props,
     ) -> std::io::Result<(Self, mpsc::Receiver<Event>)> {
         let (events, heard) = mpsc::channel(WAITING);
-        let panel = super::panel::Panel::start(board, profile, clock, events)?;
+        let panel = super::panel::Panel::start(board, profile, clock, props, events)?;
         Ok((Self { kind: Kind::Board(panel), output: Output::Board { grade } }, heard))
     }
 

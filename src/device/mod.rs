@@ -25,10 +25,12 @@ pub mod panel;
 #[cfg(feature = "speaker")]
 pub mod player;
 pub mod progress;
+pub mod props;
 pub mod refusals;
 pub mod run;
 #[cfg(feature = "speaker")]
 pub mod speaker;
 pub mod storage;
 pub mod trust;
+pub mod values;
 pub mod vouched;

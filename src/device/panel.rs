@@ -7,6 +7,7 @@
 
 use super::board::Output;
 use super::executor::{Event, PassEnd, ShowOrder};
+use super::props::Props;
 use crate::clock::SharedClock;
 use crate::domain::profile::BoardProfile;
 use crate::raster::{Board, Design, Faces, Pass, Scene, Shown};
@@ -44,13 +45,14 @@ impl Panel {
         output: Box<dyn Output>,
         profile: BoardProfile,
         clock: SharedClock,
+        props: Props,
         events: Sender<Event>,
     ) -> std::io::Result<Self> {
         let (commands, orders) = sync_channel(QUEUE);
         std::thread::Builder::new().name("board".to_owned()).spawn(move || {
             let (board, faces) = (Board::from(&profile), Faces::of_profile(&profile));
             let (failing, told_mono) = (false, clock.mono_ms());
-            Thread { output, board, faces, clock, events, failing, told_mono }.run(&orders);
+            Thread { output, board, faces, clock, props, events, failing, told_mono }.run(&orders);
         })?;
         Ok(Self { commands })
     }
@@ -71,6 +73,7 @@ struct Thread {
     board: Board,
     faces: Faces,
     clock: SharedClock,
+    props: Props,
     events: Sender<Event>,
     failing: bool,
     /// When the output was last told something, by the clock that never steps.
@@ -161,7 +164,8 @@ impl Thread {
         let mut held = Held::Whole;
         'pages: for page in &order.pages {
             let design = Design::from(page);
-            let scene = Scene::with(self.clock.now(), order.local.clone());
+            let mut scene = Scene::with(self.clock.now(), order.local.clone());
+            scene.readings = self.props.readings();
             let (board, faces) = (self.board.clone(), self.faces.clone());
             let page = Pass::new(&design, &board, &faces, &scene);
             for shown in page.frames() {
@@ -260,7 +264,8 @@ mod tests {
             ..BoardProfile::default()
         };
         let output = Box::new(super::super::board::Null);
-        let panel = Panel::start(output, profile, clock.clone(), events_tx).unwrap();
+        let panel =
+            Panel::start(output, profile, clock.clone(), Props::default(), events_tx).unwrap();
         panel.show(order(1, 120, &clock)).unwrap();
         let Some(Event::Started { token: 1, .. }) = events.recv().await else { panic!() };
         let Some(Event::Passed { token: 1, pass }) = events.recv().await else { panic!() };
@@ -313,7 +318,8 @@ mod tests {
         let ((let_go, go), (shown, seen)) =
             (std::sync::mpsc::channel(), std::sync::mpsc::channel());
         let output = Box::new(Hanging { go, shown });
-        let panel = Panel::start(output, profile, clock.clone(), events_tx).unwrap();
+        let panel =
+            Panel::start(output, profile, clock.clone(), Props::default(), events_tx).unwrap();
         panel.show(order(1, 60_000, &clock)).unwrap();
         assert_eq!(seen.recv(), Ok("frame"));
         // While it hangs: the cue ends, another one comes and is held, a notice comes.
@@ -384,7 +390,8 @@ mod tests {
         let pulled = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let output = Box::new(Forgetful { told, pulled: pulled.clone() });
         let profile = BoardProfile::default();
-        let panel = Panel::start(output, profile, clock.clone(), events_tx).unwrap();
+        let panel =
+            Panel::start(output, profile, clock.clone(), Props::default(), events_tx).unwrap();
         assert_eq!([next(), next()], ["again"; 2], "before the first order it is dark");
         panel.show(order(1, 60_000, &clock)).unwrap();
         while next() != "frame" {}

@@ -169,6 +169,11 @@ text_id!(
     EntryId, "valid entry id", "1 to 40 of a-z, 0-9 and -, no - at the ends", |t| is_slug(t, 1, 40)
 );
 text_id!(
+    /// A feed: a value for boards that the server reads from elsewhere.
+    FeedId, "feed id", "1 to 40 of a-z, 0-9 and -, no - at the ends: `muc-nuoc`",
+    |t| is_slug(t, 1, 40)
+);
+text_id!(
     /// A tag that groups devices across units.
     Tag, "tag", "1 to 40 of a-z, 0-9 and -, no - at the ends", |t| is_slug(t, 1, 40)
 );

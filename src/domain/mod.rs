@@ -14,12 +14,14 @@
 //! | day sheet | lịch ngày | [`timetable::sheet::DaySheet`] |
 //! | timetable | lịch phát thiết bị | which day sheets a device follows |
 //! | record | bản ghi bằng chứng | [`proof::record::Record`] |
+//! | feed | số liệu | [`feed::Feed`] |
 //! | policy | quy định phát | [`policy::Policy`] |
 //! | proposal, approval | trình duyệt, duyệt phát | [`approval::Preview`] |
 //! | priority | mức ưu tiên | [`playlist::Priority`] |
 
 pub mod approval;
 pub mod chunk;
+pub mod feed;
 pub mod fleet;
 pub mod ids;
 pub mod login;

@@ -3,7 +3,8 @@
 //! Invariants: parents exist and make no circle; every device has a unit of the register and a
 //! profile; every clip that a playlist names stands in the library (as known or as missing).
 
-use super::ids::{DeviceId, Digest, ItemId, PlaylistId, ProfileId, SlotId, Tag, UnitId};
+use super::feed::Feed;
+use super::ids::{DeviceId, Digest, FeedId, ItemId, PlaylistId, ProfileId, SlotId, Tag, UnitId};
 use super::playlist::{ClipPath, Playlist, Targets};
 use super::policy::Policy;
 use super::profile::Profile;
@@ -36,6 +37,8 @@ pub struct Station {
     pub library: Library,
     /// Standby templates of urgent notices.
     pub standby: BTreeMap<Template, Standby>,
+    /// Feeds by id.
+    pub feeds: BTreeMap<FeedId, Feed>,
 }
 
 /// An administrative unit: data with validity dates, never an enum (units merge and split).

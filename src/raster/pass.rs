@@ -96,12 +96,20 @@ impl<'a> Pass<'a> {
             moving: None,
         };
         if let Motion::Scroll { px_s } = design.motion {
-            let runs = scene.fill(&pass.template, 0);
-            let line = layout::single(&runs, pass.face).lines.pop().unwrap_or_default();
-            let way_px = i64::from(board.width_px()) + i64::from(line.width_px * design.scale_px());
             let px_s = i64::from(px_s.unwrap_or(board.scroll_px_s()).clamp(1, 1_000));
             let step_px = ((board.step_ms() * px_s + 999) / 1_000).max(1);
-            let moving = Moving { line, way_px, px_s, step_px };
+            let moving = |last_ms: i64| {
+                let runs = scene.fill_lasting(&pass.template, 0, last_ms);
+                let line = layout::single(&runs, pass.face).lines.pop().unwrap_or_default();
+                let line_px = i64::from(line.width_px * design.scale_px());
+                Moving { line, way_px: i64::from(board.width_px()) + line_px, px_s, step_px }
+            };
+            let mut moves = moving(0);
+            if pass.template.feeds().next().is_some() {
+                // Its letters stay as they are until the last is gone.
+                moves = moving(moves.begins(moves.steps()));
+            }
+            let moving = moves;
             let passed = moving.begins(moving.steps());
             pass.duration_ms = pass.duration_ms.max(passed).min(MOST_MS);
             pass.moving = Some(moving);

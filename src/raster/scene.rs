@@ -4,65 +4,18 @@ use super::colour::Rgb;
 use super::lunar::{self, LunarDate};
 use super::picture::Picture;
 use super::template::{Field, Part, Seconds, Template, Until};
+use crate::domain::feed;
 use crate::domain::time::{LocalOffset, UtcMs};
 use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 /// Stands where a value is missing, late or wrong: an old value is never shown as a new one.
 pub const NO_VALUE: &str = "--";
-/// Most characters of a value in words.
-const MOST_VALUE_CHARS: usize = 64;
-/// Most decimals of a value in numbers.
-const MOST_DECIMALS: u8 = 6;
-
-/// A value of a feed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
-    /// `digits` divided by ten to the power of `decimals`: exact, as on the wire.
-    Number { digits: i64, decimals: u8 },
-    /// Words.
-    Text(String),
-}
-
-impl Value {
-    /// Returns the value as Vietnamese write it, `-1.234,5`; `None` when nobody could read it.
-    pub fn shown(&self) -> Option<String> {
-        match self {
-            Self::Number { decimals, .. } if *decimals > MOST_DECIMALS => None,
-            Self::Number { digits, decimals } => {
-                let ten = 10_u64.pow(u32::from(*decimals));
-                let (whole, part) = (digits.unsigned_abs() / ten, digits.unsigned_abs() % ten);
-                let mut text = String::new();
-                for (at, digit) in whole.to_string().chars().rev().enumerate() {
-                    if at > 0 && at % 3 == 0 {
-                        text.insert(0, '.');
-                    }
-                    text.insert(0, digit);
-                }
-                if *digits < 0 {
-                    text.insert(0, '-');
-                }
-                if *decimals > 0 {
-                    // Writing to a string cannot fail.
-                    let _ = write!(text, ",{part:0wide$}", wide = usize::from(*decimals));
-                }
-                Some(text)
-            }
-            Self::Text(text) => {
-                let text = text.trim();
-                let fits = !text.is_empty() && text.chars().count() <= MOST_VALUE_CHARS;
-                (fits && !text.chars().any(char::is_control)).then(|| text.to_owned())
-            }
-        }
-    }
-}
-
 /// What a feed said last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// The value.
-    pub value: Value,
+    /// The value as it is shown, with its unit.
+    pub text: String,
     /// When it was measured.
     pub at: UtcMs,
     /// From then on, how long it may be shown, in milliseconds.
@@ -70,6 +23,13 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// Returns the words that stand on the board; `None` when nobody could read them.
+    pub fn shown(&self) -> Option<&str> {
+        let text = self.text.trim();
+        let fits = !text.is_empty() && text.chars().count() <= feed::MOST_CHARS;
+        (fits && !text.chars().any(char::is_control)).then_some(text)
+    }
+
     /// Returns the first instant at which it may no longer be shown.
     pub fn until(&self) -> UtcMs {
         self.at.plus(self.stale_after_ms.max(0))
@@ -78,7 +38,7 @@ impl Reading {
     /// Says whether it may be shown: not late, and not from more than two minutes ahead, the
     /// error within which clocks are trusted.
     pub fn is_fresh(&self, now: UtcMs) -> bool {
-        now < self.until() && self.at.since(now) <= 120_000
+        now < self.until() && self.at.since(now) <= feed::AHEAD_MS
     }
 }
 
@@ -123,12 +83,20 @@ impl Scene {
 
     /// Fills in a text as it is `ms` after the page began.
     pub(super) fn fill(&self, template: &Template, ms: i64) -> Vec<Run<'_>> {
+        self.fill_lasting(template, ms, 0)
+    }
+
+    /// As [`Scene::fill`], for a text that then stands for `last_ms` without being filled in
+    /// anew: a value that would grow stale meanwhile is not shown at all.
+    pub(super) fn fill_lasting(&self, template: &Template, ms: i64, last_ms: i64) -> Vec<Run<'_>> {
         let mut colour = None;
         let mut runs = Vec::new();
         for part in template.parts() {
             match part {
                 Part::Text(text) => runs.push(Run::Text(text.clone(), colour)),
-                Part::Field(field) => runs.push(Run::Text(self.show(field, ms), colour)),
+                Part::Field(field) => {
+                    runs.push(Run::Text(self.show(field, ms, last_ms), colour));
+                }
                 Part::Colour(new) => colour = *new,
                 Part::Icon(name) => runs.push(match self.pictures.get(name) {
                     Some(picture) => Run::Icon(picture),
@@ -139,10 +107,10 @@ impl Scene {
         runs
     }
 
-    fn show(&self, field: &Field, ms: i64) -> String {
+    fn show(&self, field: &Field, ms: i64, last_ms: i64) -> String {
         let now = self.now.plus(ms);
         if let Field::Feed(name) = field {
-            return self.feed(name, now);
+            return self.feed(name, now, now.plus(last_ms));
         }
         let Some(local) = self.local(ms) else { return NO_VALUE.to_owned() };
         let date = local.date();
@@ -166,14 +134,14 @@ impl Scene {
                 Some(at) => countdown((at - local).num_seconds()),
                 None => NO_VALUE.to_owned(),
             },
-            Field::Feed(name) => self.feed(name, now),
+            Field::Feed(name) => self.feed(name, now, now),
         }
     }
 
-    fn feed(&self, name: &str, now: UtcMs) -> String {
-        let fresh = self.readings.get(name).filter(|reading| reading.is_fresh(now));
-        let shown = fresh.and_then(|reading| reading.value.shown());
-        shown.unwrap_or_else(|| NO_VALUE.to_owned())
+    fn feed(&self, name: &str, now: UtcMs, last: UtcMs) -> String {
+        let fresh = |reading: &&Reading| reading.is_fresh(now) && last < reading.until();
+        let fresh = self.readings.get(name).filter(fresh);
+        fresh.and_then(Reading::shown).unwrap_or(NO_VALUE).to_owned()
     }
 
     /// Returns how many milliseconds after the page's beginning, later than `ms`, the text may
@@ -186,7 +154,7 @@ impl Scene {
             Field::Time { seconds: Seconds::Shown } | Field::Countdown(_) => Some(next(1_000)),
             Field::Feed(name) => {
                 let reading = self.readings.get(name)?;
-                let events = [reading.until().since(now), reading.at.since(now) - 120_000];
+                let events = [reading.until().since(now), reading.at.since(now) - feed::AHEAD_MS];
                 events.into_iter().filter(|wait| *wait > 0).min()
             }
             _ => Some(next(60_000)),

@@ -2,7 +2,7 @@ use super::board::{Panel, Turn, Wall, WallError};
 use super::colour::{Depth, Rgb};
 use super::design::{Blink, Motion};
 use super::face::Face;
-use super::scene::{Reading, Value};
+use super::scene::Reading;
 use super::*;
 use crate::domain::ids::Digest;
 use crate::domain::playlist::{Align, Effect, Page};
@@ -204,29 +204,51 @@ fn fields_show_the_moment_and_go_with_it() {
 #[test]
 fn a_value_is_shown_while_it_is_fresh_and_never_after() {
     let mut scene = scene();
-    let reading = |value, ago_ms: i64, stale_after_ms| Reading {
-        value,
+    let reading = |text: &str, ago_ms: i64, stale_after_ms| Reading {
+        text: text.to_owned(),
         at: scene.now.plus(-ago_ms),
         stale_after_ms,
     };
-    let number = |digits, decimals| Value::Number { digits, decimals };
     let readings = [
-        ("water", reading(number(1_234_567, 3), 55_000, 60_000)),
-        ("cold", reading(number(-5, 1), 0, 60_000)),
-        ("old", reading(number(1, 0), 60_000, 60_000)),
-        ("ahead", reading(number(1, 0), -200_000, 60_000)),
-        ("odd", reading(number(1, 200), 0, 60_000)),
-        ("words", reading(Value::Text("  Cấp 3 ".into()), 0, 60_000)),
-        ("long", reading(Value::Text("x".repeat(100)), 0, 60_000)),
+        ("water", reading("1.234,567 m", 55_000, 60_000)),
+        ("cold", reading("-0,5", 0, 60_000)),
+        ("old", reading("1", 60_000, 60_000)),
+        ("ahead", reading("1", -200_000, 60_000)),
+        ("odd", reading("1\n2", 0, 60_000)),
+        ("words", reading("  Cấp 3 ", 0, 60_000)),
+        ("long", reading(&"x".repeat(100), 0, 60_000)),
     ];
     scene.readings = readings.map(|(name, reading)| (name.to_owned(), reading)).into();
     let text = "{feed:water} {feed:cold} {feed:old} {feed:ahead} {feed:odd} {feed:words} \
         {feed:long} {feed:none}";
     let (design, board, faces) = (still(text), mono(256, 64), Faces::built_in());
     let pass = Pass::new(&design, &board, &faces, &scene);
-    assert_eq!(pass.text(), "1.234,567 -0,5 -- -- -- Cấp 3 -- --");
+    assert_eq!(pass.text(), "1.234,567 m -0,5 -- -- -- Cấp 3 -- --");
     let holds: Vec<i64> = pass.frames().map(|s| s.hold_ms).collect();
     assert_eq!(holds, [5_000, 3_000], "the water level is late after five seconds");
+}
+
+#[test]
+fn a_scrolling_text_never_carries_a_value_beyond_its_time() {
+    let mut scene = scene();
+    let at = scene.now;
+    let mut reading = |stale_after_ms| {
+        let reading = Reading { text: "310 cm".into(), at, stale_after_ms };
+        scene.readings = [("water".to_owned(), reading)].into();
+        let (board, faces) = (mono(64, 16), Faces::built_in());
+        let page =
+            Page { effect: Effect::Scroll, ..Page::still("Mực nước {feed:water}", 2_000) };
+        let design = Design::from(&page);
+        let pass = Pass::new(&design, &board, &faces, &scene);
+        let marked = Design { text: "Mực nước --".into(), ..design.clone() };
+        let marked = Pass::new(&marked, &board, &faces, &scene);
+        let frames = |pass: &Pass<'_>| pass.frames().map(|shown| shown.frame).collect::<Vec<_>>();
+        (pass.duration_ms(), frames(&pass) == frames(&marked))
+    };
+    let (whole_ms, marked) = reading(600_000);
+    assert!(!marked && whole_ms > 3_000);
+    assert!(reading(whole_ms - 1).1, "it would be late before its last letter is gone");
+    assert!(!reading(whole_ms + 1).1);
 }
 
 #[test]

@@ -123,6 +123,15 @@ pub const CHUNK_WINDOW_BYTES: usize = 524_288;
 /// What an MQTT client must be ready to receive in one packet: sums, topic and head.
 pub const PACKET_BYTES: usize = 139_264;
 
+/// Value of a feed, in bytes of UTF-8.
+pub const VALUE_BYTES: usize = 256;
+/// Value of a feed, in characters.
+pub const VALUE_CHARS: usize = 64;
+/// Longest time that a value may be shown after it was measured, in seconds: a week.
+pub const STALE_S: i64 = 604_800;
+/// Feeds that one device follows at a time: each is a subscription.
+pub const FEEDS: usize = 8;
+
 /// Enrolment code, either form.
 pub const CODE_BYTES: usize = 1_024;
 /// Enrolment request.

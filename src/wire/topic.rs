@@ -2,7 +2,7 @@
 
 use super::limits;
 use crate::domain::chunk::ChunkSize;
-use crate::domain::ids::{DeviceId, Digest, UnitId};
+use crate::domain::ids::{DeviceId, Digest, FeedId, UnitId};
 use std::fmt;
 
 /// A topic of the contract, without its prefix.
@@ -41,8 +41,8 @@ pub enum Topic {
     Urgent { unit: UnitId, id: String },
     /// The hold of a unit.
     Hold(UnitId),
-    /// Reserved: a value for boards.
-    Feed(String),
+    /// A value for boards.
+    Feed(FeedId),
 }
 
 /// A prefix that cannot stand before topics.
@@ -165,7 +165,7 @@ impl Topics {
                 Some(Topic::Urgent { unit: unit.parse().ok()?, id: word(id)? })
             }
             ["u", unit, "hold"] => Some(Topic::Hold(unit.parse().ok()?)),
-            ["f", feed] => Some(Topic::Feed(word(feed)?)),
+            ["f", feed] => Some(Topic::Feed(feed.parse().ok()?)),
             _ => None,
         }
     }
@@ -232,7 +232,7 @@ mod tests {
             Topic::Records(device()),
             Topic::Urgent { unit: unit.clone(), id: "a_B-9".to_owned() },
             Topic::Hold(unit),
-            Topic::Feed("nhiet-do".to_owned()),
+            Topic::Feed("nhiet-do".parse().unwrap()),
         ]
     }
 

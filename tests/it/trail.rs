@@ -141,6 +141,8 @@ const COMMANDS: &[(&str, Leaves)] = &[
     ("urgent list", Nothing),
     ("inspect", Nothing),
     ("preview", Nothing),
+    ("feed list", Nothing),
+    ("feed try", Nothing),
     ("device list", Nothing),
     ("device export", Nothing),
     ("unit list", Nothing),

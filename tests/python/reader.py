@@ -30,6 +30,7 @@ ROLES = {
     "loa-drill+jwt": ("urgent", 8_192),
     "loa-withdrawal+jwt": ("urgent", 8_192),
     "loa-hold+jwt": ("schedule", 2_048),
+    "loa-feed+jwt": ("schedule", 2_048),
 }
 
 
@@ -259,6 +260,13 @@ def check(typ, claims):  # §6 and the schemas
         need(claims["ver"] > 0 and claims["until_ms"] >= 0, "content")
         need(claims["until_ms"] <= claims["iat"] * 1_000 + 366 * 86_400_000, "content")
         need(claims["reason"].strip() and claims["by"].strip() and claims["jti"], "content")
+    elif typ == "loa-feed+jwt":
+        members(claims, common | {"iss": str, "feed": str, "ver": int, "value": str})
+        members(claims, {"at_ms": int, "stale_after_s": int})
+        need(len(claims["value"]) <= 64 and len(claims["value"].encode()) <= 256, "limit")
+        need(claims["value"].strip() and claims["value"].isprintable(), "content")
+        need(claims["ver"] > 0 and 1 <= claims["stale_after_s"] <= 604_800, "content")
+        need(0 < claims["at_ms"] <= claims["iat"] * 1_000 + 121_000, "content")
     elif typ == "loa-receipt+jwt":
         members(claims, common | {"aud": DEVICE, "chain": str, "upto": int})
         need((claims["upto"] == 0) == (claims["head"] is None), "content")
@@ -276,6 +284,8 @@ def judge(
         need(set(claims["units"]) & set(units), "unit")
     if typ == "loa-hold+jwt":
         need(claims["unit"] in units and topic.endswith(f"/u/{claims['unit']}/hold"), "unit")
+    if typ == "loa-feed+jwt":
+        need(topic.endswith(f"/f/{claims['feed']}"), "content")
     need(claims.get("aud", me) == me, "aud")
     if typ == "loa-time+jwt":
         need(claims["nonce"] == nonce, "nonce")

@@ -151,6 +151,7 @@ pub(crate) fn station(n: usize) -> Station {
         playlists: BTreeMap::from([(morning.id.clone(), morning)]),
         library: Library { clips: clips.into_iter().collect() },
         standby: BTreeMap::new(),
+        feeds: BTreeMap::new(),
     }
 }
 

@@ -19,6 +19,7 @@ mod certificate;
 mod clips;
 mod cosign;
 mod duty;
+pub(super) mod feeds;
 mod folder;
 mod front;
 #[cfg(feature = "embedded-broker")]
@@ -47,6 +48,7 @@ use super::{Answer, failed, runtime};
 use crate::app::assets::{Courier, FileLibrary, Shelf};
 use crate::app::draws::Drawing;
 use crate::app::enclose::Encloser;
+use crate::app::feeds::Feeds;
 use crate::app::hold::Holds;
 use crate::app::ingest::{Ingest, Shares};
 use crate::app::keyring::Keyring;
@@ -403,6 +405,7 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
     });
     let (lead_store, lead_live, lead_clock) = (store.clone(), live.clone(), clock.clone());
     let lead_inbox = inbox.clone();
+    let station_folder = options.playlists.clone();
     let months = config.retention.evidence_months;
     publishing.spawn(async move {
         let mut look = tokio::time::interval(folder::ASK);
@@ -439,6 +442,16 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         }
         let (in_force, station_in_force) = watch::channel(station);
         let _ = watched.send((folder, in_force));
+        let values = Feeds::new(
+            lead_store.clone(),
+            keys.clone(),
+            topics.clone(),
+            lead_clock.clone(),
+            lead_live.clone(),
+            outlet.clone(),
+        );
+        let reading = feeds::Reading { clock: lead_clock.clone(), folder: station_folder };
+        let values = feeds::run(values, reading, station_in_force.clone(), stop.clone());
         let settings = Settings { topics: topics.clone(), ..Settings::default() };
         let key = keys.in_use().keys.schedule.clone();
         let mut publisher = Publisher::new(lead_store.clone(), settings, key, lead_clock.clone());
@@ -458,7 +471,7 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
             heir_of,
         });
         let sweep = upkeep::sweep(lead_store, lead_clock, months, stop.clone());
-        tokio::join!(task.run(station_in_force, stop), sweep);
+        tokio::join!(task.run(station_in_force, stop), sweep, values);
     });
     upkeep.spawn(upkeep::watch_register(
         store.clone(),

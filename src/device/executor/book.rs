@@ -140,6 +140,18 @@ impl Book {
         all.into_iter().collect()
     }
 
+    /// Pages of those sheets, and the idle page.
+    pub fn pages(&self) -> impl Iterator<Item = &Page> {
+        let names = self.sheet_names();
+        let sheets = names.into_iter().filter_map(|name| self.sheets.get(&name));
+        let items = sheets.flat_map(|sheet| sheet.items.values());
+        let pages = items.flat_map(|item| match item {
+            SheetItem::Pages { pages, .. } => pages.as_slice(),
+            SheetItem::Clip { .. } | SheetItem::Unknown => &[],
+        });
+        pages.chain(self.idle())
+    }
+
     pub fn follows_newest(&self) -> bool {
         let in_force = |day: &DayRef| self.in_force.iter().any(|f| f.day == *day);
         self.schedule.as_ref().is_some_and(|schedule| schedule.days.iter().all(in_force))

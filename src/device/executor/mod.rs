@@ -49,6 +49,7 @@ pub use trace::{Past, Trace};
 
 use crate::device::floor::QuietFloor;
 use crate::domain::ids::Digest;
+use crate::domain::playlist::Page;
 use crate::domain::proof::record::{Body, Subject};
 use crate::domain::time::UtcMs;
 use crate::domain::timetable::sheet::Cue;
@@ -221,6 +222,11 @@ impl Executor {
         // Commands expire after 5 minutes; an id is remembered for an hour of running.
         self.obeyed.retain(|_, at| now.mono_ms.saturating_sub(*at) < 3_600_000);
         self.obeyed.insert(jti.to_owned(), now.mono_ms).is_none()
+    }
+
+    /// Returns the pages of the sheets that are in force or come into force, and the idle page.
+    pub fn pages(&self) -> impl Iterator<Item = &Page> {
+        self.world.book.pages()
     }
 
     /// Names the sheets that are in force or come into force.

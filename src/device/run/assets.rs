@@ -272,6 +272,7 @@ impl Agent {
                     tracing::error!(error = %error, hint = error.hint(), "Cannot keep a sheet");
                 }
                 self.feed(Event::SheetHeld(name, Arc::new(sheet)));
+                self.values.named_anew = true;
             }
             Err(refusal) => {
                 tracing::warn!(sheet.sha256 = %name, error = %refusal, "Refused a sheet");
@@ -289,6 +290,7 @@ impl Agent {
             let Some(bytes) = self.storage.sheet(name) else { continue };
             if let Ok(sheet) = sheet::open(&bytes, name, limit) {
                 self.feed(Event::SheetHeld(*name, Arc::new(sheet)));
+                self.values.named_anew = true;
             }
         }
     }

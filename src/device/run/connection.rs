@@ -45,6 +45,10 @@ impl Agent {
             // Apart from the rest: a broker that knows of a move before the device refuses these.
             self.mailer.subscribe(units);
         }
+        let feeds = self.feed_topics();
+        if !feeds.is_empty() {
+            self.mailer.subscribe(feeds);
+        }
         self.connection = Connection::Up;
         let now = self.time.moment().mono_ms;
         self.reporter.ask(now, nonce());
@@ -87,6 +91,7 @@ impl Agent {
         if self.orders_pace.waits() {
             self.write_orders();
         }
+        self.write_values();
         let orderly = async {
             if self.connection == Connection::Up {
                 if let Some(span) = self.ledger.waiting()

@@ -8,6 +8,7 @@ use crate::device::executor::Journal;
 use crate::device::identity::{Home, IdentityError};
 use crate::device::ledger::{Ledger, LedgerConfig, LedgerError};
 use crate::device::progress::Progress;
+use crate::device::props::Props;
 use crate::device::storage::{Storage, StorageError};
 use crate::device::trust::ClockMode;
 use crate::domain::ids::DeviceId;
@@ -68,6 +69,7 @@ pub struct Device {
     pub(super) storage: Storage,
     pub(super) gate: Gate,
     pub(super) connections: Arc<AtomicU64>,
+    pub(super) props: Props,
 }
 
 impl Device {
@@ -107,12 +109,18 @@ impl Device {
             storage,
             gate,
             connections,
+            props: Props::default(),
         })
     }
 
     /// Returns who it is.
     pub fn id(&self) -> &DeviceId {
         &self.home.identity.id
+    }
+
+    /// Returns what pages are filled with: what a board reads while the device runs.
+    pub fn props(&self) -> Props {
+        self.props.clone()
     }
 
     /// Returns the device's clock: what outputs run on.

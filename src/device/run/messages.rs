@@ -39,6 +39,7 @@ impl Agent {
                 self.keep("keys.json", payload);
                 self.time.signed_at(self.gate.keys().iat());
                 self.follow_log();
+                self.changed_values();
                 if timetable_void {
                     tracing::error!("The key of the timetable was revoked: its days are dropped");
                     self.void_timetable();
@@ -76,6 +77,7 @@ impl Agent {
             Accepted::Order(order) => self.ordered(order),
             Accepted::Command(command) => self.command(&command),
             Accepted::Time(answer) => self.answer(&answer),
+            Accepted::Value => self.changed_values(),
             Accepted::Receipt(receipt) => self.receipt(topic, &receipt, payload),
             Accepted::Presence(presence) => self.presence(&presence),
             Accepted::Refused(refusal) => {
@@ -109,6 +111,7 @@ impl Agent {
     /// Drops the days of a timetable that nobody may have signed.
     pub(super) fn void_timetable(&mut self) {
         self.reporter.timetable = 0;
+        self.values.named_anew = true;
         self.feed(Event::Timetable(Schedule::default()));
     }
 

@@ -17,6 +17,7 @@ mod orders;
 mod report;
 mod start;
 mod timekeeper;
+mod values;
 
 pub use device::{Device, DeviceError, Settings};
 pub use timekeeper::{DeviceClock, follows_ntp};
@@ -31,6 +32,7 @@ use super::ledger::delivery::Delivery;
 use super::ledger::{Ledger, Stamp};
 use super::pace::Pace;
 use super::progress::Progress;
+use super::props::Props;
 use super::refusals::Refusals;
 use super::storage::Storage;
 use super::vouched::Vouched;
@@ -127,6 +129,8 @@ struct Agent {
     mailer: Mailer,
     reporter: Reporter,
     assets: assets::Assets,
+    values: values::Keeping,
+    props: Props,
     connection: Connection,
     unsaved: VecDeque<(Body, Stamp)>,
     orders_pace: Pace,
@@ -306,6 +310,7 @@ impl Agent {
         let actions = self.fetcher.tick(now.mono_ms);
         self.fetch(actions);
         self.tend();
+        self.tend_values();
         self.deliver();
         self.report();
     }

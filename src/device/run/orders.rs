@@ -25,6 +25,7 @@ impl Agent {
         self.reporter.timetable = timetable.ver;
         self.move_to(&timetable.units);
         self.feed(Event::Timetable(schedule));
+        self.values.named_anew = true;
     }
 
     /// Persists what was accepted for the units, then obeys it.

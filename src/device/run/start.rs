@@ -3,6 +3,7 @@
 use super::assets::Assets;
 use super::mailer::Mailer;
 use super::report::Reporter;
+use super::values::Keeping;
 use super::{Agent, Connection, Device, DeviceError, RECENT_MS, Started, quiet, random};
 use crate::app::link::Link;
 use crate::device::disk;
@@ -39,6 +40,7 @@ impl Agent {
             storage,
             mut gate,
             connections,
+            props,
         } = device;
         let unclean = journal.as_ref().map_or(ledger.last() > 0, |journal| !journal.clean);
         let recent = ledger.recent(RECENT_MS)?;
@@ -92,6 +94,8 @@ impl Agent {
             executor,
             fetcher,
             assets,
+            values: Keeping::default(),
+            props,
         };
         agent.follow_log();
         agent.record_boot(unclean);
@@ -110,6 +114,10 @@ impl Agent {
                 agent.obey_order(order);
             }
         }
+        if let Some(bytes) = disk::read(&agent.home.dir.join("values.json")) {
+            agent.gate.restore_values(&bytes);
+        }
+        agent.values.named_anew = true;
         agent.check_assets();
         let time = agent.time.timing().time;
         agent.feed(Event::Clock(time));

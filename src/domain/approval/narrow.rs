@@ -24,6 +24,7 @@ pub fn narrows(old: &Station, new: &Station) -> bool {
         playlists,
         library,
         standby,
+        feeds,
     } = new;
     let profile =
         |device: &Device| old.profiles.get(&device.profile) == profiles.get(&device.profile);
@@ -42,6 +43,7 @@ pub fn narrows(old: &Station, new: &Station) -> bool {
             matches!(clip, Clip::Missing { .. }) || old.library.clips.get(path) == Some(clip)
         })
         && standby.iter().all(|(name, to)| old.standby.get(name) == Some(to))
+        && feeds.iter().all(|(id, to)| old.feeds.get(id) == Some(to))
 }
 
 /// A unit that exclusions, policies or lineages need must not go.

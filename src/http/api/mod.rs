@@ -12,6 +12,7 @@ mod desk;
 pub mod devices;
 pub mod draws;
 pub mod evidence;
+pub mod feeds;
 pub mod hold;
 pub mod links;
 pub mod log;
@@ -50,6 +51,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(station::get))
         .routes(routes!(station::faults))
         .routes(routes!(units::list))
+        .routes(routes!(feeds::list))
         .routes(routes!(devices::list, devices::register))
         .routes(routes!(devices::one))
         .routes(routes!(timetable::get))

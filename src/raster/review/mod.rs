@@ -284,7 +284,7 @@ fn names(
     found.extend(template.unknown().iter().map(|n| Finding::UnknownField { name: shown(n) }));
     for name in template.feeds() {
         let fresh = scene.readings.get(name).filter(|reading| reading.is_fresh(scene.now));
-        if fresh.and_then(|reading| reading.value.shown()).is_none() {
+        if fresh.and_then(|reading| reading.shown()).is_none() {
             found.push(Finding::NoValue { name: name.to_owned() });
         }
     }

@@ -2,6 +2,7 @@
 
 mod behind;
 mod command;
+mod feed;
 mod floor;
 mod hold;
 mod presence;
@@ -13,6 +14,7 @@ mod urgent;
 
 pub use behind::{Behind, Group};
 pub use command::{Command, Do};
+pub use feed::Feed;
 pub use floor::{Floor, LocalClock};
 pub use hold::Hold;
 pub use presence::{Marker, Presence, ServerState};

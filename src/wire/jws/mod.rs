@@ -44,14 +44,14 @@ pub enum Typ {
     Withdrawal,
     /// Silences a unit.
     Hold,
-    /// Reserved: a value for boards.
+    /// A value for boards.
     Feed,
     /// Which devices stand behind a gateway.
     Behind,
 }
 
 impl Typ {
-    /// All types, reserved ones too.
+    /// All types.
     pub const ALL: [Typ; 16] = [
         Typ::Keys,
         Typ::Timetable,

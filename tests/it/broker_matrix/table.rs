@@ -19,7 +19,7 @@ Epoch       everybody                 -            -         -
 Sheet       everybody                 yes          -         -
 Chunk       everybody                 yes          -         -
 Sums        everybody                 yes          -         -
-Feed        everybody                 -            -         -
+Feed        everybody                 yes          -         -
 Timetable   mine                      yes          -         -
 Timetable   same-unit                 -            -         -
 Timetable   other-unit                -            -         -
@@ -216,7 +216,7 @@ fn topic(kind: &str, whose: &str) -> String {
         "Sheet" => Topic::Sheet(sha256),
         "Chunk" => Topic::Chunk { sha256, size, n: 3 },
         "Sums" => Topic::Sums { sha256, size },
-        "Feed" => Topic::Feed("nhiet-do".into()),
+        "Feed" => Topic::Feed("nhiet-do".parse().unwrap()),
         "Timetable" => Topic::Timetable(device(whose)),
         "Floor" => Topic::Floor(device(whose)),
         "Behind" => Topic::Behind(device(whose)),

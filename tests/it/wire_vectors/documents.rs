@@ -7,8 +7,8 @@ use super::build::{
 use loa::domain::ids::{ChainId, DeviceId, Digest};
 use loa::domain::time::UtcMs;
 use loa::wire::doc::{
-    self, Behind, Command, DayEntry, Do, Document, Floor, Group, Presence, Receipt, ServerState,
-    TimeAnswer, Timetable,
+    self, Behind, Command, DayEntry, Do, Document, Feed, Floor, Group, Presence, Receipt,
+    ServerState, TimeAnswer, Timetable,
 };
 use loa::wire::jws::{self, Typ};
 use loa::wire::topic::{Topic, Topics};
@@ -86,9 +86,22 @@ fn time() -> TimeAnswer {
     TimeAnswer { v: 1, aud: me(), iat: NOW_S, nonce: NONCE.to_owned(), now_ms: UtcMs(NOW.0 + 250) }
 }
 
+fn feed() -> Feed {
+    Feed {
+        v: 1,
+        iss: "Đài truyền thanh xã Tân Lập".to_owned(),
+        feed: "muc-nuoc".parse().unwrap(),
+        iat: NOW_S,
+        ver: NOW.0,
+        value: "312 cm".to_owned(),
+        at_ms: UtcMs(NOW.0 - 60_000),
+        stale_after_s: 1_800,
+    }
+}
+
 fn signer(typ: Typ) -> &'static str {
     match typ {
-        Typ::Timetable | Typ::Command => "schedule",
+        Typ::Timetable | Typ::Command | Typ::Feed => "schedule",
         Typ::Time => "time",
         Typ::Receipt | Typ::Server => "receipt",
         _ => "policy",
@@ -112,6 +125,7 @@ fn stated<T: Document>(name: &str, expect: &str, body: &str, why: &str) -> Value
         Typ::Command => Topic::Command(me()),
         Typ::Time => Topic::Time(me()),
         Typ::Receipt => Topic::Receipt(me()),
+        Typ::Feed => Topic::Feed(feed().feed),
         _ => Topic::Server,
     };
     let mut vector = vector(name, expect, body, why);
@@ -247,6 +261,12 @@ fn accepted() -> Vec<Value> {
             "accept",
             &sign_text("receipt", Typ::Receipt, &more),
             "unknown members are ignored",
+        ),
+        good("feed", &feed(), "boards show `312 cm` for half an hour after it was measured"),
+        good(
+            "feed-words",
+            &Feed { value: "Báo động 2".to_owned(), stale_after_s: 604_800, ..feed() },
+            "a value in words, for the longest time",
         ),
         good("server-ready", &presence(ServerState::Ready), "the server is there"),
         good("server-lost", &presence(ServerState::Lost), "its last will"),
@@ -394,6 +414,11 @@ fn content() -> Vec<Value> {
     let order = |name: &str, doc: &Command, why: &str| {
         stated::<Command>(name, "content", &sign_any(doc), why)
     };
+    let value = |name: &str, expect: &str, change: &dyn Fn(&mut Feed), why: &str| {
+        let mut doc = feed();
+        change(&mut doc);
+        stated::<Feed>(name, expect, &sign_any(&doc), why)
+    };
     vec![
         refuse("twice", "json", r#""v":1"#, r#""v":1,"v":1"#, "a member stands twice"),
         refuse(
@@ -496,6 +521,23 @@ fn content() -> Vec<Value> {
             &sign_any(&Receipt { checkpoint: Some("x".repeat(2_561)), ..receipt() }),
             "a checkpoint has at most 2,560 bytes",
         ),
+        value("feed-empty", "content", &|f| f.value = " ".into(), "a value has words"),
+        value("feed-lines", "content", &|f| f.value = "1\n2".into(), "no control characters"),
+        value("feed-long", "limit", &|f| f.value = "x".repeat(65), "at most 64 characters"),
+        value("feed-no-time", "content", &|f| f.stale_after_s = 0, "never to be shown"),
+        value("feed-for-ever", "content", &|f| f.stale_after_s = 604_801, "beyond a week"),
+        value(
+            "feed-from-ahead",
+            "content",
+            &|f| f.at_ms = UtcMs(NOW.0 + 122_000),
+            "measured more than two minutes after it was signed",
+        ),
+        value(
+            "feed-other",
+            "content",
+            &|f| f.feed = "nhiet-do".parse().unwrap(),
+            "`feed` is not that of the topic",
+        ),
         with(
             stated::<TimeAnswer>(
                 "time-iat",
@@ -577,6 +619,11 @@ fn in_time() -> Vec<Value> {
             ),
             "last",
             last(1, NOW.0 + day_ms, "other"),
+        ),
+        with(
+            stated::<Feed>("feed-low", "version-low", &sign(&feed()), "an older value again"),
+            "last",
+            last(2, NOW.0 + 1, "other"),
         ),
         with(
             stated::<Floor>(

@@ -8,8 +8,8 @@ use loa::domain::time::UtcMs;
 use loa::domain::timetable::sheet::{AssetEntry, SheetItem};
 use loa::wire::chunk::Sums;
 use loa::wire::doc::{
-    self, Command, Document, Drill, Floor, Hold, Presence, Receipt, State, TimeAnswer, Timetable,
-    Urgent, Withdrawal,
+    self, Command, Document, Drill, Feed, Floor, Hold, Presence, Receipt, State, TimeAnswer,
+    Timetable, Urgent, Withdrawal,
 };
 use loa::wire::enrol::{Answer, Code, Request, Secret};
 use loa::wire::epoch::{Advance, KeySet, LogTrust};
@@ -122,6 +122,14 @@ fn document(given: &Value, vector: &Value) -> Result<String, Refusal> {
         "loa-time+jwt" => {
             let opened = open::<TimeAnswer>(given, vector)?;
             opened.claims.judge(&me(given), text(vector, "nonce")).map(|()| "accept".to_owned())
+        }
+        "loa-feed+jwt" => {
+            let Some(Topic::Feed(feed)) = Topics::default().parse(text(vector, "topic")) else {
+                panic!("no topic of a feed: {vector}");
+            };
+            let last = stamp(vector);
+            let opened = open::<Feed>(given, vector)?;
+            word(Feed::judge(&opened, &me(given), &feed, last.as_ref(), now(given, vector)))
         }
         "loa-receipt+jwt" => unversioned::<Receipt>(given, vector),
         "loa-server+jwt" => unversioned::<Presence>(given, vector),

@@ -194,6 +194,7 @@ fn the_asyncapi_document_names_topics_and_schemas_that_exist() {
         if let Some(address) = line.trim().strip_prefix("address: ") {
             let mut topic = address.replace("{device}", "loa-thon-1").replace("{sha256}", &sha256);
             topic = topic.replace("{unit}", "00070").replace("{id}", "n-1");
+            topic = topic.replace("{feed}", "muc-nuoc");
             topic = topic.replace("{kib}", "64").replace("{n}", "0");
             let device = "loa-thon-1".parse().unwrap();
             topic = topic.replace("{p}", &partition(&device).to_string());

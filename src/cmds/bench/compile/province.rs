@@ -51,6 +51,7 @@ pub(super) fn only(station: &Station, id: &DeviceId) -> Station {
         calendars: vec![],
         library: Library { clips: clips.collect() },
         standby: BTreeMap::new(),
+        feeds: BTreeMap::new(),
         units,
         devices,
         playlists,
@@ -81,6 +82,7 @@ pub(super) fn province(devices: usize) -> Result<Station, IdError> {
         playlists: BTreeMap::new(),
         library: Library::default(),
         standby: BTreeMap::new(),
+        feeds: BTreeMap::new(),
     };
     add_unit(&mut station, &province, None);
     add_playlist(&mut station, "tinh", &province, &["06:00", "18:00"], 2)?;

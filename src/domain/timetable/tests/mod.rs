@@ -100,6 +100,7 @@ pub(super) fn station(zone: Tz) -> Station {
         playlists: BTreeMap::new(),
         library: Library::default(),
         standby: BTreeMap::new(),
+        feeds: BTreeMap::new(),
     };
     for (id, unit, profile) in [
         ("loa-1", "12345-t1", "loa"),
