@@ -21,12 +21,13 @@
 //! | `report` | documents for people from judged evidence: XLSX, CSV, JSON, PDF |
 //! | `audit`, `pack` | the auditor's tool: packs checked offline from the formats alone; their writer |
 //! | [`audio`], `raster` | clips measured and decoded; text to pixels |
+//! | `conform` | the scheduler played against a device under test, and the table of what it kept |
 //! | [`device`] | the pure executor, the ledger, outputs, and the loop around them |
 //! | [`cmds`] | one file per subcommand: builds the parts and wires them together |
 //!
 //! Allowed directions (`a ← b`: b may use a), held by `tests/it/architecture.rs`:
 //! `domain ← wire ← app ← { store, mqtt, broker, http, device } ← cmds`,
-//! `wire ← log ← { app, http, store } ← cmds`; `domain ← { raster, audio, dialect, stamp, plan, draw }`, `{ dialect, plan, draw, raster } ← config`; `domain ← report ← { app, http, store }`; `audit` and `pack` use no room at all, `cmds` uses them; `clock` serves all but `domain`, `wire`, `raster`.
+//! `wire ← log ← { app, http, store } ← cmds`; `domain ← { raster, audio, dialect, stamp, plan, draw }`, `{ dialect, plan, draw, raster } ← config`; `domain ← report ← { app, http, store }`; `audit` and `pack` use no room at all, `cmds` uses them; `{ app, mqtt, raster } ← conform ← cmds`; `clock` serves all but `domain`, `wire`, `raster`.
 //!
 //! # Architecture invariants
 //! * What is signed is never serialised again: bytes are kept, hashed and shown as received.
@@ -49,6 +50,8 @@ pub mod broker;
 pub mod clock;
 pub mod cmds;
 pub mod config;
+#[cfg(all(feature = "embedded-broker", feature = "board"))]
+pub mod conform;
 pub mod device;
 pub mod dialect;
 pub mod domain;

@@ -28,15 +28,7 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
         .parse()
         .map_err(|e: crate::device::board::OutputKindError| wrong_use(&e, e.hint()))?;
     let grade = kind.grade();
-    let board = BoardProfile {
-        width_px: 128,
-        height_px: 32,
-        colours: vec!["red".to_owned()],
-        fonts: vec!["unifont".to_owned()],
-        scroll_px_s: 40,
-        ..BoardProfile::default()
-    };
-    let usual = agent::usual(None, Some(board));
+    let usual = agent::usual(None, Some(usual_board()));
     agent::run(
         || args.device.open(usual),
         |opened| {
@@ -55,4 +47,16 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
                 .advise("the system starts no more threads")
         },
     )
+}
+
+/// The panel of a board without a profile.
+pub fn usual_board() -> BoardProfile {
+    BoardProfile {
+        width_px: 128,
+        height_px: 32,
+        colours: vec!["red".to_owned()],
+        fonts: vec!["unifont".to_owned()],
+        scroll_px_s: 40,
+        ..BoardProfile::default()
+    }
 }

@@ -18,6 +18,8 @@ mod broker;
 mod certificates;
 pub(crate) mod check;
 pub(crate) mod clips;
+#[cfg(all(feature = "embedded-broker", feature = "board"))]
+mod conform;
 #[cfg(feature = "server")]
 mod data;
 #[cfg(all(feature = "embedded-broker", feature = "speaker", feature = "board"))]
@@ -185,6 +187,8 @@ enum Command {
     Speaker(speaker::Args),
     #[cfg(feature = "board")]
     Board(board::Args),
+    #[cfg(all(feature = "embedded-broker", feature = "board"))]
+    Conform(Box<conform::Args>),
     Bench(bench::Args),
 }
 
@@ -269,6 +273,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Answer> {
         Command::Speaker(args) => speaker::run(args),
         #[cfg(feature = "board")]
         Command::Board(args) => board::run(args),
+        #[cfg(all(feature = "embedded-broker", feature = "board"))]
+        Command::Conform(args) => conform::run(*args),
         Command::Bench(args) => bench::run(args),
     }
 }

@@ -27,9 +27,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("broker", &["domain", "wire", "clock", "app"]),
     ("http", &["domain", "wire", "log", "report", "clock", "app", "config", "plan", "draw"]),
     ("device", &["domain", "dialect", "wire", "clock", "app", "raster", "audio", "config"]),
+    ("conform", &["domain", "wire", "clock", "app", "raster"]),
     (
         "cmds",
         &[
+            "conform",
             "domain",
             "dialect",
             "wire",

@@ -129,6 +129,7 @@ const COMMANDS: &[(&str, Leaves)] = &[
     ("play", Runs),
     ("bench", Runs),
     ("check", Nothing),
+    ("conform", Nothing),
     ("timetable", Nothing),
     ("skip", Nothing),
     ("plan check", Nothing),

@@ -15,6 +15,8 @@ impl Executor {
         let (what, result) = match (&mut self.machine, order) {
             (_, Order::Stop) if self.world.time != Time::Fit => ("stop", clock()),
             (_, Order::Volume(_)) if self.world.time != Time::Fit => ("volume", clock()),
+            (_, Order::SelfTest) if self.world.time != Time::Fit => ("self-test", clock()),
+            (_, Order::Identify) if self.world.time != Time::Fit => ("identify", clock()),
             (Machine::Speaker(speaker), Order::Stop) => {
                 ("stop", speaker.stop_now(&mut self.world, now, out))
             }

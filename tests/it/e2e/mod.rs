@@ -8,6 +8,7 @@ mod audit;
 mod chance;
 mod chaos;
 mod commune;
+mod conform;
 mod courier;
 mod damage;
 mod day;

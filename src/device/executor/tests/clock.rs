@@ -151,3 +151,27 @@ fn a_board_ends_a_notice_when_the_clock_is_set_over_its_end() {
     assert_eq!((show.shown_ms, show.outcome), (200, Said::Played));
     assert_eq!(super::board::showing(&bench.at(at("09:00:10"))), None);
 }
+
+#[test]
+fn without_trusted_time_no_command_moves_the_output() {
+    for (output, word) in [(SPEAKER, "nothing plays"), (Output::Board { grade: 3 }, "unsupported")]
+    {
+        let mut bench = Bench::new(output, at("10:00:00"));
+        bench.follow(&sheet(&[loud()], &[]));
+        bench.tell(Event::Clock(Time::Unknown));
+        for order in [Order::SelfTest, Order::Identify, Order::Stop, Order::Volume(50)] {
+            let asked = format!("{order:?}");
+            let actions = bench.tell(Event::Command { jti: asked.clone(), order });
+            let Some(Body::Did { result, .. }) = bodies(&actions).pop() else {
+                panic!("{asked}: {actions:?}")
+            };
+            assert_eq!(result, "refused: clock", "{asked}");
+            assert_eq!(orders(&actions), [], "{asked}");
+        }
+        bench.tell(Event::Clock(Time::Fit));
+        let order = Order::Volume(50);
+        let actions = bench.tell(Event::Command { jti: "sau".to_owned(), order });
+        let Some(Body::Did { result, .. }) = bodies(&actions).pop() else { panic!("{actions:?}") };
+        assert_eq!(result, word);
+    }
+}
