@@ -60,6 +60,8 @@ python: setup
 	.venv/bin/python tests/python/test_vectors.py
 	.venv/bin/python tests/python/test_board.py
 	.venv/bin/python tests/python/judge_schema.py
+	.venv/bin/python tests/python/judge_asyncapi.py
+	.venv/bin/python tests/python/test_c.py
 
 bench: setup release
 	$(RELEASE) bench

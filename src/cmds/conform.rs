@@ -231,7 +231,7 @@ async fn bench(
         .await
         .advise(busy)?;
     gate.set(Lone {
-        who: Who::Device { id: device.clone(), units: units.into() },
+        who: Who::Device { id: device.clone(), units: units.into(), behind: None },
         id: device.to_string(),
         password: door.password.clone(),
     });

@@ -184,6 +184,7 @@ def receipt():
     def take(inner, self, claims, text):
         if self.state["upto"] < claims["upto"] <= len(self.lines):
             self.save(upto=claims["upto"])
+            self.send_at, self.wait = 0, 20_000
     wrap("take_receipt", take)
 
 
@@ -223,7 +224,7 @@ def revoked():
                 for jwk in jwks:
                     kid, key = board.read_key(jwk)
                     known[kid, role] = key
-        return epochs, {k: (v[0] or known[k], *v[1:]) for k, v in keys.items()}
+        return epochs, {k: (v[0] or known[k], len(epochs), v[2]) for k, v in keys.items()}
     wrap("read_epochs", read, board)
 
 

@@ -15,7 +15,7 @@ mod records;
 mod sheets;
 
 use loa::wire::jws::Typ;
-use loa::wire::topic::{Topics, partition};
+use loa::wire::topic::{Topic, Topics, partition};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -190,6 +190,7 @@ fn the_asyncapi_document_names_topics_and_schemas_that_exist() {
     let text = std::fs::read_to_string(notes.join("asyncapi.yaml")).unwrap();
     let sha256 = "0".repeat(64);
     let mut seen = [0, 0];
+    let mut channels = std::collections::BTreeSet::new();
     for line in text.lines() {
         if let Some(address) = line.trim().strip_prefix("address: ") {
             let mut topic = address.replace("{device}", "loa-thon-1").replace("{sha256}", &sha256);
@@ -198,7 +199,8 @@ fn the_asyncapi_document_names_topics_and_schemas_that_exist() {
             topic = topic.replace("{kib}", "64").replace("{n}", "0");
             let device = "loa-thon-1".parse().unwrap();
             topic = topic.replace("{p}", &partition(&device).to_string());
-            assert!(Topics::default().parse(&topic).is_some(), "{address}");
+            let topic = Topics::default().parse(&topic).unwrap_or_else(|| panic!("{address}"));
+            assert!(channels.insert(channel(&topic)), "{address} stands there twice");
             seen[0] += 1;
         }
         if let Some((_, rest)) = line.split_once("'schemas/") {
@@ -208,6 +210,51 @@ fn the_asyncapi_document_names_topics_and_schemas_that_exist() {
         }
     }
     assert!(seen[0] >= 12 && seen[1] >= 9, "{seen:?}");
+    for wanted in CHANNELS {
+        assert!(channels.contains(wanted), "no channel for `{wanted}`");
+    }
+}
+
+/// Every topic that a device publishes or hears; `epoch` is the server's own.
+const CHANNELS: &[&str] = &[
+    "keys",
+    "server",
+    "timetable",
+    "floor",
+    "behind",
+    "command",
+    "time",
+    "receipt",
+    "state",
+    "sheet",
+    "chunk",
+    "sums",
+    "records",
+    "urgent",
+    "hold",
+];
+
+/// The name of a kind of topic. A new kind does not compile without one: put it into [`CHANNELS`].
+fn channel(topic: &Topic) -> &'static str {
+    match topic {
+        Topic::Keys => "keys",
+        Topic::Server => "server",
+        Topic::Epoch => "epoch",
+        Topic::Timetable(_) => "timetable",
+        Topic::Floor(_) => "floor",
+        Topic::Behind(_) => "behind",
+        Topic::Command(_) => "command",
+        Topic::Time(_) => "time",
+        Topic::Receipt(_) => "receipt",
+        Topic::State(_) => "state",
+        Topic::Sheet(_) => "sheet",
+        Topic::Chunk { .. } => "chunk",
+        Topic::Sums { .. } => "sums",
+        Topic::Records(_) => "records",
+        Topic::Urgent { .. } => "urgent",
+        Topic::Hold(_) => "hold",
+        Topic::Feed(_) => "feed",
+    }
 }
 
 fn thousands(digits: &str) -> String {
