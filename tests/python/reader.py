@@ -31,6 +31,7 @@ ROLES = {
     "loa-withdrawal+jwt": ("urgent", 8_192),
     "loa-hold+jwt": ("schedule", 2_048),
     "loa-feed+jwt": ("schedule", 2_048),
+    "loa-behind+jwt": ("policy", 131_072),
 }
 
 
@@ -267,6 +268,12 @@ def check(typ, claims):  # §6 and the schemas
         need(claims["value"].strip() and claims["value"].isprintable(), "content")
         need(claims["ver"] > 0 and 1 <= claims["stale_after_s"] <= 604_800, "content")
         need(0 < claims["at_ms"] <= claims["iat"] * 1_000 + 121_000, "content")
+    elif typ == "loa-behind+jwt":  # §18
+        members(claims, common | {"aud": DEVICE, "iss": str, "ver": int, "groups": list})
+        groups = claims["groups"]
+        ids = [one for group in groups for one in group["ids"]]
+        need(all(group["ids"] and DEVICE.fullmatch(group["profile"]) for group in groups), "content")
+        need(len(set(ids)) == len(ids) and claims["aud"] not in ids, "content")
     elif typ == "loa-receipt+jwt":
         members(claims, common | {"aud": DEVICE, "chain": str, "upto": int})
         need((claims["upto"] == 0) == (claims["head"] is None), "content")

@@ -232,6 +232,7 @@ const CHANNELS: &[&str] = &[
     "records",
     "urgent",
     "hold",
+    "feed",
 ];
 
 /// The name of a kind of topic. A new kind does not compile without one: put it into [`CHANNELS`].
