@@ -20,6 +20,8 @@ mod dialect;
 #[cfg(feature = "server")]
 mod draws;
 mod e2e;
+#[cfg(all(feature = "speaker", feature = "board"))]
+mod foreign;
 #[cfg(feature = "server")]
 mod fortnight;
 mod fuzz;

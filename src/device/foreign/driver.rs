@@ -8,7 +8,7 @@ use super::line::{Line, LineEvent};
 use super::pixels::PixelSocket;
 use super::sound::Sound;
 use super::web::{Web, WebAnswer, WebRequest};
-use super::{Clips, Seen};
+use super::{Clips, Seen, sounds_here};
 use crate::clock::{SharedClock, Sleep};
 use crate::device::executor::{self, Moment};
 use crate::device::hardware::Stage;
@@ -137,6 +137,9 @@ impl Driver {
     /// Drives the device until `stop` is cancelled or its device's loop is gone; what runs is
     /// ended then.
     pub async fn run(mut self, stop: CancellationToken) {
+        if sounds_here(&self.dialect) {
+            self.sound.open();
+        }
         let mut mind =
             Mind { desk: Desk::default(), link: LinkState::default(), wake: None, trouble: None };
         loop {

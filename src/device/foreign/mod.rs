@@ -198,11 +198,15 @@ pub fn prepare(setup: Setup) -> Result<Prepared, ForeignError> {
     Ok(Prepared { hardware, outputs, driver, seen })
 }
 
+/// Says whether the gateway plays the clips itself.
+fn sounds_here(dialect: &Dialect) -> bool {
+    dialect.steps(Verb::PlayClip).iter().any(|step| step.what == What::Sound)
+}
+
 /// How plays are proved: the transport, or the gateway's own output.
 fn method(dialect: &Dialect) -> &'static str {
-    let own = dialect.steps(Verb::PlayClip).iter().any(|step| step.what == What::Sound);
     match &dialect.transport {
-        _ if own => "gateway",
+        _ if sounds_here(dialect) => "gateway",
         Transport::Mqtt { .. } => "mqtt",
         Transport::Http { .. } => "http",
         Transport::Tcp { .. } => "tcp",

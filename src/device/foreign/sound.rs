@@ -1,5 +1,5 @@
-//! The gateway's own sound output, for devices that only amplify: a player that is opened with the
-//! first clip and told the volume and the end.
+//! The gateway's own sound output, for devices that only amplify: a player that is told the volume
+//! and the end. It is opened before its first clip, whose beginning would be lost otherwise.
 
 use crate::clock::SharedClock;
 use crate::device::player::{Order, Player, PlayerCommand, PlayerEvent, SinkSpec};
@@ -8,8 +8,8 @@ use crate::domain::time::UtcMs;
 use std::path::PathBuf;
 use tokio::sync::mpsc;
 
-/// Decoding must be ahead of the first sample.
-const LEAD_MS: i64 = 300;
+/// Decoding must be ahead of the first sample, or the beginning is lost.
+const LEAD_MS: i64 = 500;
 /// Events that may wait for the loop.
 const WAITING: usize = 64;
 
@@ -27,6 +27,21 @@ impl Sound {
         Self { spec, clock, player: None }
     }
 
+    /// Opens the output ahead of its first clip; says whether it is open.
+    pub fn open(&mut self) -> bool {
+        if self.player.is_some() {
+            return true;
+        }
+        let (told, events) = mpsc::channel(WAITING);
+        match Player::start(self.spec.clone(), self.clock.clone(), told) {
+            Ok(player) => self.player = Some((player, events)),
+            Err(error) => {
+                tracing::error!(%error, hint = error.hint(), "No sound output");
+            }
+        }
+        self.player.is_some()
+    }
+
     /// Plays a clip from now on; says at once when it cannot.
     pub fn play(
         &mut self,
@@ -38,15 +53,8 @@ impl Sound {
         length_ms: i64,
     ) -> Option<SinkSays> {
         let Some(path) = path else { return Some(SinkSays::Failed) };
-        if self.player.is_none() {
-            let (told, events) = mpsc::channel(WAITING);
-            match Player::start(self.spec.clone(), self.clock.clone(), told) {
-                Ok(player) => self.player = Some((player, events)),
-                Err(error) => {
-                    tracing::error!(%error, hint = error.hint(), "No sound output");
-                    return Some(SinkSays::Failed);
-                }
-            }
+        if !self.open() {
+            return Some(SinkSays::Failed);
         }
         let at = now.plus(LEAD_MS);
         let order = Order {

@@ -29,7 +29,7 @@ mod report;
 mod restore;
 mod secrets;
 mod slow;
-mod sound;
+pub mod sound;
 mod stamp;
 mod stranger;
 mod street;
