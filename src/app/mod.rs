@@ -17,6 +17,8 @@ pub mod ca;
 #[cfg(feature = "server")]
 pub mod draws;
 #[cfg(feature = "server")]
+pub mod dynsec;
+#[cfg(feature = "server")]
 pub mod enclose;
 #[cfg(feature = "server")]
 pub mod feeds;

@@ -197,6 +197,25 @@ allow_zero_length_clientid false
     )
 }
 
+/// Returns the settings for a mosquitto whose accounts the server keeps.
+pub fn dynsec_config(listener: &str, folder: &str) -> String {
+    let all = config(listener, folder);
+    let replaced = ["password_file", "acl_file", "use_username_as_clientid", "# One device ="];
+    let mut text = String::new();
+    for line in all.lines().filter(|line| !replaced.iter().any(|word| line.starts_with(word))) {
+        let _ = writeln!(text, "{line}");
+        if line.starts_with("allow_anonymous") {
+            // Debian for 64-bit PCs; elsewhere the folder has the machine's name.
+            let _ = writeln!(text, "plugin {PLUGIN}");
+            let _ = writeln!(text, "plugin_opt_config_file {folder}/dynamic-security.json");
+        }
+    }
+    text
+}
+
+/// Where Debian's mosquitto has the plugin.
+const PLUGIN: &str = "/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so";
+
 /// Returns a line of mosquitto's password file. `salt` must be random.
 pub fn password_line(user: &str, password: &str, salt: [u8; 12]) -> String {
     let hash = STANDARD.encode(pbkdf2(password.as_bytes(), &salt));

@@ -19,7 +19,8 @@ pub struct Args {
 enum Act {
     /// Prints the access list for the devices of the register, with the settings it relies on
     ///
-    /// Print and install it again when devices or units change.
+    /// Print and install it again when devices or units change; with `--format dynsec` nothing but
+    /// the settings is installed, once.
     Acl(Acl),
 }
 
@@ -27,8 +28,12 @@ enum Act {
 struct Acl {
     #[command(flatten)]
     data: DataOption,
-    /// For which broker
-    #[arg(long, value_name = "BROKER", value_parser = ["mosquitto"], default_value = "mosquitto")]
+    /// `mosquitto`: access list and password file; `dynsec`: its dynamic-security plugin, in which
+    /// the server then keeps accounts and roles itself (`loa serve --broker-admin dynsec`)
+    #[arg(
+        long, value_name = "BROKER", value_parser = ["mosquitto", "dynsec"],
+        default_value = "mosquitto"
+    )]
     format: String,
     /// User name of the server at that broker: `broker.user` of the station file. Of several
     /// servers on one store each needs its own: give the option again
@@ -37,7 +42,8 @@ struct Acl {
     /// Prefix of all topics: `broker.prefix` of the station file
     #[arg(long, value_name = "PREFIX", default_value = "loa/1")]
     prefix: String,
-    /// Print `{format, acl, config, passwords, devices}`
+    /// Print `{format, acl, config, passwords, devices}`, without `acl` and `passwords` for
+    /// `dynsec`
     #[arg(long)]
     json: bool,
 }
@@ -46,13 +52,15 @@ struct Acl {
 #[derive(Debug, Serialize)]
 struct Shown {
     format: String,
-    /// The access list.
-    acl: String,
+    /// The access list, unless the server keeps it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acl: Option<String>,
     /// The settings it relies on.
     config: String,
     /// The password file that the server keeps.
-    passwords: std::path::PathBuf,
-    /// Devices in the list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passwords: Option<std::path::PathBuf>,
+    /// Devices that the broker is to know.
     devices: usize,
 }
 
@@ -77,13 +85,18 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
         anyhow::Ok(read)
     })?;
     let logins = mosquitto::Login::all(&devices, &units);
-    let allowed = logins.len();
-    let shown = Shown {
-        acl: mosquitto::acl(&topics, &args.server_users, logins),
-        config: mosquitto::config("1883", "/etc/mosquitto/loa"),
-        passwords: folder.mosquitto_passwords(),
-        devices: allowed,
-        format: args.format,
+    let (place, devices) = ("/etc/mosquitto/loa", logins.len());
+    let shown = if args.format == "dynsec" {
+        let config = mosquitto::dynsec_config("1883", place);
+        Shown { format: args.format, acl: None, config, passwords: None, devices }
+    } else {
+        Shown {
+            acl: Some(mosquitto::acl(&topics, &args.server_users, logins)),
+            config: mosquitto::config("1883", place),
+            passwords: Some(folder.mosquitto_passwords()),
+            devices,
+            format: args.format,
+        }
     };
     if args.json {
         print_json(&shown)?;
@@ -96,7 +109,10 @@ pub fn run(args: Args) -> anyhow::Result<Answer> {
 /// The access list with everything else as comments, so that it can be installed as it is.
 fn text(shown: &Shown, server_users: &[String]) -> anyhow::Result<String> {
     let mut text = String::new();
-    let file = shown.passwords.display();
+    let (Some(acl), Some(passwords)) = (&shown.acl, &shown.passwords) else {
+        return dynsec_text(shown);
+    };
+    let file = passwords.display();
     let server_user = server_users.join("|");
     for line in [
         "Install this text as /etc/mosquitto/loa/acl, the settings below as a file of",
@@ -112,7 +128,29 @@ fn text(shown: &Shown, server_users: &[String]) -> anyhow::Result<String> {
     for line in shown.config.lines() {
         writeln!(text, "{}", format!("#   {line}").trim_end())?;
     }
-    write!(text, "\n{}", shown.acl)?;
+    write!(text, "\n{acl}")?;
+    Ok(text)
+}
+
+/// The settings, with what to do as comments.
+fn dynsec_text(shown: &Shown) -> anyhow::Result<String> {
+    let mut text = String::new();
+    for line in [
+        "Install this text as a file of /etc/mosquitto/conf.d. Then, once:",
+        "  1. mosquitto_ctrl dynsec init /etc/mosquitto/loa/dynamic-security.json admin",
+        "  2. chown -R mosquitto: /etc/mosquitto/loa && systemctl restart mosquitto",
+        "  3. the password given in step 1 into a file of the station folder, and in station.toml",
+        "       [broker]",
+        "       url = \"mqtts://HOST:8883\"",
+        "       admin = \"dynsec\"",
+        "       admin_user = \"admin\"",
+        "       admin_password_file = \"broker-admin-password\"",
+        "`loa serve` makes its own account there and one for each device, and keeps them.",
+        "",
+    ] {
+        writeln!(text, "{}", format!("# {line}").trim_end())?;
+    }
+    write!(text, "{}", shown.config)?;
     Ok(text)
 }
 
@@ -128,9 +166,9 @@ mod tests {
         let shown = Shown {
             format: "mosquitto".into(),
             config: mosquitto::config("1883", "/etc/mosquitto/loa"),
-            passwords: "data/mosquitto/passwords".into(),
+            passwords: Some("data/mosquitto/passwords".into()),
             devices: 1,
-            acl: acl.clone(),
+            acl: Some(acl.clone()),
         };
         let text = text(&shown, &["loa.server".to_owned()]).unwrap();
         let rules = |text: &str| -> Vec<String> {

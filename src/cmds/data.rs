@@ -4,6 +4,7 @@
 //! keys.json      the server's signing keys, 0600     epochs.json  the root-signed key chain
 //! store.db …     register, schedules, evidence       assets/      clips by SHA-256
 //! log/           the log, a folder a shard           log-key.txt  the key of its heads, 0600
+//! password-seed.txt  what the devices' passwords at the broker follow from, 0600
 //! evidence/      files that persons brought, by SHA-256
 //! root.txt       thumbprint of the root key          lock
 //! root-key.txt   the root key itself, until a person takes it away
@@ -12,11 +13,13 @@
 
 use super::{failed, wrong_use};
 use crate::app::assets::FileLibrary;
+use crate::app::registry::PasswordSeed;
 use crate::app::scribe::LogPlace;
 use crate::store::SqliteStore;
+use crate::wire::b64;
 use crate::wire::epoch::KeySet;
 use crate::wire::jws::SecretKey;
-use crate::wire::server_keys::{ServerKeys, secret_from_text, secret_text};
+use crate::wire::server_keys::{ServerKeys, secret_from_text};
 use crate::wire::tlog::Name;
 use anyhow::Context as _;
 use std::fs::{self, File, OpenOptions};
@@ -197,26 +200,45 @@ impl DataFolder {
 
     /// Reads the key of the log; makes it where a server has none yet.
     fn read_log_key(&self) -> anyhow::Result<SecretKey> {
-        let path = self.log_key();
+        let text = self.read_or_make(&self.log_key())?;
+        secret_from_text(&text).ok_or_else(|| {
+            failed(
+                anyhow::anyhow!(
+                    "`{}` holds no key of 43 characters of base64url",
+                    self.log_key().display()
+                ),
+                "restore the file from a backup: the log is checked by this key",
+            )
+        })
+    }
+
+    /// Reads what the passwords of devices follow from; makes it where a server has none yet.
+    pub fn read_password_seed(&self) -> anyhow::Result<PasswordSeed> {
+        let path = self.path.join("password-seed.txt");
+        let text = self.read_or_make(&path)?;
+        let seed = zeroize::Zeroizing::new(b64::decode_exact::<32>(&text).ok_or_else(|| {
+            failed(
+                anyhow::anyhow!("`{}` holds no 43 characters of base64url", path.display()),
+                "restore the file from a backup; without it a broker that lost its accounts \
+                 cannot be told them again",
+            )
+        })?);
+        Ok(PasswordSeed::new(*seed))
+    }
+
+    /// Reads a private file of 32 random bytes in base64url; makes it where there is none.
+    fn read_or_make(&self, path: &Path) -> anyhow::Result<zeroize::Zeroizing<String>> {
         let _turn = self.keys_turn()?;
         if !path.exists() {
             let mut seed = zeroize::Zeroizing::new([0; 32]);
             getrandom::fill(&mut *seed).context("the system gave no random numbers")?;
-            let text = secret_text(&SecretKey::from_seed(&seed));
-            write_private(
-                &path,
-                &zeroize::Zeroizing::new(format!("{}\n", &*zeroize::Zeroizing::new(text))),
-            )?;
+            let text = zeroize::Zeroizing::new(b64::encode(&*seed));
+            write_private(path, &zeroize::Zeroizing::new(format!("{}\n", &*text)))?;
         }
         let text = zeroize::Zeroizing::new(
-            fs::read_to_string(&path).with_context(|| format!("reading `{}`", path.display()))?,
+            fs::read_to_string(path).with_context(|| format!("reading `{}`", path.display()))?,
         );
-        secret_from_text(text.trim()).ok_or_else(|| {
-            failed(
-                anyhow::anyhow!("`{}` holds no key of 43 characters of base64url", path.display()),
-                "restore the file from a backup: the log is checked by this key",
-            )
-        })
+        Ok(zeroize::Zeroizing::new(text.trim().to_owned()))
     }
 
     /// Returns the folder of the station's own certificate authority.

@@ -58,8 +58,8 @@ pub use registers::{
 };
 pub use schema::{KINDS, schema};
 pub use settings::{
-    Approval, BrokerConfig, ListenConfig, LogConfig, Retention, StationConfig, TlsFiles,
-    TokenConfig, WitnessConfig,
+    Approval, BrokerAdmin, BrokerConfig, ListenConfig, LogConfig, Retention, StationConfig,
+    TlsFiles, TokenConfig, WitnessConfig,
 };
 pub use text::{duration_ms, nfc};
 

@@ -89,8 +89,21 @@ pub struct BrokerConfig {
     pub password_file: Option<String>,
     /// File with the certificate authority to trust, relative to the folder.
     pub ca_file: Option<String>,
+    /// Whether the server keeps the accounts of an external broker, and how.
+    pub admin: Option<BrokerAdmin>,
+    /// User name of the broker's administrator.
+    pub admin_user: Option<String>,
+    /// File that holds the administrator's password, relative to the folder.
+    pub admin_password_file: Option<String>,
     /// Prefix of all topics, `loa/1`.
     pub prefix: String,
+}
+
+/// How the server keeps the accounts of an external broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BrokerAdmin {
+    /// By mosquitto's dynamic-security plugin.
+    Dynsec,
 }
 
 /// Where the server listens.

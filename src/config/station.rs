@@ -4,8 +4,8 @@ use super::fault::{At, Place};
 use super::problem::Problem;
 use super::read::{Reader, Source};
 use super::settings::{
-    Approval, BrokerConfig, ListenConfig, LogConfig, Retention, StationConfig, TlsFiles,
-    TokenConfig, WitnessConfig,
+    Approval, BrokerAdmin, BrokerConfig, ListenConfig, LogConfig, Retention, StationConfig,
+    TlsFiles, TokenConfig, WitnessConfig,
 };
 use super::shape::{Kind, Shape, may, must};
 use super::text::shown;
@@ -116,6 +116,17 @@ static BROKER: Shape = Shape {
         may("user", Kind::Text(100), "user name of the server at the broker"),
         may("password_file", Kind::Text(200), "file that holds the password, in the folder"),
         may("ca_file", Kind::Text(200), "certificate authority to trust (PEM), in the folder"),
+        may(
+            "admin",
+            Kind::Choice(&["dynsec"]),
+            "`dynsec`: the server keeps accounts and roles in mosquitto's dynamic-security plugin",
+        ),
+        may("admin_user", Kind::Text(100), "the broker's administrator; `admin` unless said"),
+        may(
+            "admin_password_file",
+            Kind::Text(200),
+            "file that holds the administrator's password, in the folder",
+        ),
         may("prefix", Kind::Text(60), "prefix of all topics; `loa/1` unless said"),
     ],
 };
@@ -213,6 +224,9 @@ fn broker(top: &Reader<'_>) -> BrokerConfig {
         user: None,
         password_file: None,
         ca_file: None,
+        admin: None,
+        admin_user: None,
+        admin_password_file: None,
         prefix: "loa/1".to_owned(),
     };
     let Some(table) = top.table("broker") else { return broker };
@@ -237,8 +251,19 @@ fn broker(top: &Reader<'_>) -> BrokerConfig {
     }
     broker.password_file = path(&table, "password_file");
     broker.ca_file = path(&table, "ca_file");
+    broker.admin = table.choice("admin", &[("dynsec", BrokerAdmin::Dynsec)]).map(|a| a.value);
+    broker.admin_user = table.text("admin_user").map(|user| user.value);
+    broker.admin_password_file = path(&table, "admin_password_file");
+    if broker.admin.is_some() && broker.admin_password_file.is_none() {
+        let hint = "write the administrator's password into a file of the folder and name it";
+        let without = "without `admin_password_file`";
+        let key = "admin";
+        table.fault(table.place_of(key), &Problem::Useless { key, without, hint });
+    }
     if broker.url.is_none() {
-        for key in ["user", "password_file", "ca_file"] {
+        for key in
+            ["user", "password_file", "ca_file", "admin", "admin_user", "admin_password_file"]
+        {
             if table.has(key) {
                 let hint = "give the `url` of the broker, or leave the key out";
                 table.fault(

@@ -25,7 +25,7 @@ impl From<EnrolError> for ApiError {
             | EnrolError::Expired { .. }
             | EnrolError::Gone
             | EnrolError::Behind => StatusCode::GONE,
-            EnrolError::Unsigned(_) | EnrolError::Random { .. } | EnrolError::Store(_) => {
+            EnrolError::Unsigned(_) | EnrolError::Store(_) => {
                 return match error {
                     EnrolError::Store(error) => error.into(),
                     other => Self::internal(other),

@@ -10,7 +10,7 @@ use loa::app::people::{Grant, Person, Role};
 use loa::app::ports::{
     Enrolled, Enrolment, EnrolmentCode, People as _, Registry as _, Standing, Store,
 };
-use loa::app::registry::{Reach, Register};
+use loa::app::registry::{PasswordSeed, Reach, Register};
 use loa::app::reports::Reports;
 use loa::app::rollup::Rollup;
 use loa::app::trail::Actor;
@@ -66,8 +66,14 @@ pub(crate) async fn front() -> Front {
         offset_min: 420,
     };
     let keys = Keyring::new(keys, epochs);
-    let register =
-        Register::new(store.clone(), keys.clone(), shared.clone(), reach).telling(live.clone());
+    let register = Register::new(
+        store.clone(),
+        keys.clone(),
+        shared.clone(),
+        reach,
+        PasswordSeed::new([7; 32]),
+    )
+    .telling(live.clone());
     store.put_units(&[unit("95", None), unit("90001", Some("95"))]).await.unwrap();
     store.put_devices(&[device("loa-thon-1")], NOW).await.unwrap();
     let units = store.units().await.unwrap();

@@ -7,6 +7,7 @@ mod asset_delivery;
 #[cfg(feature = "server")]
 mod backup;
 mod broker_access;
+mod broker_dynsec;
 mod broker_matrix;
 #[cfg(feature = "embedded-broker")]
 mod broker_traps;

@@ -7,7 +7,7 @@ use crate::domain::time::UtcMs;
 use crate::wire::doc::{self, Floor};
 use crate::wire::enrol::{Answer, Request, Secret, Welcome};
 use crate::wire::topic::Topic;
-use crate::wire::{b64, jws, version};
+use crate::wire::{jws, version};
 use std::sync::Arc;
 
 impl Register {
@@ -41,8 +41,7 @@ impl Register {
         request: &jws::Opened<Request>,
         now: UtcMs,
     ) -> Result<Vec<u8>, EnrolError> {
-        let random = |source| EnrolError::Random { source };
-        let password = b64::encode(&super::random::<16>().map_err(random)?);
+        let password = self.seed.of_device(&code.device, &request.kid.to_string());
         let registered = self.store.device(&code.device).await?.ok_or(EnrolError::Gone)?;
         if registered.device.behind.is_some() {
             // It was put behind a gateway after the code was issued.

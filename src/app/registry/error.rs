@@ -109,11 +109,6 @@ pub enum EnrolError {
     SpentKey,
     #[error("the answer cannot be signed: {0}")]
     Unsigned(Refusal),
-    #[error("the system gave no random numbers")]
-    Random {
-        #[source]
-        source: getrandom::Error,
-    },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -130,7 +125,7 @@ impl EnrolError {
             Self::Gone => "device-gone",
             Self::Behind => "stands-behind",
             Self::SpentKey => "key-spent",
-            Self::Unsigned(_) | Self::Random { .. } | Self::Store(_) => "internal",
+            Self::Unsigned(_) | Self::Store(_) => "internal",
         }
     }
 
@@ -139,7 +134,6 @@ impl EnrolError {
         match self {
             Self::Request(refusal) => refusal.hint(),
             Self::Store(error) => error.hint(),
-            Self::Random { .. } => "look at the server's log",
             Self::Unsigned(_) => {
                 "a name, an address or a certificate of the station is too long for the contract"
             }

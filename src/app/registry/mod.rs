@@ -11,8 +11,10 @@
 
 mod enrol;
 mod error;
+mod password;
 
 pub use error::{EnrolError, RegisterError};
+pub use password::PasswordSeed;
 
 use super::keyring::Keyring;
 use super::live::Live;
@@ -95,13 +97,21 @@ pub struct Register {
     changed: Notify,
     live: Option<Arc<Live>>,
     passwords: Option<Arc<Passwords>>,
+    seed: PasswordSeed,
 }
 
 impl Register {
-    /// Returns the register over a store.
-    pub fn new(store: Arc<dyn Store>, keys: Keyring, clock: SharedClock, reach: Reach) -> Self {
+    /// Returns the register over a store; `seed` is what passwords of devices follow from.
+    pub fn new(
+        store: Arc<dyn Store>,
+        keys: Keyring,
+        clock: SharedClock,
+        reach: Reach,
+        seed: PasswordSeed,
+    ) -> Self {
         let reach = RwLock::new(Arc::new(reach));
-        Self { store, keys, clock, reach, changed: Notify::new(), live: None, passwords: None }
+        let changed = Notify::new();
+        Self { store, keys, clock, reach, changed, live: None, passwords: None, seed }
     }
 
     /// Tells this picture of an enrolment before the device hears of it: it logs in at once.

@@ -328,7 +328,8 @@ impl Found {
     /// whatever their name, are private.
     fn station(&mut self, folder: &Path, config: &StationConfig) -> anyhow::Result<()> {
         let mut named: Vec<String> = Vec::new();
-        named.extend(config.broker.password_file.iter().map(|file| shown(Path::new(file))));
+        let broker = [&config.broker.password_file, &config.broker.admin_password_file];
+        named.extend(broker.into_iter().flatten().map(|file| shown(Path::new(file))));
         named.extend(config.listen.tls.iter().map(|tls| shown(Path::new(&tls.key))));
         self.walk(FOLDERS[1], folder, 0, &|below, path| {
             Ok(named.iter().any(|secret| secret == below) || holds_key(path)?)

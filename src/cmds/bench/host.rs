@@ -214,7 +214,7 @@ impl Host {
             offset_min: 420,
         };
         let clock: SharedClock = Arc::new(SystemClock::new());
-        Ok(Register::new(store.clone(), keys, clock, reach))
+        Ok(Register::new(store.clone(), keys, clock, reach, data.read_password_seed()?))
     }
 
     /// Enrols so many devices.

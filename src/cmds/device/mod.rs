@@ -54,7 +54,13 @@ async fn register(
     let broker = station.broker.as_deref().or(config.broker.url.as_deref());
     let (http, mqtt) = (station.http.unwrap_or(listen.http), station.mqtt.unwrap_or(listen.mqtt));
     let reach = reach(&config, &station.playlists, http, mqtt, broker, clock.now())?;
-    let register = Register::new(store, Keyring::new(keys, epochs), clock, reach);
+    let register = Register::new(
+        store,
+        Keyring::new(keys, epochs),
+        clock,
+        reach,
+        folder.read_password_seed()?,
+    );
     // Kept while an external mosquitto is in use, also by a command beside the server.
     let passwords = folder.mosquitto_passwords();
     Ok(if passwords.exists() {

@@ -39,14 +39,15 @@ mod upkeep;
 
 pub(super) use cosign::rule as cosign_rule;
 pub(super) use front::{certified, open as front_door};
-pub use options::{Args, Logging, Options};
+pub use options::{Admin, Args, Logging, Options};
 pub(super) use process::raise_descriptors;
 
 use super::data::{DataFolder, Hold};
 use super::reach::reach;
-use super::{Answer, failed, runtime};
+use super::{Answer, failed, runtime, wrong_use};
 use crate::app::assets::{Courier, FileLibrary, Shelf};
 use crate::app::draws::Drawing;
+use crate::app::dynsec;
 use crate::app::enclose::Encloser;
 use crate::app::feeds::Feeds;
 use crate::app::hold::Holds;
@@ -64,6 +65,7 @@ use crate::app::scribe::Scribe;
 use crate::app::tails::Tails;
 use crate::app::urgent::Notices;
 use crate::clock::{SharedClock, SystemClock};
+use crate::config::BrokerAdmin;
 use crate::http::{AppState, Site, Turnstile};
 use crate::lifecycle::{End, Lifecycle, Stage};
 use crate::wire::b64;
@@ -77,7 +79,7 @@ use notes::{guard_lan, note_settings};
 use presence::Present;
 use process::{random, share_arenas};
 use publish::{Parts, Publishing};
-use side::{Side, embedded, external, finish, kick, show_anew};
+use side::{Administered, Outside, Side, embedded, external, finish, kick, show_anew};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -175,9 +177,28 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
     let https = certificate.as_ref().map(certificate::InUse::https);
     let (door, http_bound) = front::open(http_address, https).await?;
     let conn = b64::encode(&random::<12>()?);
+    let seed = data.read_password_seed()?;
+    let mut administered = None;
     let (side, mqtt, mqtt_bound) = match &broker_url {
         Some(url) => {
-            external(url, options.broker_user.as_deref(), &config, &options.playlists, &conn)?
+            let admin = config.broker.admin.map(|BrokerAdmin::Dynsec| Admin::Dynsec);
+            let (side, mqtt, kept) = external(&Outside {
+                url,
+                user: options.broker_user.as_deref(),
+                admin: options.broker_admin.or(admin),
+                config: &config,
+                folder: &options.playlists,
+                conn: &conn,
+                seed: &seed,
+            })?;
+            administered = kept;
+            (side, mqtt, None)
+        }
+        None if options.broker_admin.is_some() => {
+            return Err(wrong_use(
+                "the embedded broker needs no administrator",
+                "leave `--broker-admin` out, or name a broker: `--broker mqtt://HOST:PORT`",
+            ));
         }
         None => embedded(&config, &options.playlists, mqtt_address, &live).await?,
     };
@@ -192,8 +213,11 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
     let topics = reach_now.topics.clone();
     live.change(|picture| picture.broker.address.clone_from(&reach_now.broker));
     let register =
-        Register::new(store.clone(), keys.clone(), clock.clone(), reach_now).telling(live.clone());
+        Register::new(store.clone(), keys.clone(), clock.clone(), reach_now, seed.clone())
+            .telling(live.clone());
     let register = Arc::new(match side {
+        // Where the server keeps the accounts itself, nobody needs a file of them.
+        Side::External if administered.is_some() => register,
         Side::External => register.keeping(Arc::new(Passwords::at(data.mosquitto_passwords()))),
         #[cfg(feature = "embedded-broker")]
         Side::Embedded(_) => register,
@@ -391,6 +415,7 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
     let (live_days, clock_days) = (live.clone(), clock.clone());
     upkeep.spawn(rollup::run(rollup, leads.clone(), live_days, clock_days, upkeep.token()));
 
+    let (leads_now, admin_topics) = (leads.clone(), topics.clone());
     // Only whoever leads reads the folder, compiles and publishes; the others wait for that.
     let (reload, reloads) = mpsc::channel(1);
     let (live_keys, watched_keys, keys_inbox) = (live.clone(), keys.clone(), inbox.clone());
@@ -473,6 +498,26 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         let sweep = upkeep::sweep(lead_store, lead_clock, months, stop.clone());
         tokio::join!(task.run(station_in_force, stop), sweep, values);
     });
+    if let Some(Administered { mqtt, server }) = administered {
+        let (link, events, driver) =
+            crate::mqtt::prepare(mqtt, Box::new(|| None)).map_err(|error| {
+                let hint = error.hint();
+                failed(error, hint)
+            })?;
+        upkeep.spawn(driver.run(upkeep.token()));
+        let admin = dynsec::Admin {
+            link,
+            events,
+            store: store.clone(),
+            live: live.clone(),
+            topics: admin_topics,
+            seed,
+            server,
+            leads: Box::new(move || leads_now.borrow().is_some()),
+            asked: 0,
+        };
+        upkeep.spawn(admin.run());
+    }
     upkeep.spawn(upkeep::watch_register(
         store.clone(),
         register,

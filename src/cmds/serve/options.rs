@@ -36,6 +36,10 @@ pub struct Args {
     /// need one each where the broker takes the client id from the user name
     #[arg(long, value_name = "NAME", env = "LOA_BROKER_USER")]
     broker_user: Option<String>,
+    /// Keep accounts and roles at that broker by mosquitto's dynamic-security plugin (`dynsec`);
+    /// `broker.admin_user` and `broker.admin_password_file` of `station.toml` name its administrator
+    #[arg(long, value_name = "KIND", env = "LOA_BROKER_ADMIN")]
+    broker_admin: Option<Admin>,
     /// Folder for the heads of the log, best on another disk: not part of any backup, so that the
     /// log notices when an older state was restored. The data folder's name with `.heads` unless
     /// said
@@ -56,9 +60,18 @@ pub struct Options {
     pub mqtt: Option<SocketAddr>,
     pub broker: Option<String>,
     pub broker_user: Option<String>,
+    pub broker_admin: Option<Admin>,
     pub log_heads: Option<PathBuf>,
     /// Not for operators: no argument sets it.
     pub logging: Logging,
+}
+
+/// How accounts at an external broker are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Admin {
+    /// By mosquitto's dynamic-security plugin.
+    Dynsec,
 }
 
 /// Whether records go into the log.
@@ -83,6 +96,7 @@ struct OptionsFile {
     mqtt: Option<SocketAddr>,
     broker: Option<String>,
     broker_user: Option<String>,
+    broker_admin: Option<Admin>,
     log_heads: Option<PathBuf>,
 }
 
@@ -104,6 +118,7 @@ impl Args {
             mqtt: self.mqtt.or(file.mqtt),
             broker: self.broker.or(file.broker),
             broker_user: self.broker_user.or(file.broker_user),
+            broker_admin: self.broker_admin.or(file.broker_admin),
             log_heads: self.log_heads.or(file.log_heads.map(|path| base.join(path))),
             logging: Logging::On,
         })
@@ -121,7 +136,7 @@ fn read(path: &Path) -> anyhow::Result<OptionsFile> {
         wrong_use(
             format!("{}{place}: {}", path.display(), error.message()),
             "members: `data`, `playlists`, `profiles`, `http`, `mqtt`, `broker`, `broker_user`, \
-             `log_heads`",
+             `broker_admin`, `log_heads`",
         )
     })
 }
@@ -141,6 +156,7 @@ mod tests {
             mqtt: None,
             broker: None,
             broker_user: None,
+            broker_admin: None,
             log_heads: None,
             config,
         }

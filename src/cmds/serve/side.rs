@@ -5,8 +5,12 @@ use super::super::failed;
 use super::super::wrong_use;
 #[cfg(feature = "embedded-broker")]
 use super::gate;
+use super::options::Admin;
 use super::upkeep;
+use crate::app::dynsec::{ServerAccount, Word};
 use crate::app::live::Live;
+use crate::app::mosquitto::SERVER_USER;
+use crate::app::registry::PasswordSeed;
 use crate::config::StationConfig;
 use crate::domain::login::check_server_user;
 use crate::lifecycle::{End, Lifecycle};
@@ -33,41 +37,78 @@ pub(super) enum Side {
 pub(super) type ShowAnew =
     Box<dyn Fn() -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> + Send + Sync>;
 
-/// Prepares the connection to an external broker.
+/// An external broker, and what is needed to reach it.
+pub(super) struct Outside<'a> {
+    pub url: &'a str,
+    /// The server's user name, instead of what the station file says.
+    pub user: Option<&'a str>,
+    /// Whether the server keeps its accounts.
+    pub admin: Option<Admin>,
+    pub config: &'a StationConfig,
+    /// The station folder, where passwords lie.
+    pub folder: &'a Path,
+    /// Tells this process from others.
+    pub conn: &'a str,
+    pub seed: &'a PasswordSeed,
+}
+
+/// How to administer an external broker, and the server's own account there.
+pub(super) struct Administered {
+    pub mqtt: MqttConfig,
+    pub server: ServerAccount,
+}
+
+/// Prepares the connections to an external broker.
 pub(super) fn external(
-    url: &str,
-    user: Option<&str>,
-    config: &StationConfig,
-    folder: &Path,
-    conn: &str,
-) -> anyhow::Result<(Side, MqttConfig, Option<SocketAddr>)> {
+    outside: &Outside<'_>,
+) -> anyhow::Result<(Side, MqttConfig, Option<Administered>)> {
+    let Outside { url, user, admin, config, folder, conn, seed } = *outside;
     let url: BrokerUrl = url.parse().map_err(|error: crate::mqtt::UrlError| {
         let hint = error.hint();
         wrong_use(error, hint)
     })?;
-    let user = user.map(str::to_owned).or_else(|| config.broker.user.clone());
+    let usual = || admin.map(|_| SERVER_USER.to_owned());
+    let user = user.map(str::to_owned).or_else(|| config.broker.user.clone()).or_else(usual);
     if let Some(user) = &user {
         check_server_user(user).map_err(|error| {
             let hint = error.hint();
             wrong_use(error, hint)
         })?;
     }
-    let login = match (user, &config.broker.password_file) {
-        (Some(user), Some(file)) => {
-            let path = folder.join(file);
-            let text = std::fs::read_to_string(&path)
-                .with_context(|| format!("reading the password of `{}`", path.display()))?;
-            Some((user, Password::new(text.trim_end_matches(['\r', '\n']))))
-        }
-        (Some(user), None) => Some((user, Password::new(""))),
-        (None, _) => None,
+    let word = match (&user, &config.broker.password_file) {
+        (Some(_), Some(file)) => read_password(&folder.join(file))?,
+        // An account that we make ourselves needs no file.
+        (Some(user), None) if admin.is_some() => seed.of_server(user),
+        _ => String::new(),
     };
+    let login = user.clone().map(|user| (user, Password::new(&word)));
     // Ids with a dot belong to no device; several servers must not put each other out.
     let client_id = format!("loa.server.{conn}");
     let mut mqtt = MqttConfig::server(url, &client_id, login);
     let ca_file = config.broker.ca_file.as_ref().map(|file| folder.join(file));
     mqtt.tls = TlsSettings { ca_file, ..TlsSettings::default() };
-    Ok((Side::External, mqtt, None))
+    let Some((Admin::Dynsec, user)) = admin.zip(user) else {
+        return Ok((Side::External, mqtt, None));
+    };
+    let Some(file) = &config.broker.admin_password_file else {
+        return Err(wrong_use(
+            "the password of the broker's administrator is not known",
+            "write it into a file of the station folder and name that in `station.toml`: \
+             `admin_password_file` of `[broker]`",
+        ));
+    };
+    let name = config.broker.admin_user.clone().unwrap_or_else(|| "admin".to_owned());
+    let login = Some((name, Password::new(read_password(&folder.join(file))?)));
+    let client_id = format!("loa.admin.{conn}");
+    let administering = MqttConfig { client_id, login, ..mqtt.clone() };
+    let server = ServerAccount { user, password: Word(word) };
+    Ok((Side::External, mqtt, Some(Administered { mqtt: administering, server })))
+}
+
+fn read_password(path: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("reading the password of `{}`", path.display()))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// Starts the embedded broker.

@@ -163,6 +163,12 @@ impl World {
         Self { kind: Kind::Mosquitto(mosquitto), accounts }
     }
 
+    /// The same, by the dynamic-security plugin.
+    pub async fn plugin_watched(accounts: Vec<Account>) -> Self {
+        let mosquitto = Mosquitto::start_by_plugin(&accounts, mosquitto::Company::Watched).await;
+        Self { kind: Kind::Mosquitto(mosquitto), accounts }
+    }
+
     /// Connects the server's client.
     pub async fn server(&self) -> Client {
         match &self.kind {

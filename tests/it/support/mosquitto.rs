@@ -3,6 +3,8 @@
 //! Its settings, access list and passwords are those that `loa broker acl` prints: what is tested
 //! is what an operator installs. `make test` installs mosquitto, so its absence is a failure.
 
+mod plugin;
+
 use super::wait;
 use loa::app::mosquitto as texts;
 use loa::domain::ids::{DeviceId, UnitId};
@@ -40,9 +42,22 @@ pub enum Company {
     Watched,
 }
 
+/// How a mosquitto knows who may what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// By access list and password file.
+    Files,
+    /// By the dynamic-security plugin.
+    Plugin,
+}
+
+/// The plugin's administrator, as an operator makes it.
+pub const ADMIN: (&str, &str) = ("admin", "mật khẩu quản trị");
+
 /// A running mosquitto.
 pub struct Mosquitto {
     pub at: SocketAddr,
+    pub known: Known,
     folder: TempDir,
     child: Child,
 }
@@ -57,25 +72,51 @@ impl Mosquitto {
     pub async fn start_with(accounts: &[Account], company: Company) -> Self {
         let folder = tempfile::tempdir().unwrap();
         write_files(folder.path(), accounts, company);
+        Self::start_in(folder, Known::Files).await
+    }
+
+    /// Starts one for that company that knows all of it by the plugin.
+    pub async fn start_by_plugin(accounts: &[Account], company: Company) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        plugin::write_file(folder.path(), accounts, company);
+        Self::start_in(folder, Known::Plugin).await
+    }
+
+    /// Starts one whose plugin knows its administrator alone.
+    pub async fn start_blank() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        plugin::write_blank(folder.path());
+        Self::start_in(folder, Known::Plugin).await
+    }
+
+    async fn start_in(folder: TempDir, known: Known) -> Self {
         for _ in 0..20 {
             // The port may be taken between our asking and its binding: then another one.
             let port = free_port();
             let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-            let mut child = spawn(folder.path(), at);
+            let mut child = spawn(folder.path(), at, known);
             if listens(at, &mut child).await {
-                return Self { at, folder, child };
+                return Self { at, known, folder, child };
             }
         }
         panic!("mosquitto does not start:\n{}", log_of(folder.path()));
     }
 
+    /// Kills it and starts it again on the same port; its plugin knows the administrator alone.
+    pub async fn lose_accounts(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        plugin::write_blank(self.folder.path());
+        self.kill_and_restart().await;
+    }
+
     /// Kills it without a farewell and starts it again on the same port, empty.
     pub async fn kill_and_restart(&mut self) {
-        self.child.kill().unwrap();
+        let _ = self.child.kill();
         self.child.wait().unwrap();
         let (at, folder) = (self.at, self.folder.path());
         for _ in 0..50 {
-            self.child = spawn(folder, at);
+            self.child = spawn(folder, at, self.known);
             if listens(at, &mut self.child).await {
                 return;
             }
@@ -121,9 +162,13 @@ fn write_files(folder: &Path, accounts: &[Account], company: Company) {
     fs::write(folder.join("acl"), acl).unwrap();
 }
 
-fn spawn(folder: &Path, at: SocketAddr) -> Child {
+fn spawn(folder: &Path, at: SocketAddr, known: Known) -> Child {
     let listener = format!("{} {}", at.port(), at.ip());
-    let mut config = texts::config(&listener, &folder.to_string_lossy());
+    let place = folder.to_string_lossy();
+    let mut config = match known {
+        Known::Files => texts::config(&listener, &place),
+        Known::Plugin => plugin::config(&listener, &place),
+    };
     // Started by root it would become the user `mosquitto`, who may not read this folder.
     config.push_str("user root\nsys_interval 1\n");
     fs::write(folder.join("mosquitto.conf"), config).unwrap();
