@@ -15,6 +15,7 @@ mod day;
 mod demo;
 mod disk;
 mod draw;
+mod dynsec;
 mod gate;
 mod halfway;
 mod hold;

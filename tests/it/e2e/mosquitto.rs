@@ -2,6 +2,7 @@
 
 use super::commune::Commune;
 use super::process::{Running, free_port, wait_for};
+use crate::support::mosquitto::{ADMIN, plugin};
 use std::fs;
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -36,6 +37,36 @@ impl Mosquitto {
         commune.json(&["tls", "issue", "127.0.0.1", "--out", &out, "--playlists", &playlists]);
         let listener = format!("certfile {out}/chain.pem\nkeyfile {out}/key.pem\n");
         Self::install_as(commune, &["loa.server"], "mqtts", "ca_file = \"tls/ca.pem\"\n", &listener)
+    }
+
+    /// Installs it with the dynamic-security plugin, as `loa broker acl --format dynsec` says;
+    /// the station file names its administrator.
+    pub fn install_dynsec(commune: &Commune) -> Self {
+        let port = free_port();
+        let folder = commune.path("mosquitto");
+        fs::create_dir_all(&folder).unwrap();
+        plugin::write_blank(&folder);
+        commune.write("playlists/broker-admin-password", ADMIN.1);
+        commune.more(&format!(
+            "[broker]\nurl = \"mqtt://127.0.0.1:{port}\"\nadmin = \"dynsec\"\n\
+             admin_password_file = \"broker-admin-password\"\n"
+        ));
+        let shown = commune.json(&["broker", "acl", "--format", "dynsec"]);
+        let config = plugin::here(shown["config"].as_str().unwrap())
+            .replace("/etc/mosquitto/loa", &folder.display().to_string())
+            .replace("listener 1883", &format!("listener {port} 127.0.0.1"));
+        fs::write(folder.join("config"), format!("user root\n{config}\n")).unwrap();
+        let passwords = commune.path("data/mosquitto/passwords");
+        let mut broker = Self { port, folder, passwords, users: Vec::new(), running: None };
+        broker.start();
+        broker
+    }
+
+    /// Cuts it off and starts it again; its plugin knows the administrator alone.
+    pub fn lose_accounts(&mut self) {
+        self.running.take().unwrap().kill();
+        plugin::write_blank(&self.folder);
+        self.start();
     }
 
     fn install_as(

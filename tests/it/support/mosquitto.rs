@@ -3,7 +3,7 @@
 //! Its settings, access list and passwords are those that `loa broker acl` prints: what is tested
 //! is what an operator installs. `make test` installs mosquitto, so its absence is a failure.
 
-mod plugin;
+pub mod plugin;
 
 use super::wait;
 use loa::app::mosquitto as texts;

@@ -7,14 +7,19 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 
-/// What `loa broker acl --format dynsec` prints, with the place where this machine has the plugin.
+/// What `loa broker acl --format dynsec` prints, for this machine.
 pub fn config(listener: &str, folder: &str) -> String {
+    here(&texts::dynsec_config(listener, folder))
+}
+
+/// Names the place where this machine has the plugin.
+pub fn here(config: &str) -> String {
     let usual = "/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so";
     let found = fs::read_dir("/usr/lib").unwrap().filter_map(Result::ok);
     let found = found.map(|entry| entry.path().join("mosquitto_dynamic_security.so"));
     let found = found.chain([usual.into()]).find(|path| path.exists());
     let found = found.expect("mosquitto's plugin is installed: run `make setup`");
-    texts::dynsec_config(listener, folder).replace(usual, &found.to_string_lossy())
+    config.replace(usual, &found.to_string_lossy())
 }
 
 /// Writes the file as `mosquitto_ctrl dynsec init` does.
