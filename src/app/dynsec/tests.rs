@@ -77,7 +77,20 @@ fn a_device_gets_what_the_access_list_gives_it() {
         .map(ToString::to_string)
         .collect();
     let rules: Vec<_> = rules.into_iter().collect();
-    insta::assert_snapshot!(rules.join("\n"), @"");
+    insta::assert_snapshot!(rules.join("\n"), @r"
+    read loa/1/a/+/+/+
+    read loa/1/d/loa-1/+
+    read loa/1/f/+
+    read loa/1/keys
+    read loa/1/s/+
+    read loa/1/server
+    read loa/1/u/00070/hold
+    read loa/1/u/00070/urgent/+
+    read loa/1/u/01/hold
+    read loa/1/u/01/urgent/+
+    write loa/1/d/loa-1/state
+    write loa/1/r/f/loa-1
+    ");
     assert!(!format!("{wanted:?}").contains("bí mật"));
 }
 
