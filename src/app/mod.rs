@@ -46,6 +46,8 @@ pub mod planbook;
 #[cfg(feature = "server")]
 pub mod ports;
 #[cfg(feature = "server")]
+pub mod previews;
+#[cfg(feature = "server")]
 pub mod publish;
 #[cfg(feature = "server")]
 pub mod registry;

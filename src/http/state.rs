@@ -8,6 +8,7 @@ use crate::app::draws::Drawing;
 use crate::app::hold::Holds;
 use crate::app::live::Live;
 use crate::app::ports::Store;
+use crate::app::previews::Previews;
 use crate::app::registry::Register;
 use crate::app::reports::Reports;
 use crate::app::urgent::Notices;
@@ -33,6 +34,7 @@ pub struct AppState {
     pub evidence: EvidenceFiles,
     pub site: Site,
     pub turnstile: Turnstile,
+    pub previews: Previews,
     pub metrics: PrometheusHandle,
 }
 
@@ -84,4 +86,5 @@ part!(reports: Arc<Reports>);
 part!(evidence: EvidenceFiles);
 part!(site: Site);
 part!(turnstile: Turnstile);
+part!(previews: Previews);
 part!(metrics: PrometheusHandle);

@@ -38,7 +38,7 @@ const NOW: UtcMs = UtcMs(1_795_219_200_000);
 pub(crate) struct Front {
     pub(crate) url: String,
     pub(crate) store: Arc<MemoryStore>,
-    live: Arc<Live>,
+    pub(crate) live: Arc<Live>,
     clock: Arc<ManualClock>,
     pub(crate) token: String,
     shelf: tempfile::TempDir,
@@ -117,6 +117,7 @@ pub(crate) async fn front() -> Front {
         shelf: Shelf(Arc::new(shelf.path().to_owned())),
         site: Site { tls: false },
         turnstile: Turnstile::default(),
+        previews: loa::app::previews::Previews::new(clock.clone()),
         metrics: recorder.handle(),
     };
     let door = Door::open(listener, None).unwrap();

@@ -40,6 +40,7 @@ mod peers;
 mod plans;
 #[cfg(feature = "raster")]
 mod preview;
+mod previews;
 #[cfg(feature = "server")]
 mod records;
 mod recurrence;

@@ -267,6 +267,8 @@ async fn every_changing_route_leaves_an_entry_with_who_and_from_where() {
     let front = front().await;
     let document = read_json(front.ask_as_token("GET", "/api/v1/openapi.json", "").await);
     let known: BTreeSet<&str> = OPERATIONS.iter().map(|(id, _)| *id).collect();
+    // Asked with a body, and changes nothing.
+    const ASKED: [&str; 1] = ["preview_pages"];
     let mut changing = BTreeSet::new();
     for operations in document["paths"].as_object().unwrap().values() {
         for (method, operation) in operations.as_object().unwrap() {
@@ -275,6 +277,7 @@ async fn every_changing_route_leaves_an_entry_with_who_and_from_where() {
             }
         }
     }
+    changing.retain(|id| !ASKED.contains(id));
     let unknown: Vec<_> = changing.difference(&known).collect();
     assert!(unknown.is_empty(), "say what these leave in the trail: {unknown:?}");
 

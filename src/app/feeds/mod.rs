@@ -24,6 +24,7 @@ use crate::clock::SharedClock;
 use crate::domain::feed::{Course, Feed, ReadingError, Value};
 use crate::domain::ids::FeedId;
 use crate::domain::time::UtcMs;
+use crate::raster::scene::Reading;
 use crate::wire::doc::{self, issuer};
 use crate::wire::jws::{self, Typ};
 use crate::wire::topic::{Topic, Topics};
@@ -282,6 +283,16 @@ impl Feeds {
 /// Says whether boards may show the value now.
 pub fn is_fresh(told: &doc::Feed, now: UtcMs) -> bool {
     now < told.at_ms.plus(told.stale_after_s.saturating_mul(1_000))
+}
+
+/// Returns the values as the raster takes them: it decides by the moment what is fresh.
+pub fn readings(told: &BTreeMap<FeedId, doc::Feed>) -> BTreeMap<String, Reading> {
+    let reading = |(id, told): (&FeedId, &doc::Feed)| {
+        let stale_after_ms = told.stale_after_s.saturating_mul(1_000);
+        let reading = Reading { text: told.value.clone(), at: told.at_ms, stale_after_ms };
+        (id.as_str().to_owned(), reading)
+    };
+    told.iter().map(reading).collect()
 }
 
 /// Returns what boards were told last, by feed.

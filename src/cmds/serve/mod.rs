@@ -57,6 +57,7 @@ use crate::app::live::{Live, Picture};
 use crate::app::mosquitto::Passwords;
 use crate::app::outlet::Outlet;
 use crate::app::ports::{LeaseName, Store};
+use crate::app::previews::Previews;
 use crate::app::publish::{Publisher, Settings};
 use crate::app::registry::Register;
 use crate::app::reports::Reports;
@@ -293,6 +294,7 @@ async fn serve(options: &Options) -> anyhow::Result<End> {
         )),
         site: Site { tls: config.listen.tls.is_some() },
         turnstile: Turnstile::default(),
+        previews: Previews::new(clock.clone()),
         metrics: front::metrics()?,
     };
 

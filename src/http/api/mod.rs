@@ -20,6 +20,7 @@ pub mod outcomes;
 pub mod people;
 pub mod plans;
 pub mod playlists;
+pub mod previews;
 pub mod proposals;
 pub mod records;
 pub mod reports;
@@ -62,6 +63,8 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(codes::list))
         .routes(routes!(playlists::list))
         .routes(routes!(playlists::one))
+        .routes(routes!(previews::of_playlist))
+        .routes(routes!(previews::of_pages))
         .routes(routes!(air::get))
         .routes(routes!(records::list))
         .routes(routes!(tails::list))

@@ -16,6 +16,7 @@ mod demo;
 mod disk;
 mod draw;
 mod dynsec;
+mod feed;
 mod gate;
 mod halfway;
 mod hold;

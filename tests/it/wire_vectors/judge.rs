@@ -8,8 +8,8 @@ use loa::domain::time::UtcMs;
 use loa::domain::timetable::sheet::{AssetEntry, SheetItem};
 use loa::wire::chunk::Sums;
 use loa::wire::doc::{
-    self, Command, Document, Drill, Feed, Floor, Hold, Presence, Receipt, State, TimeAnswer,
-    Timetable, Urgent, Withdrawal,
+    self, Behind, Command, Document, Drill, Feed, Floor, Hold, Presence, Receipt, State,
+    TimeAnswer, Timetable, Urgent, Withdrawal,
 };
 use loa::wire::enrol::{Answer, Code, Request, Secret};
 use loa::wire::epoch::{Advance, KeySet, LogTrust};
@@ -111,6 +111,7 @@ fn epochs(given: &Value, vector: &Value) -> Result<String, Refusal> {
 fn document(given: &Value, vector: &Value) -> Result<String, Refusal> {
     match text(vector, "typ") {
         "loa-timetable+jwt" => versioned::<Timetable>(given, vector),
+        "loa-behind+jwt" => versioned::<Behind>(given, vector),
         "loa-floor+jwt" => versioned::<Floor>(given, vector),
         "loa-command+jwt" => {
             let seen = |jti: &str| {
