@@ -94,7 +94,7 @@ fn with_keys_everything_comes_back_as_it_was_but_the_root_key() {
     let done = json(&loa(&at.join("mới"), &args));
     assert_eq!((&done["done"], &done["missing"]), (&true.into(), &serde_json::json!([])));
     let (mut was, is) = (tree(&at.join("data")), tree(&at.join("mới/data")));
-    was.retain(|(name, _)| name != "root-key.txt" && name != "lock");
+    was.retain(|(name, _)| !["root-key.txt", "lock", "keys.lock"].contains(&&**name));
     assert_eq!(is, was);
     assert_eq!(tree(&at.join("mới/playlists")), tree(&at.join("playlists")));
     assert_eq!(tree(&at.join("mới/device-profiles")), tree(&at.join("device-profiles")));
@@ -115,7 +115,10 @@ fn without_keys_no_secret_is_in_the_file_and_restore_says_what_is_missing() {
     let dir = server();
     let at = dir.path();
     let told = json(&loa(at, &["backup", "--out", "s.loa", "--json"]));
-    assert_eq!(told["left_out"], serde_json::json!(["data/keys.json", "station/tls/bí mật.pem"]));
+    assert_eq!(
+        told["left_out"],
+        serde_json::json!(["data/keys.json", "data/password-seed.txt", "station/tls/bí mật.pem"])
+    );
     hides(&at.join("s.loa"), &secrets(at));
     let new = ["--data", "d", "--playlists", "p", "--profiles", "f"];
     let seen = loa(at, &[&["restore", "s.loa"], &new[..]].concat());
@@ -304,12 +307,12 @@ fn sealed_keys_open_with_the_passphrase_alone_and_for_other_programs_too() {
     assert_eq!(verify(&["--passphrase-file", "other"]).status.code(), Some(3));
     let seen = verify(&[]);
     assert!(seen.status.success(), "whole, also for who has no passphrase");
-    assert!(text(&seen.stderr).contains("2 private files are sealed"), "{}", text(&seen.stderr));
+    assert!(text(&seen.stderr).contains("3 private files are sealed"), "{}", text(&seen.stderr));
 
     let seen = restore(&["--passphrase-file", "pw", "--dry-run"]);
     assert!(seen.status.success(), "{}", text(&seen.stderr));
     assert!(
-        text(&seen.stdout).contains("`d` would be made with 4 files"),
+        text(&seen.stdout).contains("`d` would be made with 5 files"),
         "{}",
         text(&seen.stdout)
     );
@@ -322,7 +325,10 @@ fn sealed_keys_open_with_the_passphrase_alone_and_for_other_programs_too() {
     assert_eq!(seen.status.code(), Some(1), "something is in the way");
     let told: serde_json::Value = serde_json::from_slice(&seen.stdout).unwrap();
     assert_eq!(told["in_the_way"], serde_json::json!(["d"]));
-    assert_eq!(told["missing"], serde_json::json!(["d/keys.json", "p/tls/bí mật.pem"]));
+    assert_eq!(
+        told["missing"],
+        serde_json::json!(["d/keys.json", "d/password-seed.txt", "p/tls/bí mật.pem"])
+    );
 }
 
 #[test]

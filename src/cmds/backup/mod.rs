@@ -37,7 +37,8 @@ use std::path::{Path, PathBuf};
 const PUBLIC: [&str; 3] = ["epochs.json", "root.txt", "ca/ca.pem"];
 /// Files of the data folder that are in no backup: the store is copied by itself, the root key
 /// lies in the safe, a lock means nothing elsewhere.
-const LEFT: [&str; 5] = ["store.db", "store.db-wal", "store.db-shm", "root-key.txt", "lock"];
+const LEFT: [&str; 6] =
+    ["store.db", "store.db-wal", "store.db-shm", "root-key.txt", "lock", "keys.lock"];
 /// Deepest folder that is looked into.
 const DEEPEST: usize = 16;
 

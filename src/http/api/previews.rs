@@ -94,14 +94,20 @@ fn scale(number: Option<u32>) -> Result<u32, ApiError> {
 fn board(station: &Station, profile: &str) -> Result<BoardProfile, ApiError> {
     let profile: ProfileId = id(profile)?;
     let found = station.profiles.get(&profile).and_then(|profile| profile.board.clone());
-    found.ok_or_else(|| ApiError::not_found("profile with a board", &profile))
+    found.ok_or_else(|| {
+        let boards = station.profiles.iter().filter(|(_, profile)| profile.board.is_some());
+        let known: Vec<String> = boards.take(20).map(|(id, _)| format!("`{id}`")).collect();
+        ApiError::not_found("profile with a board", &profile)
+            .hint(format!("there are {}", known.join(", ")))
+    })
 }
 
 /// The pages that are meant.
 fn pages(station: &Station, playlist: &str, look: &Look) -> Result<Vec<Page>, ApiError> {
     let name: PlaylistId = id(playlist)?;
-    let playlist =
-        station.playlists.get(&name).ok_or_else(|| ApiError::not_found("playlist", &name))?;
+    let playlist = station.playlists.get(&name).ok_or_else(|| {
+        ApiError::not_found("playlist", &name).hint("GET /api/v1/playlists lists them")
+    })?;
     let wanted = look.item.as_deref().map(id::<ItemId>).transpose()?;
     let mut pages = Vec::new();
     for item in &playlist.items {
@@ -112,11 +118,14 @@ fn pages(station: &Station, playlist: &str, look: &Look) -> Result<Vec<Page>, Ap
     }
     if pages.is_empty() {
         let what = wanted.map_or_else(|| name.to_string(), |item| format!("{name}/{item}"));
-        return Err(ApiError::not_found("item with pages in", what));
+        let hint = "name an item of the playlist that holds pages, or leave `item` out";
+        return Err(ApiError::not_found("item with pages in", what).hint(hint));
     }
     if let Some(number) = look.page {
         let page = number.checked_sub(1).filter(|at| *at < pages.len()).map(|at| pages.remove(at));
-        let page = page.ok_or_else(|| ApiError::not_found("page", number))?;
+        let page = page.ok_or_else(|| {
+            ApiError::not_found("page", number).hint("pages are counted from 1 over all items")
+        })?;
         return Ok(vec![page]);
     }
     Ok(pages)
