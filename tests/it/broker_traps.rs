@@ -146,7 +146,7 @@ async fn with_a_server_that_does_not_read() -> (Broker, Vec<Hostile>, Hostile) {
     };
     let broker = Broker::start(config, Arc::new(Register::of(&accounts))).await.unwrap();
     let (at, user, password) = broker.server();
-    let mut server = Hostile::login(at, user, Some((user, password)), None).await.unwrap();
+    let mut server = let_in(at, user, Some((user, password))).await;
     server.subscribe(&["loa/1/r/+/+", "loa/1/d/+/state"]).await;
     let mut devices = Vec::new();
     for account in &accounts {
