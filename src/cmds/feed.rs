@@ -73,7 +73,7 @@ fn list(args: &List) -> anyhow::Result<Answer> {
     let mut feeds: Vec<Value> = Vec::new();
     let mut after: Option<String> = None;
     loop {
-        let mut path = "/feeds?limit=500".to_owned();
+        let mut path = "feeds?limit=500".to_owned();
         for (key, value) in [("state", &args.state), ("after", &after)] {
             if let Some(value) = value {
                 path = format!("{path}&{key}={}", escaped(value));

@@ -40,6 +40,12 @@ pub fn zone() -> String {
     format!("Etc/GMT{:+}", -ahead())
 }
 
+/// The station's date at an instant, `YYYY-MM-DD`.
+pub fn local_date(ms: i64) -> String {
+    let local = chrono::DateTime::from_timestamp_millis(ms + ahead() * 3_600_000).unwrap();
+    local.format("%Y-%m-%d").to_string()
+}
+
 /// Writes an instant as the station's local time, `HH:MM:SS`.
 pub fn local_time(ms: i64) -> String {
     let of_day = (ms / 1000 + ahead() * 3600).rem_euclid(86_400);
@@ -199,7 +205,10 @@ items = ["chu"]
             .unwrap();
         let mut answer = agent.run(request).unwrap();
         let status = answer.status().as_u16();
-        (status, serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap())
+        let text = answer.body_mut().read_to_string().unwrap();
+        let value = serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{method} {path}: {status}, {error}\n{text}"));
+        (status, value)
     }
 
     /// Puts sections at the end of the station file.

@@ -196,7 +196,8 @@ const FAULTS: &[(&str, &str, &[&str])] = &[
     ("hammer", "reconnect", &["reconnect-pace"]),
     ("nonce", "time", &["time-forged"]),
     ("deaf", "connect", &["connect-ready"]),
-    ("revoked", "keys", &["keys-revoked"]),
+    // Who believes a revoked key believes it after a shorter chain too.
+    ("revoked", "keys", &["keys-revoked", "keys-shorter"]),
 ];
 
 #[test]

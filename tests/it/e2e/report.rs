@@ -1,7 +1,7 @@
 //! Reports of a real play: the same question has the same answer, whoever asks and however often
 //! the server starts, and each file stands in the log by its hash.
 
-use super::commune::{Commune, claims, in_seconds};
+use super::commune::{Commune, claims, in_seconds, local_date};
 use super::process::{json, run, wait_for};
 use loa::domain::ids::Digest;
 use std::fs;
@@ -28,8 +28,7 @@ fn the_same_question_has_the_same_bytes_also_when_the_server_starts_again() {
         (json(&["log", "show", "--data", &data, "--json"])["waiting"] == 0).then_some(())
     });
 
-    let local = chrono::DateTime::from_timestamp_millis(at + 7 * 3_600_000).unwrap();
-    let day = local.format("%Y-%m-%d").to_string();
+    let day = local_date(at);
     let root = commune.path("");
     let file = |name: &str| root.join(name).display().to_string();
     let report = |kind: &str, format: &str, name: &str| {
