@@ -60,7 +60,9 @@ impl Rollup {
         let records = self.store.arrivals(marked.records, AT_ONCE).await?;
         let queued = self.store.queued(AT_ONCE).await?;
         let (today, oldest) = (day_of(now, zone), oldest(now, zone));
-        if records.is_empty() && queued.is_empty() && marked.opened == Some(today) {
+        // Later than today: the clock was set back, or somebody asked where it is tomorrow already.
+        let opened = marked.opened.is_some_and(|opened| today <= opened);
+        if records.is_empty() && queued.is_empty() && opened {
             return Ok(false);
         }
         let mut found = Found { places, pages: BTreeSet::new() };

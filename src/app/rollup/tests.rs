@@ -169,6 +169,19 @@ async fn a_day_is_added_up_and_made_anew_in_sqlite() {
 }
 
 #[tokio::test]
+async fn where_it_is_still_yesterday_all_that_came_is_looked_at_once() {
+    let bench = Bench::over(Arc::new(MemoryStore::default())).await;
+    bench.settle().await;
+    let places = bench.rollup.places(ZONE).await.unwrap();
+    let yesterday = bench.town.clock.now().plus(-25 * HOUR);
+    let mut looks = 0;
+    while bench.rollup.look(&places, ZONE, yesterday).await.unwrap() {
+        looks += 1;
+        assert!(looks < 10, "it looks for ever");
+    }
+}
+
+#[tokio::test]
 async fn a_device_that_moves_is_counted_where_it_stood_and_one_that_goes_stays_in_its_days() {
     let bench = Bench::over(Arc::new(MemoryStore::default())).await;
     assert_eq!(bench.tally().await.expected, 4);
