@@ -1,7 +1,7 @@
 //! Reports of a real play: the same question has the same answer, whoever asks and however often
 //! the server starts, and each file stands in the log by its hash.
 
-use super::commune::{Commune, claims, in_seconds, local_date};
+use super::commune::{Commune, claims, in_seconds, local_date, zone};
 use super::process::{json, run, wait_for};
 use loa::domain::ids::Digest;
 use std::fs;
@@ -28,12 +28,13 @@ fn the_same_question_has_the_same_bytes_also_when_the_server_starts_again() {
         (json(&["log", "show", "--data", &data, "--json"])["waiting"] == 0).then_some(())
     });
 
-    let day = local_date(at);
+    let (day, zone) = (local_date(at), zone());
     let root = commune.path("");
     let file = |name: &str| root.join(name).display().to_string();
     let report = |kind: &str, format: &str, name: &str| {
         let out = file(name);
-        let question = ["--unit", "99901", "--from", &day, "--to", &day, "--format", format];
+        let question =
+            ["--unit", "99901", "--from", &day, "--to", &day, "--format", format, "--zone", &zone];
         let args = [&["report", kind], &question[..], &["--data", &data, "--out", &out]].concat();
         let (code, said, err) = run(&args);
         assert_eq!(code, 0, "{said}\n{err}");
